@@ -1,0 +1,118 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Cluster is a member of the federation.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,path=clusters,singular=cluster
+// +kubebuilder:printcolumn:name="STATUS",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="PROVIDER",type=string,JSONPath=`.status.provider`
+// +kubebuilder:printcolumn:name="REGION",type=string,JSONPath=`.status.region`
+// +kubebuilder:printcolumn:name="VERSION",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="NODES",type=integer,JSONPath=`.status.nodes`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="ZONES",type=string,priority=1,JSONPath=`.status.zones`
+// +kubebuilder:printcolumn:name="ENDPOINT",type=string,priority=1,JSONPath=`.spec.endpoint`
+// +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type Cluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ClusterSpec   `json:"spec"`
+	Status ClusterStatus `json:"status,omitempty"`
+}
+
+// ClusterSpec says how the hub reaches a member.
+type ClusterSpec struct {
+	// Endpoint is the URL of the member's API server.
+	// +kubebuilder:validation:MinLength=1
+	Endpoint string `json:"endpoint"`
+	// CABundle is the PEM bundle that signs the member's serving certificate;
+	// empty means the hub's system roots.
+	CABundle []byte `json:"caBundle,omitempty"`
+	// TLSServerName overrides the name that the serving certificate is checked
+	// against.
+	TLSServerName string `json:"tlsServerName,omitempty"`
+	// CredentialSecret names a Secret in SystemNamespace at the hub whose key
+	// "token" is the bearer token of the hub's service account in the member,
+	// and whose key "expires" says until when (RFC 3339).
+	CredentialSecret string `json:"credentialSecret"`
+	// UID is the UID of the member's kube-system Namespace: its identity, by
+	// which a cluster that is joined twice is known.
+	UID string `json:"uid"`
+	// Provider, Region and Zones override what is discovered from the nodes.
+	Provider string   `json:"provider,omitempty"`
+	Region   string   `json:"region,omitempty"`
+	Zones    []string `json:"zones,omitempty"`
+}
+
+// Phases of a Cluster, the STATUS column.
+const (
+	ClusterJoining     = "Joining"
+	ClusterReady       = "Ready"
+	ClusterUnreachable = "Unreachable"
+	ClusterLeaving     = "Leaving"
+	ClusterDenied      = "Denied" // reached, but it refuses the hub's credential or its rights
+)
+
+// Condition types of a Cluster.
+const (
+	// ConditionReady is True while the member answers and accepts the hub's
+	// credential. Its reason is one of the Reason… constants.
+	ConditionReady = "Ready"
+	// ConditionDeletionsHeld is True while the member holds managed objects
+	// that this hub's database has never known: they are neither touched nor
+	// deleted until somebody says so.
+	ConditionDeletionsHeld = "DeletionsHeld"
+	// ConditionSynced is True while everything that is placed in the member is
+	// there as the hub wants it.
+	ConditionSynced = "Synced"
+)
+
+// Reasons of ConditionReady.
+const (
+	ReasonReachable            = "Reachable"
+	ReasonConnecting           = "Connecting"
+	ReasonNetworkUnreachable   = "NetworkUnreachable"
+	ReasonCertificateInvalid   = "CertificateInvalid"
+	ReasonAuthenticationFailed = "AuthenticationFailed"
+	ReasonPermissionDenied     = "PermissionDenied"
+	ReasonNotReady             = "NotReady" // it answers, but /readyz says no, or it answers errors
+	ReasonIdentityChanged      = "IdentityChanged"
+)
+
+// ClusterStatus is what the hub has found out about a member.
+type ClusterStatus struct {
+	// Phase is one of the Cluster… constants, derived from the conditions.
+	Phase string `json:"phase,omitempty"`
+	// Provider, Region and Zones as found from the nodes or overridden.
+	Provider string   `json:"provider,omitempty"`
+	Region   string   `json:"region,omitempty"`
+	Zones    []string `json:"zones,omitempty"`
+	// Version is the member's Kubernetes version, as v1.37.1.
+	Version string `json:"version,omitempty"`
+	// Nodes is the number of nodes.
+	Nodes int32 `json:"nodes,omitempty"`
+	// Capacity and Allocatable are sums over the ready nodes.
+	Capacity    corev1.ResourceList `json:"capacity,omitempty"`
+	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
+	// Held is the number of objects that ConditionDeletionsHeld is about.
+	Held int32 `json:"held,omitempty"`
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ClusterList is a list of Clusters.
+//
+// +kubebuilder:object:root=true
+type ClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Cluster `json:"items"`
+}

@@ -1,0 +1,77 @@
+package v1alpha1
+
+// Names that Hanse gives to things it makes, in the hub and in the members.
+const (
+	// SystemNamespace holds what belongs to Hanse itself: at the hub the
+	// members' credentials, in a member the service account that the hub uses.
+	// Nothing in it is ever propagated.
+	SystemNamespace = "hanse-system"
+	// FieldManager is the one field manager under which members are written,
+	// so that the owner of every field can be read from managedFields.
+	FieldManager = "hanse"
+	// ServiceAccount is the name of the hub's service account, ClusterRole and
+	// ClusterRoleBinding in a member.
+	ServiceAccount = "hanse-hub"
+)
+
+// Labels.
+const (
+	// LabelManaged marks (with the value "true") an object in a member that a
+	// hub put there or adopted.
+	LabelManaged = "hanse.dev/managed"
+	// LabelProvider is the cloud of a Cluster: aws, azure, google, …
+	LabelProvider = "hanse.dev/provider"
+	// LabelContinent is the continent of a Cluster's region, as a two-letter
+	// code: AF, AN, AS, EU, NA, OC, SA.
+	LabelContinent = "hanse.dev/continent"
+	// LabelClusterName is the name of the Cluster, so that selectors can use it.
+	LabelClusterName = "hanse.dev/cluster"
+)
+
+// Annotations on objects.
+const (
+	// AnnotationOrigin is written once, on each object in a member: which hub,
+	// which object there, and a revision of the hub at which that object
+	// existed. See package lineage for its form and what it is for.
+	AnnotationOrigin = "hanse.dev/origin"
+	// AnnotationAdopted marks an object in a member that was there before the
+	// hub managed it. An adopted Namespace is released, not deleted, when the
+	// hub's is deleted.
+	AnnotationAdopted = "hanse.dev/adopted"
+	// AnnotationConflict is set by the user on the hub's object to say what to
+	// do with an object of the same name that was in a member before:
+	// ConflictAdopt or ConflictOverwrite. Without it, it is left alone and
+	// reported.
+	AnnotationConflict = "hanse.dev/conflict"
+	// AnnotationDivision is written by the hub on its own object when the
+	// replicas are not divided as the formula alone would: JSON, cluster name
+	// to count. It is what makes a division survive a restart of the hub while
+	// a member is away.
+	AnnotationDivision = "hanse.dev/division"
+)
+
+// Values of AnnotationConflict.
+const (
+	// ConflictAdopt takes the member's object over: the fields that the hub's
+	// object sets are set, all others stay as they are.
+	ConflictAdopt = "adopt"
+	// ConflictOverwrite replaces the member's object: fields that the hub's
+	// object does not set are removed.
+	ConflictOverwrite = "overwrite"
+)
+
+// Annotations on a Cluster.
+const (
+	// AnnotationPrune, with the number of held-back objects as its value, lets
+	// the deletions that ConditionDeletionsHeld reports go on.
+	AnnotationPrune = "hanse.dev/prune"
+	// AnnotationOnUnjoin says what becomes of the workloads in the member when
+	// the Cluster is deleted: OnUnjoinDelete, or anything else to leave them.
+	AnnotationOnUnjoin = "hanse.dev/on-unjoin"
+	// OnUnjoinDelete as AnnotationOnUnjoin deletes what the hub manages there.
+	OnUnjoinDelete = "delete"
+)
+
+// FinalizerUnjoin lets the hub take its service account out of a member before
+// the Cluster goes.
+const FinalizerUnjoin = "hanse.dev/unjoin"

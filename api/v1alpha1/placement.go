@@ -1,0 +1,96 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Placement says where one federated object is and how it is doing there. It
+// is computed when it is read and cannot be written. The Placement of an
+// object is in the object's namespace (that of a cluster-scoped object in
+// SystemNamespace) and is called RESOURCE[.GROUP].NAME: deployments.apps.whoami,
+// services.whoami.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,path=placements,singular=placement
+// +kubebuilder:printcolumn:name="KIND",type=string,JSONPath=`.object.kind`
+// +kubebuilder:printcolumn:name="CLUSTERS",type=string,JSONPath=`.summary.clusters`
+// +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.summary.ready`
+// +kubebuilder:printcolumn:name="SYNCED",type=string,JSONPath=`.summary.synced`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.summary.message`
+type Placement struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Object is the federated object at the hub.
+	Object ObjectReference `json:"object"`
+	// Summary is what the columns of kubectl get show.
+	Summary PlacementSummary `json:"summary"`
+	// Clusters has one entry for each cluster that the object is placed in or
+	// still has something to be removed from, by name.
+	// +listType=map
+	// +listMapKey=name
+	Clusters []ClusterPlacement `json:"clusters,omitempty"`
+}
+
+// ObjectReference names an object at the hub.
+type ObjectReference struct {
+	APIVersion string    `json:"apiVersion"`
+	Kind       string    `json:"kind"`
+	Namespace  string    `json:"namespace,omitempty"`
+	Name       string    `json:"name"`
+	UID        types.UID `json:"uid"`
+}
+
+// PlacementSummary is a Placement in a line.
+type PlacementSummary struct {
+	// Clusters is the clusters with their replicas, as aws=2,azure=2, or just
+	// their names where there are no replicas to divide.
+	Clusters string `json:"clusters"`
+	// Ready is ready/wanted over all clusters, empty where the kind has no
+	// notion of ready.
+	Ready string `json:"ready"`
+	// Synced is True, or False when any cluster is not as the hub wants it.
+	Synced metav1.ConditionStatus `json:"synced"`
+	// Message is the first cluster's error, or why the object is placed nowhere.
+	Message string `json:"message,omitempty"`
+}
+
+// States of a ClusterPlacement.
+const (
+	StateSynced   = "Synced"   // as the hub wants it
+	StatePending  = "Pending"  // to be written (or deleted), nothing has failed so far
+	StateError    = "Error"    // the member refused it; see lastError
+	StateConflict = "Conflict" // something of that name was there before; see AnnotationConflict
+	StateAway     = "Away"     // the member does not answer; what is said is as last seen
+	StateDeleting = "Deleting" // not wanted any more, deletion not finished
+)
+
+// ClusterPlacement is a federated object in one member.
+type ClusterPlacement struct {
+	// Name of the Cluster.
+	Name string `json:"name"`
+	// State is one of the State… constants.
+	State string `json:"state"`
+	// Replicas is the share that this cluster is given, nil where the kind is
+	// not divided.
+	Replicas *int32 `json:"replicas,omitempty"`
+	// ReadyReplicas is how many are ready there, nil where the kind has no
+	// notion of it.
+	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// LastError is what the member answered to the last attempt that failed,
+	// with what to do about it. It never holds any of the object's data.
+	LastError string `json:"lastError,omitempty"`
+	// Since is when State became what it is.
+	Since *metav1.Time `json:"since,omitempty"`
+}
+
+// PlacementList is a list of Placements.
+//
+// +kubebuilder:object:root=true
+type PlacementList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Placement `json:"items"`
+}
