@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/component-base/logs"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/plugin"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+
+	// The ways to log in that kubectl has built in (OIDC).
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
+)
+
+// newKubectlCommand is the real kubectl, so that a machine with hanse needs
+// nothing else.
+func newKubectlCommand(s Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:                "kubectl [ARGS…]",
+		Short:              "The real kubectl, built in",
+		DisableFlagParsing: true,
+		Args:               cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if runKubectl(append([]string{"kubectl"}, args...), s) != 0 {
+				return errKubectl
+			}
+			return nil
+		},
+	}
+}
+
+// errKubectl says that kubectl failed; it has printed why already.
+var errKubectl = errors.New("")
+
+// runKubectl runs kubectl with args (with the program's name first) and returns
+// its exit code. On its own errors kubectl prints and ends the process itself,
+// as it does everywhere.
+func runKubectl(args []string, s Streams) int {
+	logs.GlogSetter(kubectl.GetLogVerbosity(args)) //nolint:errcheck // a bad -v is reported when the flags are parsed
+	streams := genericiooptions.IOStreams{In: s.In, Out: s.Out, ErrOut: s.Err}
+	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().
+		WithDiscoveryBurst(300).WithDiscoveryQPS(50).WithWarningPrinter(streams)
+	// kubectl finds its plugins and its kuberc by the program's arguments.
+	os.Args = args
+	cmd := kubectl.NewDefaultKubectlCommandWithArgs(kubectl.KubectlOptions{
+		PluginHandler: kubectl.NewDefaultPluginHandler(plugin.ValidPluginFilenamePrefixes),
+		Arguments:     args,
+		ConfigFlags:   flags,
+		IOStreams:     streams,
+	})
+	cmd.SetArgs(args[1:])
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	logs.InitLogs()
+	defer logs.FlushLogs()
+	if err := cmd.Execute(); err != nil {
+		cmdutil.CheckErr(err)
+		return 1
+	}
+	return 0
+}
