@@ -1,0 +1,137 @@
+// Package schedule decides where a workload is placed and how many of its
+// replicas each cluster is given. It is pure: a snapshot of the clusters and
+// one workload in, a Decision out. The same input gives the same Decision
+// whatever the order of slices and maps, and nothing is read or written.
+package schedule
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Cluster is what scheduling knows of a member. Names are unique.
+type Cluster struct {
+	Name   string
+	Ready  bool
+	Labels map[string]string
+}
+
+// Workload is what is to be placed.
+type Workload struct {
+	// Key is RESOURCE.GROUP/NAMESPACE/NAME. It decides, with the clusters'
+	// names, who is given the remainder of a division.
+	Key string
+	// Total is the number of replicas to divide; below zero counts as zero.
+	Total int32
+	// Divided is false for what is placed whole in every cluster.
+	Divided bool
+	// Current is the division so far, cluster to replicas; empty: none.
+	Current map[string]int32
+}
+
+// Decision says where a workload goes, and why.
+type Decision struct {
+	// Divided is the workload's: whether the shares' Replicas mean anything.
+	Divided bool
+	// Shares is one entry per cluster that is to hold the object, by name.
+	Shares []Share
+	// Unplaced is how many replicas no cluster could be given.
+	Unplaced int32
+	// Rejected is the clusters that do not hold the object, by name.
+	Rejected []Rejection
+	// Reason says in a sentence what is unusual about the whole, or is empty.
+	Reason string
+}
+
+// Share is what one cluster is given.
+type Share struct {
+	Cluster  string
+	Replicas int32
+	Reason   string
+}
+
+// Rejection is why one cluster was not chosen.
+type Rejection struct {
+	Cluster string
+	Reason  string
+}
+
+// String is the decision in a word: aws=2,azure=2 for a divided workload,
+// aws,azure for one that is not.
+func (d Decision) String() string {
+	var b strings.Builder
+	for i, s := range d.Shares {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(s.Cluster)
+		if d.Divided {
+			b.WriteByte('=')
+			b.WriteString(strconv.FormatInt(int64(s.Replicas), 10))
+		}
+	}
+	return b.String()
+}
+
+// Division is the shares as a map, fit for the next Workload.Current; nil for
+// a workload that is not divided.
+func (d Decision) Division() map[string]int32 {
+	if !d.Divided {
+		return nil
+	}
+	m := make(map[string]int32, len(d.Shares))
+	for _, s := range d.Shares {
+		m[s.Cluster] = s.Replicas
+	}
+	return m
+}
+
+// Schedule places a workload.
+//
+// What is not divided goes to every cluster, ready or not: one that is away
+// gets it once it is back.
+//
+// What is divided keeps to Current as far as it can. Clusters that are not
+// ready keep exactly what they have, which counts towards the total; the ready
+// ones share the rest: an increment goes to whoever has fewest, a decrement
+// comes from whoever has most, and ties are broken by a rank that depends on
+// the workload, so that no cluster always wins. Without Current that is an even
+// division over the ready clusters. A cluster that once held the object keeps
+// it, with 0 replicas if need be: scaling never deletes an object.
+func Schedule(w Workload, clusters []Cluster) Decision {
+	clusters = slices.SortedFunc(slices.Values(clusters), func(a, b Cluster) int { return cmp.Compare(a.Name, b.Name) })
+	if !w.Divided {
+		return everywhere(clusters)
+	}
+	return divide(w, clusters)
+}
+
+// Even is the division that Schedule makes of a workload without Current when
+// all the given clusters are ready. A division that differs from it has to be
+// remembered (see FormatDivision), one that does not can be computed again. It
+// is nil for a workload that is not divided.
+func Even(w Workload, clusters []Cluster) map[string]int32 {
+	w.Current = nil
+	ready := slices.Clone(clusters)
+	for i := range ready {
+		ready[i].Ready = true
+	}
+	return Schedule(w, ready).Division()
+}
+
+func everywhere(clusters []Cluster) Decision {
+	d := Decision{}
+	for _, c := range clusters {
+		reason := "every cluster"
+		if !c.Ready {
+			reason = "every cluster, once it is ready"
+		}
+		d.Shares = append(d.Shares, Share{Cluster: c.Name, Reason: reason})
+	}
+	if len(clusters) == 0 {
+		d.Reason = "no cluster has joined"
+	}
+	return d
+}
