@@ -1,0 +1,39 @@
+package fleet
+
+import (
+	"context"
+
+	"k8s.io/client-go/rest"
+)
+
+// Propagator is what fleet tells about members coming and going.
+type Propagator interface {
+	// Engage is called each time the member becomes reachable, also when it was
+	// engaged before. ctx ends when the member is not reachable any more,
+	// refuses the hub's credential, or leaves; a later Engage for the same name
+	// comes only after that. cfg has no client-side throttling and no timeout,
+	// reads the current token for every request, so that a rotation of the
+	// credential needs no new Engage, and must not be used after ctx has ended:
+	// its connections are closed then. Engage must not block.
+	Engage(ctx context.Context, name string, cfg *rest.Config)
+	// Withdraw deletes everything that the hub manages in the member. The
+	// member is engaged while it runs. It blocks until all is gone or ctx ends
+	// (then it returns an error) and is idempotent.
+	Withdraw(ctx context.Context, name string) error
+	// Report says how propagation to the member is doing. It is called at every
+	// probe, from any goroutine, and must be cheap.
+	Report(name string) Report
+}
+
+// Report is what propagation knows of a member, in numbers of objects.
+type Report struct {
+	// Held objects are managed in the member but were never known to this
+	// hub's database: they wait for `hanse prune`.
+	Held int
+	// Pending objects are still to be written or deleted; none of them failed.
+	Pending int
+	// Failing objects were refused by the member, or are in conflict.
+	Failing int
+	// Message is the first failure, in one line, without any object's data.
+	Message string
+}
