@@ -45,7 +45,7 @@ func StaysAtHub() []Row {
 		{"", "serviceaccounts", "of controllers in kube-system", "identities of the hub's own controllers", controllerAccount},
 		{"", "services", "default/kubernetes", "the address of the hub's API server", inNamespaceNamed("default", "kubernetes")},
 		{"", "endpoints", "default/kubernetes", "the address of the hub's API server", inNamespaceNamed("default", "kubernetes")},
-		{"discovery.k8s.io", "endpointslices", "default/kubernetes", "the address of the hub's API server", labelled("kubernetes.io/service-name", "kubernetes")},
+		{"discovery.k8s.io", "endpointslices", "default/kubernetes", "the address of the hub's API server", inNamespaceNamed("default", "kubernetes")},
 		{"rbac.authorization.k8s.io", "*", "labelled kubernetes.io/bootstrapping=rbac-defaults", "every API server makes its own defaults", labelled("kubernetes.io/bootstrapping", "rbac-defaults")},
 		{"rbac.authorization.k8s.io", "*", "named hanse:…", "rights at the hub itself", prefixed("hanse:")},
 		{"scheduling.k8s.io", "priorityclasses", "system-…", "every API server makes its own", prefixed("system-")},

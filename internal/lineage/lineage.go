@@ -1,0 +1,132 @@
+// Package lineage tells an object that was deleted at the hub from one that
+// the hub has never known. It is pure.
+//
+// When the hub finds an object of its own in a member and has no template for
+// it, there are two explanations. Either it was deleted at the hub while the
+// member (or the hub) was away: then it has to go. Or the hub's database does
+// not come from the one that made it: it was restored from an older snapshot,
+// or it is a fresh hub. Then deleting would destroy production on the word of
+// a database that knows nothing of it.
+//
+// So the hub keeps a history of its own runs: each start of the hub adds a
+// session with a random name and the revision of the database at that moment.
+// Every object in a member carries an Origin: which hub, which session, and a
+// revision at which its template existed. A history knows an origin if in its
+// own past that session lived through that revision. A restored database lacks
+// the sessions after the snapshot, and the session that was running then ends,
+// in its history, at the revision of the snapshot; later origins are strangers.
+package lineage
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Origin says where an object in a member comes from.
+type Origin struct {
+	Hub      types.UID // the hub's identity
+	Session  string    // the run of the hub that made the object
+	Revision uint64    // a revision of the hub's database at which the template existed
+	Template types.UID // the template at the hub
+}
+
+// String is the form of the annotation: HUB/SESSION@REVISION/TEMPLATE.
+func (o Origin) String() string {
+	return fmt.Sprintf("%s/%s@%d/%s", o.Hub, o.Session, o.Revision, o.Template)
+}
+
+// ParseOrigin reads what String wrote.
+func ParseOrigin(s string) (Origin, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 {
+		return Origin{}, fmt.Errorf("origin %q: want HUB/SESSION@REVISION/TEMPLATE", s)
+	}
+	session, revision, ok := strings.Cut(parts[1], "@")
+	if !ok || parts[0] == "" || session == "" || parts[2] == "" {
+		return Origin{}, fmt.Errorf("origin %q: want HUB/SESSION@REVISION/TEMPLATE", s)
+	}
+	rv, err := strconv.ParseUint(revision, 10, 64)
+	if err != nil {
+		return Origin{}, fmt.Errorf("origin %q: revision: %w", s, err)
+	}
+	return Origin{Hub: types.UID(parts[0]), Session: session, Revision: rv, Template: types.UID(parts[2])}, nil
+}
+
+// Session is one run of the hub.
+type Session struct {
+	Name string `json:"name"`
+	// From is the revision of the database when the session began.
+	From uint64 `json:"from"`
+}
+
+// History is the hub's past, oldest first.
+type History struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// maxSessions bounds the history: 60 bytes each, a hub that is restarted daily
+// remembers a year and more. An origin from a forgotten session counts as
+// unknown: it is asked about, not deleted.
+const maxSessions = 500
+
+// revisionJump is how far a database can plausibly move between the newest
+// object in it and its current revision without having been restored with
+// bumped revisions (etcdutl snapshot restore --bump-revision, usually 1e9).
+const revisionJump = 100_000_000
+
+// Begin is the history with a new session that starts at revision from. newest
+// is the highest revision of anything in the database: where from lies far
+// beyond it, revisions were bumped by a restore, and the last session is taken
+// to have ended at newest.
+func (h History) Begin(name string, from, newest uint64) History {
+	sessions := append([]Session{}, h.Sessions...)
+	if newest > 0 && from > newest+revisionJump && len(sessions) > 0 {
+		sessions = append(sessions, Session{Name: "restored-before-" + name, From: newest})
+	}
+	sessions = append(sessions, Session{Name: name, From: from})
+	if len(sessions) > maxSessions {
+		sessions = sessions[len(sessions)-maxSessions:]
+	}
+	return History{Sessions: sessions}
+}
+
+// Knows says whether the database that this is the history of has lived
+// through the moment that o speaks of. The last session is still running, so
+// it has lived through all of its revisions.
+func (h History) Knows(o Origin) bool {
+	for i, s := range h.Sessions {
+		if s.Name != o.Session {
+			continue
+		}
+		if i == len(h.Sessions)-1 {
+			return true
+		}
+		return o.Revision <= h.Sessions[i+1].From
+	}
+	return false
+}
+
+// Encode is the history as JSON.
+func (h History) Encode() (string, error) {
+	b, err := json.Marshal(h)
+	if err != nil {
+		return "", fmt.Errorf("encode the hub's history: %w", err)
+	}
+	return string(b), nil
+}
+
+// Decode reads what Encode wrote; an empty string is an empty history.
+func Decode(s string) (History, error) {
+	var h History
+	if s == "" {
+		return h, nil
+	}
+	if err := json.Unmarshal([]byte(s), &h); err != nil {
+		return History{}, fmt.Errorf("decode the hub's history: %w", err)
+	}
+	return h, nil
+}
