@@ -66,6 +66,7 @@ Kubernetes API server: what is created there is propagated to the members.
 // newcomer needs.
 func commands(s Streams) []*cobra.Command {
 	return []*cobra.Command{
+		newKubeconfigCommand(s),
 		newKubectlCommand(s),
 		newVersionCommand(s),
 	}

@@ -86,16 +86,16 @@ func Merge(old []byte, contexts []Context, use string) (Result, error) {
 	return result, nil
 }
 
-// FreeName is name, or name with the first number that makes it free in the
-// kubeconfig old and different from taken.
-func FreeName(old []byte, name string, taken []string) (string, error) {
+// FreeName is the name of c, or that name with the first number that makes it
+// free in the kubeconfig old, or c's own there already, and not one of taken.
+func FreeName(old []byte, c Context, taken []string) (string, error) {
 	doc, err := parse(old)
 	if err != nil {
 		return "", err
 	}
-	for candidate, n := name, 2; ; candidate, n = fmt.Sprintf("%s-%d", name, n), n+1 {
-		if !slices.Contains(taken, candidate) && !doc.has(candidate) {
-			return candidate, nil
+	for renamed, n := c, 2; ; renamed.Name, n = fmt.Sprintf("%s-%d", c.Name, n), n+1 {
+		if !slices.Contains(taken, renamed.Name) && len(doc.clashes([]Context{renamed})) == 0 {
+			return renamed.Name, nil
 		}
 	}
 }
@@ -141,11 +141,6 @@ func parse(data []byte) (*document, error) {
 }
 
 func (d *document) sections() []section { return []section{d.clusters, d.users, d.contexts} }
-
-// has reports whether any section has an entry of that name.
-func (d *document) has(name string) bool {
-	return slices.ContainsFunc(d.sections(), func(s section) bool { return s.find(name) != nil })
-}
 
 // clashes names the contexts whose names entries of others have.
 func (d *document) clashes(contexts []Context) []string {

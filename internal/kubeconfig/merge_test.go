@@ -127,13 +127,22 @@ func TestMergeUpdatesItsOwnAndKeepsTheNamespace(t *testing.T) {
 }
 
 func TestFreeName(t *testing.T) {
-	for want, taken := range map[string][]string{"work-2": nil, "work-3": {"work-2"}} {
-		if got, err := FreeName([]byte(foreign), "work", taken); err != nil || got != want {
-			t.Errorf("FreeName with %v taken = %q, %v; want %q", taken, got, err, want)
+	merged := mustMerge(t, []byte(foreign), "", testContext("work-2", "/a#work", "https://a.example")).Data
+	for _, tt := range []struct {
+		name, source string
+		taken        []string
+		want         string
+	}{
+		{"aws", "/a#aws", nil, "aws"},
+		{"aws", "/a#aws", []string{"aws"}, "aws-2"},
+		{"work", "/b#work", nil, "work-3"},
+		{"work", "/a#work", nil, "work-2"}, // its own from before
+		{"work", "/b#work", []string{"work-3"}, "work-4"},
+	} {
+		got, err := FreeName(merged, testContext(tt.name, tt.source, ""), tt.taken)
+		if err != nil || got != tt.want {
+			t.Errorf("FreeName(%s from %s, %v) = %q, %v; want %q", tt.name, tt.source, tt.taken, got, err, tt.want)
 		}
-	}
-	if got, err := FreeName(nil, "aws", nil); err != nil || got != "aws" {
-		t.Errorf("FreeName of a free name = %q, %v", got, err)
 	}
 }
 
