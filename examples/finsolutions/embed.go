@@ -1,0 +1,45 @@
+// Package finsolutions holds the example application: the manifests of the
+// tutorial that Hanse's README walks through, in today's APIs.
+package finsolutions
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+)
+
+//go:embed *.yaml
+var files embed.FS
+
+// Host is the name under which the application is reached, and that its
+// certificate is for; www.Host is the other one.
+const Host = "devfest.example"
+
+// federated lists what is applied to the federation, in the tutorial's order.
+// db-cluster.yaml is not in it: it is the tutorial's way around a federation
+// that could not place databases.
+func federated() []string {
+	return []string{
+		"db-federation.yaml",
+		"wordpress.yaml",
+		"traefik-role.yaml",
+		"traefik.yaml",
+		"traefik-lb.yaml",
+		"whoami.yaml",
+		"ingress.yaml",
+	}
+}
+
+// Manifests is what is applied to the federation, as one YAML stream. The
+// Secret traefik-cert that it mounts is not in it: it is made on the spot.
+func Manifests() ([]byte, error) {
+	var parts [][]byte
+	for _, name := range federated() {
+		data, err := files.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the example's manifests: %w", err)
+		}
+		parts = append(parts, data)
+	}
+	return bytes.Join(parts, []byte("---\n")), nil
+}

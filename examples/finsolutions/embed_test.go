@@ -1,0 +1,65 @@
+package finsolutions
+
+import (
+	"bytes"
+	"io/fs"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// TestManifests decodes every document strictly, as the API server would, and
+// checks what the application needs in order to run.
+func TestManifests(t *testing.T) {
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for _, name := range names {
+		data, err := files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range bytes.Split(data, []byte("\n---\n")) {
+			obj, gvk, err := scheme.Codecs.UniversalDeserializer().Decode(doc, nil, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			kinds[gvk.Kind]++
+			switch o := obj.(type) {
+			case *appsv1.Deployment:
+				for key, value := range o.Spec.Selector.MatchLabels {
+					if o.Spec.Template.Labels[key] != value {
+						t.Errorf("%s: the selector of %s does not select its pods", name, o.Name)
+					}
+				}
+			case *networkingv1.Ingress:
+				for i, want := range []string{Host, "www." + Host} {
+					if got := o.Spec.Rules[i].Host; got != want {
+						t.Errorf("%s: rule %d is for %s, want %s", name, i, got, want)
+					}
+				}
+			}
+		}
+		if !strings.Contains("db-cluster.yaml "+strings.Join(federated(), " "), name) {
+			t.Errorf("%s is not applied", name)
+		}
+	}
+	if kinds["Deployment"] != 7 || kinds["Ingress"] != 1 {
+		t.Errorf("kinds: %v", kinds)
+	}
+}
+
+func TestManifestsIsOneStream(t *testing.T) {
+	data, err := Manifests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if docs := len(bytes.Split(data, []byte("\n---\n"))); docs != 16 {
+		t.Errorf("%d documents, want 16", docs)
+	}
+}
