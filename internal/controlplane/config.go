@@ -1,0 +1,115 @@
+package controlplane
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+)
+
+// Config says what control plane to start.
+type Config struct {
+	// DataDir holds everything that outlives the process (mode 0700). It is
+	// created when it does not exist.
+	DataDir string
+	// Name is the name of the context in DataDir/admin.kubeconfig.
+	Name string
+	Role Role
+	// Listen is HOST:PORT. Port 0 is chosen once and remembered in DataDir, so
+	// that a restart has the same.
+	Listen string
+	// EtcdServers are the URLs of an outside etcd. Empty: etcd runs in this
+	// process, in DataDir/etcd, behind a Unix socket that only its owner reaches.
+	EtcdServers []string
+	// EtcdTLS is what an outside etcd on https needs.
+	EtcdTLS EtcdTLS
+	// Filter wraps the API server's handler, inside authentication and
+	// authorization; may be nil.
+	Filter func(http.Handler) http.Handler
+	// ReadyChecks are part of /readyz. Start does not wait for them.
+	ReadyChecks []ReadyCheck
+	// Controllers are the kube-controller-manager controllers to run; nil: the
+	// Role's default.
+	Controllers []string
+	// Scheduler says whether to run kube-scheduler.
+	Scheduler bool
+	// UnsafeNoFsync lets etcd answer before its log is on the disk: quicker, and
+	// a power failure loses data. For throw-away clusters only.
+	UnsafeNoFsync bool
+	// Log receives what klog and etcd log as errors between Start and Stop; nil:
+	// nobody does. klog is one per process, so that is the caller's too.
+	Log io.Writer
+}
+
+// EtcdTLS are files in PEM: the authority of an outside etcd, and the client's
+// certificate with its key. Each may be empty.
+type EtcdTLS struct{ CA, Cert, Key string }
+
+// ReadyCheck is one line of /readyz. Check is called at every request for it,
+// concurrently, and must not block; an error means not ready.
+type ReadyCheck struct {
+	Name  string
+	Check func() error
+}
+
+// listen opens cfg.Listen, with the port of the last start when it leaves the
+// choice to us.
+func listen(cfg Config, dir *datadir.Dir) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not an address to listen on: %w. Try: 127.0.0.1:6443", cfg.Listen, err)
+	}
+	if port == "0" {
+		remembered, err := dir.Port()
+		if err != nil {
+			return nil, err
+		}
+		port = strconv.Itoa(remembered)
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w. Try: stop what uses that port, or choose another one", net.JoinHostPort(host, port), err)
+	}
+	return listener, dir.SavePort(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// address is the URL by which this machine reaches the listener.
+func address(listener net.Listener) string {
+	tcp := listener.Addr().(*net.TCPAddr)
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}
+
+// hosts are the names and addresses under which the API server is reached and
+// which its certificate therefore has. listenHost may be a name.
+func hosts(listenHost string, listener net.Listener) []string {
+	names := []string{
+		"127.0.0.1", "::1", "localhost", serviceIP,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+	}
+	ip := listener.Addr().(*net.TCPAddr).IP
+	if ip.IsUnspecified() {
+		return append(names, machineAddresses()...)
+	}
+	if listenHost != ip.String() {
+		names = append(names, listenHost)
+	}
+	return append(names, ip.String())
+}
+
+func machineAddresses() []string {
+	found, _ := net.InterfaceAddrs()
+	var all []string
+	for _, a := range found {
+		if network, ok := a.(*net.IPNet); ok && network.IP.IsGlobalUnicast() {
+			all = append(all, network.IP.String())
+		}
+	}
+	return all
+}

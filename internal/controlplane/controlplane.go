@@ -1,0 +1,154 @@
+// Package controlplane runs a Kubernetes control plane inside this process: etcd,
+// kube-apiserver, the controllers of kube-controller-manager and kube-scheduler,
+// all of them upstream's own. There can be one per process, because the servers
+// keep global registries.
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"k8s.io/client-go/rest"
+)
+
+// ControlPlane is a running control plane.
+type ControlPlane struct {
+	dir         *datadir.Dir
+	credentials datadir.Credentials
+	address     string
+	// parts in the order in which they started; they stop in reverse.
+	parts []*part
+	db    *database
+	log   *gate
+
+	once sync.Once
+	done chan struct{}
+	err  error
+}
+
+// part is a server that runs until its context ends.
+type part struct {
+	name   string
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// Start starts the control plane and returns once /readyz is ok, whatever the
+// caller's own ReadyChecks say. ctx bounds the start only: call Stop to end what
+// was started. After an error nothing is left running.
+func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
+	log := newGate(cfg.Log)
+	if err := errors.Join(log.collect(), setKubernetesVersion()); err != nil {
+		return nil, err
+	}
+	dir, err := datadir.Open(cfg.DataDir, datadir.Identity{Role: cfg.Role.String(), Name: cfg.Name})
+	if err != nil {
+		return nil, err
+	}
+	c := &ControlPlane{dir: dir, log: log, done: make(chan struct{})}
+	if err := c.start(ctx, cfg); err != nil {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		_ = c.Stop(stopping)
+		// What died says more than what noticed it.
+		if c.Err() != nil {
+			return nil, c.Err()
+		}
+		return nil, err
+	}
+	log.open.Store(true)
+	return c, nil
+}
+
+func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
+	listener, err := listen(cfg, c.dir)
+	if err != nil {
+		return err
+	}
+	c.address = address(listener)
+	listenHost, _, _ := net.SplitHostPort(cfg.Listen)
+	if c.credentials, err = c.dir.Credentials(cfg.Name, c.address, hosts(listenHost, listener)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	etcd := cfg.EtcdServers
+	if len(etcd) == 0 {
+		if c.db, err = startEtcd(ctx, c.dir, cfg.UnsafeNoFsync, c.log, c.died); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		etcd = []string{c.db.endpoint}
+	} else if err := reachEtcd(ctx, etcd); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server, err := newAPIServer(context.WithoutCancel(ctx), cfg, c.dir, c.credentials, listener, etcd)
+	if err != nil {
+		return errors.Join(fmt.Errorf("building the API server: %w", err), listener.Close())
+	}
+	c.run(ctx, "the API server", server.run)
+	if err := c.waitReady(ctx, cfg.ReadyChecks); err != nil {
+		return err
+	}
+	c.run(ctx, "the controllers", func(ctx context.Context) error { return runControllers(ctx, cfg, c.credentials) })
+	if cfg.Scheduler {
+		c.run(ctx, "the scheduler", func(ctx context.Context) error { return runScheduler(ctx, c.credentials) })
+	}
+	return nil
+}
+
+// run starts a part that lives until Stop. One that ends earlier has died, and
+// with it the control plane.
+func (c *ControlPlane) run(ctx context.Context, name string, body func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{name: name, cancel: cancel, ended: make(chan struct{})}
+	c.parts = append(c.parts, p)
+	go func() {
+		defer close(p.ended)
+		err := body(ctx)
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errors.New("it returned")
+			}
+			c.died(fmt.Errorf("%s stopped: %w", name, err))
+		}
+	}()
+}
+
+func (c *ControlPlane) died(err error) {
+	c.once.Do(func() {
+		c.err = err
+		close(c.done)
+	})
+}
+
+// Done is closed when the control plane has died by itself; Err says why.
+func (c *ControlPlane) Done() <-chan struct{} { return c.done }
+
+// Err is nil until Done is closed.
+func (c *ControlPlane) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// RESTConfig is a client of the control plane that may do everything and is not
+// slowed down.
+func (c *ControlPlane) RESTConfig() *rest.Config {
+	return &rest.Config{
+		Host: c.address,
+		// Files, so that a renewed certificate is picked up.
+		TLSClientConfig: rest.TLSClientConfig{CAFile: c.credentials.CA, CertFile: c.credentials.Server, KeyFile: c.credentials.ServerKey},
+		QPS:             -1,
+	}
+}
+
+// KubeconfigPath is the administrator's kubeconfig, its context named Config.Name.
+func (c *ControlPlane) KubeconfigPath() string { return c.credentials.Admin }
+
+// Address is the URL of the API server.
+func (c *ControlPlane) Address() string { return c.address }

@@ -1,0 +1,94 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// stopTimeout bounds an orderly stop.
+	stopTimeout = 10 * time.Second
+	// partTimeout is how long one part may take; what is not done by then is
+	// left behind, so that etcd still gets to end properly.
+	partTimeout = 4 * time.Second
+	// readyPoll is how often Start asks whether the API server is ready.
+	readyPoll = 25 * time.Millisecond
+)
+
+// Stop ends the controllers, then the API server, then etcd, and gives the data
+// directory back. It blocks until that is done or ctx ends, and returns an error
+// when a part had to be left running, which the process should then not outlive.
+func (c *ControlPlane) Stop(ctx context.Context) error {
+	c.log.open.Store(false)
+	var failures error
+	for _, p := range slices.Backward(c.parts) {
+		p.cancel()
+		failures = errors.Join(failures, within(ctx, p.name, p.ended))
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = c.db.stop()
+	}()
+	if err := within(ctx, "etcd", closed); err != nil {
+		return errors.Join(failures, err)
+	}
+	return errors.Join(failures, c.dir.Close())
+}
+
+// within waits for ended, at most partTimeout.
+func within(ctx context.Context, name string, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not stop in time", name)
+	}
+}
+
+// waitReady blocks until /readyz is ok apart from the caller's own checks.
+func (c *ControlPlane) waitReady(ctx context.Context, excluded []ReadyCheck) error {
+	client, err := rest.HTTPClientFor(c.RESTConfig())
+	if err != nil {
+		return fmt.Errorf("making a client of the API server: %w", err)
+	}
+	query := url.Values{}
+	for _, check := range excluded {
+		query.Add("exclude", check.Name)
+	}
+	ticker := time.NewTicker(readyPoll)
+	defer ticker.Stop()
+	for {
+		if ready(ctx, client, c.address+"/readyz?"+query.Encode()) {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-c.done:
+			return c.err
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the API server: %w", context.Cause(ctx))
+		}
+	}
+}
+
+func ready(ctx context.Context, client *http.Client, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+}
