@@ -1,0 +1,53 @@
+package fleet
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// events says what happens to a Cluster, on the Cluster.
+type events struct{ record.EventRecorder }
+
+// health says what a changed verdict means.
+func (e events) health(c *v1alpha1.Cluster, h health) {
+	kind := corev1.EventTypeWarning
+	if h.ok() {
+		kind = corev1.EventTypeNormal
+	}
+	e.Event(c, kind, h.reason, h.message)
+}
+
+func (e events) rotated(c *v1alpha1.Cluster, cred credential) {
+	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub's credential is new and good until "+cred.expires.UTC().Format("2006-01-02 15:04 MST"))
+}
+
+func (e events) rotationFailed(c *v1alpha1.Cluster, cred credential, err error) {
+	e.Event(c, corev1.EventTypeWarning, "CredentialRotationFailed", fmt.Sprintf("the hub's credential, good until %s, cannot be replaced: %s",
+		cred.expires.UTC().Format("2006-01-02 15:04 MST"), oneLine(err.Error())))
+}
+
+func (e events) roleOutdated(c *v1alpha1.Cluster, err error) {
+	e.Event(c, corev1.EventTypeWarning, "RoleOutdated", fmt.Sprintf("%s. Try: hanse join %s --kubeconfig FILE again", oneLine(err.Error()), c.Name))
+}
+
+func (e events) withdrawFailed(c *v1alpha1.Cluster, err error) {
+	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", "not all workloads are deleted yet: "+oneLine(err.Error()))
+}
+
+func (e events) left(c *v1alpha1.Cluster, withdrawn bool) {
+	what := "its workloads were left running"
+	if withdrawn {
+		what = "its workloads were deleted"
+	}
+	e.Event(c, corev1.EventTypeNormal, "Left", "the cluster has left; "+what+", the hub's service account was removed from it")
+}
+
+func (e events) leftBehind(c *v1alpha1.Cluster, why string) {
+	e.Event(c, corev1.EventTypeWarning, "LeftUnreachable", fmt.Sprintf(
+		"the cluster has left, but what hanse made there could not be removed (%s). Try: if it comes back, kubectl delete namespace/%s clusterrole/%s clusterrolebinding/%s there",
+		why, v1alpha1.SystemNamespace, v1alpha1.ServiceAccount, v1alpha1.ServiceAccount))
+}

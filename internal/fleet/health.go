@@ -1,0 +1,92 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// Probing. A member that answers is asked every couple of seconds; one that
+// has just failed is asked again soon, so that a single lost packet costs
+// nothing and a dead member is known within a second or two.
+const (
+	probeTimeout  = 6 * time.Second // more than a very slow member takes for an answer
+	probeInterval = 2 * time.Second
+	retryInterval = 400 * time.Millisecond
+)
+
+// strikes is how many failures in a row it takes to give a member up, by
+// reason: a refusal is certain sooner than silence. None is 1: API servers
+// that are starting refuse good credentials for a moment.
+func strikes(reason string, refused bool) int {
+	switch reason {
+	case v1alpha1.ReasonIdentityChanged:
+		return 1
+	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonCertificateInvalid:
+		return 2
+	}
+	if refused {
+		return 2
+	}
+	return 3
+}
+
+// verdict is what one look at a member found: reason is ReasonReachable, or
+// why not, with what to say about it. refused means that nobody listens there.
+type verdict struct {
+	reason  string
+	message string
+	refused bool
+}
+
+func (v verdict) ok() bool { return v.reason == v1alpha1.ReasonReachable }
+
+// health is what the hub thinks of a member after some verdicts. The zero
+// value, with ReasonConnecting, is a member that nobody has looked at.
+type health struct {
+	verdict      // the one that holds
+	failures int // verdicts in a row that were not ok
+}
+
+func newHealth() health {
+	return health{verdict: verdict{reason: v1alpha1.ReasonConnecting, message: "the hub has not reached the cluster yet"}}
+}
+
+// next is the health after one more verdict.
+func (h health) next(v verdict) health {
+	if v.ok() {
+		return health{verdict: v}
+	}
+	h.failures++
+	if h.failures >= strikes(v.reason, v.refused) {
+		h.verdict = v
+	}
+	return h
+}
+
+// down is true once enough verdicts have failed.
+func (h health) down() bool {
+	return h.reason != v1alpha1.ReasonReachable && h.reason != v1alpha1.ReasonConnecting
+}
+
+// delay until the next look: jitter is in [0, 1).
+func (h health) delay(jitter float64) time.Duration {
+	d := probeInterval
+	if h.failures > 0 && h.failures < 4 {
+		d = retryInterval
+	}
+	return time.Duration(float64(d) * (0.75 + jitter/4))
+}
+
+// phase is the STATUS column.
+func (h health) phase() string {
+	switch h.reason {
+	case v1alpha1.ReasonReachable:
+		return v1alpha1.ClusterReady
+	case v1alpha1.ReasonConnecting:
+		return v1alpha1.ClusterJoining
+	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied:
+		return v1alpha1.ClusterDenied
+	}
+	return v1alpha1.ClusterUnreachable
+}

@@ -1,0 +1,138 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// AnnotationOnUnjoinForce, with the value "true" on a Cluster that is being
+// deleted, lets it go although its workloads cannot be deleted.
+const AnnotationOnUnjoinForce = "hanse.dev/on-unjoin-force"
+
+// leaveTimeout is how long a member that is leaving gets to answer before it is
+// let go with the hub's service account still in it.
+const leaveTimeout = 10 * time.Second
+
+// leaving is how far a member has come in leaving.
+type leaving struct {
+	since     time.Time  // when this process first saw that it leaves
+	withdraw  chan error // result of Propagator.Withdraw; nil: not running
+	withdrawn bool       // its workloads are deleted
+	revoked   bool       // what join made in it is removed, or given up
+	gone      bool       // the Cluster has been let go
+	waitsFor  string     // for the condition
+}
+
+// deletesWorkloads is true if the member must not leave with workloads in it.
+func deletesWorkloads(c *v1alpha1.Cluster) bool {
+	return c.Annotations[v1alpha1.AnnotationOnUnjoin] == v1alpha1.OnUnjoinDelete
+}
+
+// leave takes a member whose Cluster is being deleted one step further: its
+// workloads, if asked to; what join made in it; what join made at the hub. Each
+// step may be repeated, so it does not matter when the hub stops in between.
+func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
+	if c.DeletionTimestamp == nil || !slices.Contains(c.Finalizers, v1alpha1.FinalizerUnjoin) {
+		return
+	}
+	if m.leaving.since.IsZero() {
+		m.leaving.since = m.fleet.clock.Now()
+	}
+	forced := c.Annotations[AnnotationOnUnjoinForce] == "true"
+	if deletesWorkloads(c) && !m.leaving.withdrawn && !forced && !m.withdraw(c) {
+		return
+	}
+	m.release()
+	if !m.leaving.revoked && !m.revoke(ctx, c) {
+		return
+	}
+	m.leaving.revoked = true
+	if err := m.forget(ctx, c); err != nil {
+		klog.FromContext(ctx).Error(err, "Cluster not forgotten yet")
+		m.leaving.waitsFor = oneLine(err.Error())
+		return
+	}
+	m.leaving.gone = true
+}
+
+// withdraw has propagation delete its workloads, beside the probing; it is true
+// once that is done. While the member cannot be reached it waits.
+func (m *member) withdraw(c *v1alpha1.Cluster) bool {
+	if m.disengage == nil {
+		m.leaving.waitsFor = fmt.Sprintf("its workloads are to be deleted, but %s. To let it go with them: hanse unjoin %s --delete-workloads --force", m.health.message, m.name)
+		return false
+	}
+	if m.leaving.withdraw == nil {
+		m.leaving.waitsFor = "its workloads are being deleted"
+		result := make(chan error, 1)
+		m.leaving.withdraw = result
+		engagement := m.engagement
+		m.fleet.wg.Go(func() {
+			result <- m.fleet.prop.Withdraw(engagement, m.name)
+			m.wake()
+		})
+		return false
+	}
+	select {
+	case err := <-m.leaving.withdraw:
+		m.leaving.withdraw = nil
+		m.leaving.withdrawn = err == nil
+		if err != nil && m.engagement.Err() == nil {
+			m.fleet.events.withdrawFailed(c, err)
+		}
+	default:
+	}
+	return m.leaving.withdrawn
+}
+
+// revoke removes what join made in the member, or says by an event that it
+// could not; false means that it should be tried again.
+func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
+	err := errors.New(m.health.message)
+	if m.health.ok() {
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		err = removeFromMember(ctx, m.link.client, m.fleet.hubUID)
+	}
+	switch {
+	case err == nil:
+		m.fleet.events.left(c, m.leaving.withdrawn)
+	case m.health.down(), m.fleet.clock.Since(m.leaving.since) >= leaveTimeout:
+		m.fleet.events.leftBehind(c, oneLine(err.Error()))
+	default:
+		m.leaving.waitsFor = "the hub's service account is still in the cluster: " + oneLine(err.Error())
+		return false
+	}
+	return true
+}
+
+// forget removes the credential and lets the Cluster go.
+func (m *member) forget(ctx context.Context, c *v1alpha1.Cluster) error {
+	err := m.fleet.kube.CoreV1().Secrets(v1alpha1.SystemNamespace).Delete(ctx, c.Spec.CredentialSecret, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("cannot delete Secret %s/%s: %w", v1alpha1.SystemNamespace, c.Spec.CredentialSecret, err)
+	}
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		now, err := m.fleet.clusterClient.Get(ctx, c.Name, metav1.GetOptions{})
+		if err != nil || now.UID != c.UID {
+			return err
+		}
+		now.Finalizers = slices.DeleteFunc(now.Finalizers, func(f string) bool { return f == v1alpha1.FinalizerUnjoin })
+		_, err = m.fleet.clusterClient.Update(ctx, now, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+		return err
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("cannot let Cluster %s go: %w", c.Name, err)
+	}
+	return nil
+}

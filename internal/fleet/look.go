@@ -1,0 +1,167 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// How often the nodes are looked at: rarely, for a list of them is what costs,
+// but soon while some are not ready, as in a cluster that has just been made.
+const (
+	surveyInterval       = time.Minute
+	surveySoon           = 5 * time.Second
+	surveyTimeout        = 30 * time.Second
+	surveyPage     int64 = 500
+)
+
+// look finds out how the member is: whether it is ready, and every now and
+// then, and before it is engaged, whether it is still the same cluster, lets
+// the hub do what it must, and what its nodes are.
+func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
+	if m.link == nil {
+		return verdict{reason: v1alpha1.ReasonCertificateInvalid, message: fmt.Sprintf(
+			"the endpoint %s or the CA bundle of the Cluster cannot be used. Try: hanse join %s --kubeconfig FILE again", c.Spec.Endpoint, c.Name)}
+	}
+	if m.cred.token == "" {
+		return verdict{reason: v1alpha1.ReasonAuthenticationFailed, message: fmt.Sprintf(
+			"the hub has no credential for it: Secret %s/%s has no token. Try: hanse join %s --kubeconfig FILE again", v1alpha1.SystemNamespace, c.Spec.CredentialSecret, c.Name)}
+	}
+	if err := readyz(ctx, m.link.client); err != nil {
+		return m.judge(err)
+	}
+	now := m.fleet.clock.Now()
+	if m.health.ok() && now.Before(m.surveyAt) {
+		return m.health.verdict
+	}
+	uid, err := identity(ctx, m.link.client)
+	if err != nil {
+		return m.judge(err)
+	}
+	if m.spec.UID != "" && uid != m.spec.UID {
+		return verdict{reason: v1alpha1.ReasonIdentityChanged, message: fmt.Sprintf(
+			"another cluster answers at %s than the one that was joined. Try: hanse unjoin %s, then join again", m.spec.Endpoint, m.name)}
+	}
+	if v := m.survey(ctx, now); !v.ok() {
+		return v
+	}
+	if !m.health.ok() {
+		if err := ensureRole(ctx, m.link.client); err != nil {
+			klog.FromContext(ctx).Error(err, "Role in the member not brought up to date")
+			m.fleet.events.roleOutdated(c, err)
+		}
+	}
+	return reachable(m.spec.Endpoint)
+}
+
+func reachable(endpoint string) verdict {
+	return verdict{reason: v1alpha1.ReasonReachable, message: endpoint + " answers and accepts the hub's credential"}
+}
+
+func (m *member) judge(err error) verdict { return judge(m.name, m.spec.Endpoint, classify(err)) }
+
+// survey refreshes the facts. Only a refusal counts against the member; facts
+// that cannot be had otherwise stay as they were.
+func (m *member) survey(ctx context.Context, now time.Time) verdict {
+	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
+	defer cancel()
+	m.surveyAt = now.Add(surveySoon)
+	found, err := discover(ctx, m.link.client)
+	if err != nil {
+		p := classify(err)
+		if p.reason == v1alpha1.ReasonAuthenticationFailed || p.reason == v1alpha1.ReasonPermissionDenied {
+			m.surveyAt = now
+			return judge(m.name, m.spec.Endpoint, p)
+		}
+		klog.FromContext(ctx).V(2).Info("Cannot look at the nodes", "err", err)
+		return reachable(m.spec.Endpoint)
+	}
+	m.facts = found
+	if found.nodes > 0 && found.ready == found.nodes {
+		m.surveyAt = now.Add(surveyInterval)
+	}
+	return reachable(m.spec.Endpoint)
+}
+
+// readyz asks a member whether it is ready, once.
+func readyz(ctx context.Context, client kubernetes.Interface) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	body, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)
+	var status apierrors.APIStatus
+	if err != nil && errors.As(err, &status) && status.Status().Code >= 500 {
+		if failed := failedChecks(string(body)); failed != "" {
+			return &notReadyError{failed}
+		}
+	}
+	return err
+}
+
+// identity is the UID of a cluster's kube-system Namespace.
+func identity(ctx context.Context, client kubernetes.Interface) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	ns, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	return string(ns.UID), nil
+}
+
+// discover reads a cluster's version and goes through its nodes.
+func discover(ctx context.Context, client kubernetes.Interface) (facts, error) {
+	body, err := client.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	if err != nil {
+		return facts{}, err
+	}
+	var info version.Info
+	if err := json.Unmarshal(body, &info); err != nil {
+		return facts{}, fmt.Errorf("/version answers something else: %w", err)
+	}
+	s := newSurvey()
+	opts := metav1.ListOptions{Limit: surveyPage}
+	for {
+		page, err := client.CoreV1().Nodes().List(ctx, opts)
+		if err != nil {
+			return facts{}, err
+		}
+		for i := range page.Items {
+			s.add(&page.Items[i])
+		}
+		if opts.Continue = page.Continue; opts.Continue == "" {
+			break
+		}
+	}
+	found := s.result()
+	found.version = info.GitVersion
+	return found, nil
+}
+
+// keep is f where it says something about the place, else what was known: a
+// cluster that has scaled to no nodes has not moved.
+func (f facts) keep(old v1alpha1.ClusterStatus) facts {
+	if f.version == "" {
+		f.version = old.Version
+		f.nodes, f.capacity, f.allocatable = old.Nodes, old.Capacity, old.Allocatable
+	}
+	if f.provider == "" {
+		f.provider = old.Provider
+	}
+	if f.region == "" {
+		f.region = old.Region
+	}
+	if len(f.zones) == 0 {
+		f.zones = old.Zones
+	}
+	return f
+}

@@ -1,0 +1,151 @@
+package fleet
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// member is one Cluster, looked after by one goroutine: all fields but kick,
+// cancel and done belong to it.
+type member struct {
+	fleet  *Fleet
+	name   string
+	kick   chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	spec   v1alpha1.ClusterSpec // what link was made for
+	link   *link                // nil if the spec cannot be used
+	token  *token
+	cred   credential
+	health health
+	facts  facts
+
+	surveyAt, rotateAt time.Time // when next
+	engagement         context.Context
+	disengage          context.CancelFunc // nil: not engaged
+	leaving            leaving
+	publishing         publishing
+}
+
+func newMember(f *Fleet, name string) *member {
+	return &member{fleet: f, name: name, kick: make(chan struct{}, 1), done: make(chan struct{}), token: &token{}, health: newHealth()}
+}
+
+// wake has the member looked at as soon as possible. It does not block.
+func (m *member) wake() {
+	select {
+	case m.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run looks after the member until ctx ends.
+func (m *member) run(ctx context.Context) {
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", m.name))
+	defer m.drop()
+	for ctx.Err() == nil {
+		timer := m.fleet.clock.NewTimer(m.step(ctx))
+		select {
+		case <-ctx.Done():
+		case <-timer.C():
+		case <-m.kick:
+		}
+		timer.Stop()
+	}
+}
+
+// step looks at the member once, does what follows from it, and says when to
+// look again.
+func (m *member) step(ctx context.Context) time.Duration {
+	cluster, ok := m.fleet.cluster(m.name)
+	if !ok || m.leaving.gone {
+		return probeInterval // it is being deleted; ctx ends soon
+	}
+	m.connect(ctx, cluster)
+	v := m.look(ctx, cluster)
+	if ctx.Err() != nil {
+		return 0
+	}
+	was := m.health.reason
+	m.health = m.health.next(v)
+	if m.health.reason != was {
+		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason)
+		m.fleet.events.health(cluster, m.health)
+	}
+	m.engage(ctx, cluster)
+	m.rotate(ctx, cluster)
+	m.leave(ctx, cluster)
+	if m.leaving.gone {
+		return probeInterval
+	}
+	m.publish(ctx, cluster)
+	return m.health.delay(rand.Float64())
+}
+
+// connect makes the link to the member anew if the Cluster says something else
+// about how to reach it, and takes over a changed credential.
+func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
+	if cred, ok := m.fleet.credential(c); ok {
+		if cred.token != m.cred.token {
+			m.rotateAt = cred.rotateAt()
+		}
+		m.cred = cred
+		m.token.set(cred.token)
+	} else {
+		m.cred = credential{}
+		m.token.set("")
+	}
+	if m.link != nil && sameWay(m.spec, c.Spec) {
+		return
+	}
+	m.drop()
+	m.spec, m.health = c.Spec, newHealth()
+	link, err := newLink(ctx, c.Spec, m.token)
+	if err != nil {
+		m.link = nil
+		return // look says so
+	}
+	m.link = link
+}
+
+// sameWay is true if the same connection serves both.
+func sameWay(a, b v1alpha1.ClusterSpec) bool {
+	return a.Endpoint == b.Endpoint && a.TLSServerName == b.TLSServerName && a.UID == b.UID &&
+		string(a.CABundle) == string(b.CABundle)
+}
+
+// engage hands the member to propagation or takes it away, as its health says.
+// One that is leaving with its workloads left running is not handed over.
+func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
+	wanted := m.health.ok() && (c.DeletionTimestamp == nil || deletesWorkloads(c))
+	switch {
+	case wanted && m.disengage == nil:
+		m.engagement, m.disengage = context.WithCancel(ctx)
+		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token))
+	case !wanted && m.disengage != nil:
+		m.release()
+	}
+}
+
+// release ends the engagement, if there is one.
+func (m *member) release() {
+	if m.disengage != nil {
+		m.disengage()
+		m.disengage = nil
+	}
+}
+
+// drop ends the engagement and closes fleet's own connection.
+func (m *member) drop() {
+	m.release()
+	if m.link != nil {
+		m.link.close()
+		m.link = nil
+	}
+}

@@ -1,0 +1,189 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// ConditionLeaving is True while a Cluster that is being deleted is still
+// there; its message says what it waits for.
+const ConditionLeaving = "Leaving"
+
+// countsInterval is how often at most a status is written again although only
+// the numbers in its messages have changed.
+const countsInterval = 10 * time.Second
+
+// publishing remembers what the last statuses were about.
+type publishing struct {
+	pending int       // looks in a row at which something was pending
+	written time.Time // when status was written last
+}
+
+// view is all that a Cluster's status is made of.
+type view struct {
+	health  health
+	facts   facts
+	report  Report
+	leaving string // what a Cluster that is being deleted waits for
+	now     time.Time
+}
+
+// publish writes labels and status of the Cluster if they are not what they
+// should be. What cannot be written now is at the next look.
+func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
+	report := m.fleet.prop.Report(m.name)
+	if report.Pending == 0 {
+		m.publishing.pending = 0
+	} else if m.publishing.pending++; m.publishing.pending < 2 {
+		report.Pending = 0 // it may well be done in a moment
+	}
+	now := m.fleet.clock.Now()
+	want := render(c, view{m.health, m.facts, report, m.leaving.waitsFor, now})
+	if err := m.publishLabels(ctx, c, want); err != nil {
+		klog.FromContext(ctx).V(2).Info("Labels not written", "err", err)
+	}
+	if equality.Semantic.DeepEqual(c.Status, want) ||
+		now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
+		return
+	}
+	update := &v1alpha1.Cluster{TypeMeta: c.TypeMeta, ObjectMeta: *c.ObjectMeta.DeepCopy(), Spec: c.Spec, Status: want}
+	if _, err := m.fleet.clusterClient.UpdateStatus(ctx, update, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager}); err != nil {
+		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			klog.FromContext(ctx).Error(err, "Status not written")
+		}
+		return
+	}
+	m.publishing.written = now
+}
+
+// publishLabels puts what is known of the member's place where selectors find
+// it. Labels that have no value any more go.
+func (m *member) publishLabels(ctx context.Context, c *v1alpha1.Cluster, s v1alpha1.ClusterStatus) error {
+	change := map[string]any{}
+	for key, value := range placeLabels(c.Name, s) {
+		switch {
+		case value == "" && c.Labels[key] != "":
+			change[key] = nil
+		case value != c.Labels[key]:
+			change[key] = value
+		}
+	}
+	if len(change) == 0 {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": change}})
+	if err != nil {
+		return fmt.Errorf("cannot encode labels: %w", err)
+	}
+	_, err = m.fleet.clusterClient.Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
+	return err
+}
+
+// placeLabels are the labels that hanse owns on a Cluster; "" is none.
+func placeLabels(name string, s v1alpha1.ClusterStatus) map[string]string {
+	zone := ""
+	if len(s.Zones) == 1 {
+		zone = s.Zones[0]
+	}
+	return map[string]string{
+		v1alpha1.LabelClusterName:  name,
+		v1alpha1.LabelProvider:     s.Provider,
+		v1alpha1.LabelContinent:    continentOf(s.Provider, s.Region),
+		corev1.LabelTopologyRegion: s.Region,
+		corev1.LabelTopologyZone:   zone,
+	}
+}
+
+// render is the status that a Cluster should have.
+func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
+	s := *c.Status.DeepCopy()
+	f := v.facts.keep(c.Status)
+	s.Phase = v.health.phase()
+	if c.DeletionTimestamp != nil {
+		s.Phase = v1alpha1.ClusterLeaving
+	}
+	s.Version, s.Nodes, s.Capacity, s.Allocatable = f.version, f.nodes, f.capacity, f.allocatable
+	s.Provider, s.Region, s.Zones = f.provider, f.region, f.zones
+	if c.Spec.Provider != "" {
+		s.Provider = c.Spec.Provider
+	}
+	if c.Spec.Region != "" {
+		s.Region = c.Spec.Region
+	}
+	if len(c.Spec.Zones) > 0 {
+		s.Zones = c.Spec.Zones
+	}
+	s.Held = int32(min(v.report.Held, 1<<31-1))
+	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
+		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message,
+			ObservedGeneration: c.Generation, LastTransitionTime: metav1.NewTime(v.now)})
+	}
+	ready := metav1.ConditionFalse
+	switch {
+	case v.health.ok():
+		ready = metav1.ConditionTrue
+	case v.health.reason == v1alpha1.ReasonConnecting:
+		ready = metav1.ConditionUnknown
+	}
+	set(v1alpha1.ConditionReady, ready, v.health.reason, v.health.message)
+	synced, reason, message := syncedCondition(v.health, v.report)
+	set(v1alpha1.ConditionSynced, synced, reason, message)
+	held, reason, message := heldCondition(c.Name, v.report)
+	set(v1alpha1.ConditionDeletionsHeld, held, reason, message)
+	if c.DeletionTimestamp != nil {
+		set(ConditionLeaving, metav1.ConditionTrue, "Deleted", v.leaving)
+	}
+	return s
+}
+
+func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string) {
+	switch {
+	case !h.ok():
+		return metav1.ConditionUnknown, "NotReachable", "the cluster is not ready, so nobody knows"
+	case r.Failing > 0:
+		return metav1.ConditionFalse, "Failing", fmt.Sprintf("%s not as the hub wants them: %s. Try: hanse status", objects(r.Failing), oneLine(r.Message))
+	case r.Pending > 0:
+		return metav1.ConditionFalse, "Pending", objects(r.Pending) + " still to be written or deleted"
+	}
+	return metav1.ConditionTrue, "Synced", "everything that is placed here is as the hub wants it"
+}
+
+func heldCondition(name string, r Report) (metav1.ConditionStatus, string, string) {
+	if r.Held == 0 {
+		return metav1.ConditionFalse, "NothingHeld", "there is nothing here that this hub has never known"
+	}
+	return metav1.ConditionTrue, "NotKnownToHub", fmt.Sprintf(
+		"%s in the cluster came from a hub, but this one has never known them; they are left as they are. Try: hanse prune %s to have them deleted", objects(r.Held), name)
+}
+
+// objects is n with its noun.
+func objects(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
+}
+
+// onlyCounts is true if two statuses differ in nothing but messages about how
+// much there still is to do.
+func onlyCounts(a, b v1alpha1.ClusterStatus) bool {
+	a, b = *a.DeepCopy(), *b.DeepCopy()
+	for _, s := range []*v1alpha1.ClusterStatus{&a, &b} {
+		if c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionSynced); c != nil {
+			c.Message = ""
+		}
+	}
+	return equality.Semantic.DeepEqual(a, b)
+}
