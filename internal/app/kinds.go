@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// establishPoll is how often a new kind is asked about; it takes some 100 ms.
+const establishPoll = 20 * time.Millisecond
+
+// installKinds applies the CustomResourceDefinitions of this binary and blocks
+// until all of them are served.
+func installKinds(ctx context.Context, config *rest.Config) error {
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	definitions := client.Resource(apiextensionsv1.SchemeGroupVersion.WithResource("customresourcedefinitions"))
+	wanted, err := kinds()
+	if err != nil {
+		return err
+	}
+	for _, kind := range wanted {
+		options := metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}
+		if _, err := definitions.Apply(ctx, kind.GetName(), kind, options); err != nil {
+			return err
+		}
+	}
+	for _, kind := range wanted {
+		err := wait.PollUntilContextCancel(ctx, establishPoll, true, func(ctx context.Context) (bool, error) {
+			live, err := definitions.Get(ctx, kind.GetName(), metav1.GetOptions{})
+			if err != nil {
+				return false, err
+			}
+			return established(live), nil
+		})
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", kind.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// kinds reads the embedded CustomResourceDefinitions.
+func kinds() ([]*unstructured.Unstructured, error) {
+	files, err := fs.Glob(v1alpha1.CRDs, "crds/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var all []*unstructured.Unstructured
+	for _, file := range files {
+		data, err := fs.ReadFile(v1alpha1.CRDs, file)
+		if err != nil {
+			return nil, err
+		}
+		kind := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(data, &kind.Object); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		all = append(all, kind)
+	}
+	return all, nil
+}
+
+func established(live *unstructured.Unstructured) bool {
+	var definition apiextensionsv1.CustomResourceDefinition
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &definition); err != nil {
+		return false
+	}
+	for _, condition := range definition.Status.Conditions {
+		if condition.Type == apiextensionsv1.Established {
+			return condition.Status == apiextensionsv1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// ensureNamespace creates the Namespace of what belongs to Hanse itself.
+func ensureNamespace(ctx context.Context, config *rest.Config) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SystemNamespace}}
+	_, err = client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}

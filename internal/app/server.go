@@ -1,0 +1,109 @@
+// Package app wires the hub together; it decides nothing itself.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-dev/hanse/internal/controlplane"
+)
+
+const (
+	// hubContext is the name of the hub's context in its kubeconfig.
+	hubContext = "federation"
+	// startTimeout bounds how long a hub may take to become ready.
+	startTimeout = 2 * time.Minute
+	// stopTimeout bounds an orderly stop, after which the process just ends:
+	// etcd's log makes that safe.
+	stopTimeout = 9 * time.Second
+	// gcPercent trades processor time for memory; an own GOGC wins.
+	gcPercent = 75
+)
+
+// ServerOptions are the settings of a hub.
+type ServerOptions struct {
+	// DataDir is the hub's directory, made when it does not exist.
+	DataDir string
+	// Listen is HOST:PORT; port 0 is chosen once and kept.
+	Listen string
+	// EtcdServers are URLs of an outside etcd; empty: it runs in this process.
+	EtcdServers []string
+	EtcdTLS     controlplane.EtcdTLS
+}
+
+// Server runs a hub until ctx ends, which is no error, or a part of it dies.
+// Progress goes to log, a line each.
+func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
+	began := time.Now()
+	setGCPercent()
+
+	// The control plane comes first and goes last: everything else is its client.
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	hub, err := controlplane.Start(starting, controlplane.Config{
+		DataDir:     o.DataDir,
+		Name:        hubContext,
+		Role:        controlplane.Hub,
+		Listen:      o.Listen,
+		EtcdServers: o.EtcdServers,
+		EtcdTLS:     o.EtcdTLS,
+		Log:         log,
+	})
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+
+	// Then its own kinds and its Namespace, which everything else refers to.
+	err = prepare(starting, hub.RESTConfig())
+	if err == nil {
+		fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
+			hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
+		err = serve(ctx, hub)
+	}
+
+	stopping, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancelStop()
+	return errors.Join(interrupted(ctx, err), hub.Stop(stopping))
+}
+
+// serve runs what makes a control plane a hub, until ctx ends or a part dies.
+func serve(ctx context.Context, hub *controlplane.ControlPlane) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-hub.Done():
+		return hub.Err()
+	}
+}
+
+// prepare installs what the hub needs in its own API. Idempotent.
+func prepare(ctx context.Context, config *rest.Config) error {
+	if err := installKinds(ctx, config); err != nil {
+		return fmt.Errorf("installing the kinds of hanse.dev: %w", err)
+	}
+	if err := ensureNamespace(ctx, config); err != nil {
+		return fmt.Errorf("creating the hub's namespace: %w", err)
+	}
+	return nil
+}
+
+// interrupted drops an error that is only the echo of the end of ctx.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// setGCPercent sets gcPercent unless the environment says otherwise.
+func setGCPercent() {
+	if old := debug.SetGCPercent(gcPercent); old != 100 {
+		debug.SetGCPercent(old)
+	}
+}

@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hanse-dev/hanse/internal/app"
+)
+
+// newServerCommand is hanse server: the hub alone, in the foreground.
+func newServerCommand(s Streams) *cobra.Command {
+	var o app.ServerOptions
+	cmd := &cobra.Command{
+		Use:   "server --data-dir DIR",
+		Short: "Run a hub in the foreground",
+		Long: `Run a hub: the API server of a federation, with its own etcd. It needs nothing
+but a directory, and ends in order on SIGTERM or Ctrl-C. The administrator's
+kubeconfig is DIR/admin.kubeconfig, context federation.`,
+		Example: `  hanse server --data-dir /var/lib/hanse
+  hanse server --data-dir hub --listen 127.0.0.1:0
+  hanse server --data-dir hub --etcd-servers https://10.0.0.5:2379 --etcd-cafile ca.crt \
+    --etcd-certfile client.crt --etcd-keyfile client.key`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.DataDir == "" {
+				return errors.New("a hub needs a directory. Try: hanse server --data-dir DIR")
+			}
+			return app.Server(cmd.Context(), o, s.Err)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.DataDir, "data-dir", "", "directory of everything that the hub keeps")
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:6443", "HOST:PORT to serve on; port 0 is chosen once and kept")
+	f.StringSliceVar(&o.EtcdServers, "etcd-servers", nil, "URLs of an etcd of your own (default: one in this process)")
+	f.StringVar(&o.EtcdTLS.CA, "etcd-cafile", "", "certificate authority of that etcd")
+	f.StringVar(&o.EtcdTLS.Cert, "etcd-certfile", "", "client certificate for that etcd")
+	f.StringVar(&o.EtcdTLS.Key, "etcd-keyfile", "", "key of the client certificate")
+	_ = cmd.MarkFlagDirname("data-dir")
+	return cmd
+}
