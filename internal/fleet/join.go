@@ -2,9 +2,12 @@ package fleet
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -39,9 +42,152 @@ type JoinResult struct {
 	Refreshed bool
 }
 
+// JoinPlan is what Join would make.
+type JoinPlan struct {
+	// InMember and AtHub are the objects, without the credential.
+	InMember, AtHub []runtime.Object
+	// Refreshed is true if the cluster is a member under that name already.
+	Refreshed bool
+	// Found is the status that the Cluster would get from what the member's
+	// nodes say.
+	Found v1alpha1.ClusterStatus
+}
+
 // Join makes a cluster a member of a hub and returns when the hub says that it
 // is ready. If it fails, or ctx ends, what it made is removed again. Its
 // errors are for the user.
 func Join(ctx context.Context, o JoinOptions) (*JoinResult, error) {
-	return nil, errors.New("not there yet")
+	j, err := newJoin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := j.run(ctx)
+	if err != nil {
+		j.undo()
+		return nil, err
+	}
+	return &JoinResult{Cluster: cluster, Refreshed: j.existing != nil}, nil
+}
+
+// PlanJoin does all of Join's checks and says what it would make; it changes
+// nothing.
+func PlanJoin(ctx context.Context, o JoinOptions) (*JoinPlan, error) {
+	j, err := newJoin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	found, err := discover(ctx, j.member)
+	if err != nil {
+		return nil, j.memberError(err)
+	}
+	role := memberRole()
+	if j.role != nil {
+		role.Rules = mergeRules(j.role.Rules)
+	}
+	cluster := j.cluster()
+	cluster.Status = render(cluster, view{health: newHealth(), facts: found})
+	plan := &JoinPlan{
+		InMember:  []runtime.Object{memberNamespace(j.hubUID), memberAccount(), role, memberBinding()},
+		Refreshed: j.existing != nil, Found: cluster.Status,
+	}
+	cluster.Status = v1alpha1.ClusterStatus{}
+	plan.AtHub = []runtime.Object{cluster}
+	return plan, nil
+}
+
+// join is one run of Join, after its checks.
+type join struct {
+	JoinOptions
+	hub      kubernetes.Interface
+	clusters *ClusterClient
+	member   kubernetes.Interface
+	ca       []byte
+
+	hubUID, memberUID string
+	existing          *v1alpha1.Cluster // nil: not a member yet
+	memberState
+	undos []func(context.Context) error
+}
+
+// newJoin checks everything that can be known before anything is made.
+func newJoin(ctx context.Context, o JoinOptions) (*join, error) {
+	if err := checkName(o.Name); err != nil {
+		return nil, err
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	j := &join{JoinOptions: o}
+	if err := j.dial(); err != nil {
+		return nil, err
+	}
+	if err := j.identify(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.checkTaken(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.inspectMember(ctx); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// dial makes the clients; nothing is sent yet, except by credential plugins.
+func (j *join) dial() error {
+	memberCfg := rest.CopyConfig(j.Member)
+	if memberCfg.Insecure {
+		return fmt.Errorf("the kubeconfig says insecure-skip-tls-verify: the hub would send its credential to whoever answers at %s. Try: put the cluster's CA certificate into the kubeconfig (certificate-authority-data)", memberCfg.Host)
+	}
+	if !strings.HasPrefix(memberCfg.Host, "https://") {
+		return fmt.Errorf("%s is not an https:// address: the hub would send its credential in the clear. Try: a kubeconfig whose server is https://…", memberCfg.Host)
+	}
+	if err := rest.LoadTLSFiles(memberCfg); err != nil {
+		return fmt.Errorf("cannot read a file that the kubeconfig names: %w", err)
+	}
+	j.ca = memberCfg.CAData
+	memberCfg.QPS, memberCfg.Timeout, memberCfg.UserAgent = -1, joinRequestTimeout, "hanse-join"
+	member, err := kubernetes.NewForConfig(memberCfg)
+	if err != nil {
+		return fmt.Errorf("the kubeconfig of the cluster to join cannot be used: %s", oneLine(err.Error()))
+	}
+	hubCfg := rest.CopyConfig(j.Hub)
+	hubCfg.QPS = -1
+	hub, err := kubernetes.NewForConfig(hubCfg)
+	if err != nil {
+		return fmt.Errorf("the hub's kubeconfig cannot be used: %s", oneLine(err.Error()))
+	}
+	clusters, err := NewClusterClient(hubCfg)
+	if err != nil {
+		return err
+	}
+	j.member, j.hub, j.clusters = member, hub, clusters
+	return nil
+}
+
+// cluster is the Cluster that the hub is to have.
+func (j *join) cluster() *v1alpha1.Cluster {
+	c := &v1alpha1.Cluster{}
+	if j.existing != nil {
+		c = j.existing.DeepCopy()
+	}
+	c.APIVersion, c.Kind = v1alpha1.GroupVersion().String(), "Cluster"
+	c.Name = j.Name
+	c.Finalizers = withFinalizer(c.Finalizers)
+	c.Spec.Endpoint = strings.TrimSuffix(j.Member.Host, "/") + strings.TrimSuffix(j.Member.APIPath, "/")
+	c.Spec.CABundle, c.Spec.TLSServerName = j.ca, j.Member.ServerName
+	c.Spec.UID, c.Spec.CredentialSecret = j.memberUID, secretName(j.Name)
+	if j.Provider != "" {
+		c.Spec.Provider = j.Provider
+	}
+	if j.Region != "" {
+		c.Spec.Region = j.Region
+	}
+	if len(j.Zones) > 0 {
+		c.Spec.Zones = j.Zones
+	}
+	return c
 }

@@ -1,0 +1,259 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// undoTimeout bounds how long a failed join takes to clean up.
+const undoTimeout = 10 * time.Second
+
+// run does the steps of a join in their order: what is in the member first, so
+// that the hub never has a Cluster that cannot work.
+func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"removing the other hub's access", j.evict},
+		{"making a service account in the cluster", j.makeAccount},
+		{"giving it its rights", j.makeRights},
+	} {
+		j.Progress(step.what)
+		if err := step.do(ctx); err != nil {
+			return nil, j.interrupted(ctx, j.memberError(err))
+		}
+	}
+	j.Progress("getting a credential")
+	cred, err := requestToken(ctx, j.member, time.Now())
+	if err != nil {
+		return nil, j.interrupted(ctx, j.memberError(err))
+	}
+	if err := j.tryCredential(ctx, cred); err != nil {
+		return nil, j.interrupted(ctx, err)
+	}
+	j.Progress("telling the hub")
+	if err := j.storeCredential(ctx, cred); err != nil {
+		return nil, j.interrupted(ctx, hubError(j.Hub.Host, err))
+	}
+	cluster, err := j.storeCluster(ctx)
+	if err != nil {
+		return nil, j.interrupted(ctx, hubError(j.Hub.Host, err))
+	}
+	j.Progress("waiting until the hub has reached it")
+	return j.awaitReady(ctx, cluster)
+}
+
+// interrupted is err, or that the user interrupted.
+func (j *join) interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted; cluster %s has not joined", j.Name)
+	}
+	return err
+}
+
+// undo removes what was made, the last first. It is what makes a failed or
+// interrupted join leave nothing, so it has a time of its own.
+func (j *join) undo() {
+	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
+	defer cancel()
+	for _, undo := range slices.Backward(j.undos) {
+		if err := undo(ctx); err != nil && !apierrors.IsNotFound(err) {
+			j.Progress("could not clean up: " + oneLine(err.Error()))
+		}
+	}
+}
+
+func (j *join) later(undo func(context.Context) error) { j.undos = append(j.undos, undo) }
+
+// evict takes the service account from another hub: its tokens die with it.
+func (j *join) evict(ctx context.Context) error {
+	if !j.foreign || j.account == nil {
+		return nil
+	}
+	err := j.member.CoreV1().ServiceAccounts(v1alpha1.SystemNamespace).Delete(ctx, v1alpha1.ServiceAccount, metav1.DeleteOptions{})
+	j.account = nil
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// makeAccount makes the Namespace, marked as this hub's, and the service
+// account in it.
+func (j *join) makeAccount(ctx context.Context) error {
+	opts := metav1.CreateOptions{FieldManager: v1alpha1.FieldManager}
+	namespaces := j.member.CoreV1().Namespaces()
+	switch {
+	case j.namespace == nil:
+		if _, err := namespaces.Create(ctx, memberNamespace(j.hubUID), opts); err != nil {
+			return err
+		}
+		j.later(func(ctx context.Context) error {
+			return namespaces.Delete(ctx, v1alpha1.SystemNamespace, metav1.DeleteOptions{})
+		})
+	case j.namespace.Annotations[annotationHub] != j.hubUID:
+		mark := []byte(`{"metadata":{"annotations":{"` + annotationHub + `":"` + j.hubUID + `"}}}`)
+		if _, err := namespaces.Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, mark, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager}); err != nil {
+			return err
+		}
+		if !j.foreign {
+			j.later(func(ctx context.Context) error {
+				_, err := namespaces.Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, unmarkPatch(), metav1.PatchOptions{})
+				return err
+			})
+		}
+	}
+	if j.account != nil {
+		return nil
+	}
+	accounts := j.member.CoreV1().ServiceAccounts(v1alpha1.SystemNamespace)
+	if _, err := accounts.Create(ctx, memberAccount(), opts); err != nil {
+		return err
+	}
+	j.later(func(ctx context.Context) error {
+		return accounts.Delete(ctx, v1alpha1.ServiceAccount, metav1.DeleteOptions{})
+	})
+	return nil
+}
+
+// makeRights makes the role and its binding, or brings the role up to date.
+func (j *join) makeRights(ctx context.Context) error {
+	opts := metav1.CreateOptions{FieldManager: v1alpha1.FieldManager}
+	roles, bindings := j.member.RbacV1().ClusterRoles(), j.member.RbacV1().ClusterRoleBindings()
+	if j.role != nil {
+		if err := ensureRole(ctx, j.member); err != nil {
+			return err
+		}
+	} else {
+		if _, err := roles.Create(ctx, memberRole(), opts); err != nil {
+			return err
+		}
+		j.later(func(ctx context.Context) error {
+			return roles.Delete(ctx, v1alpha1.ServiceAccount, metav1.DeleteOptions{})
+		})
+	}
+	if j.binding != nil {
+		return nil
+	}
+	if _, err := bindings.Create(ctx, memberBinding(), opts); err != nil {
+		return err
+	}
+	j.later(func(ctx context.Context) error {
+		return bindings.Delete(ctx, v1alpha1.ServiceAccount, metav1.DeleteOptions{})
+	})
+	return nil
+}
+
+// tryCredential uses it until the member accepts it: authorizers learn of new
+// bindings a moment later.
+func (j *join) tryCredential(ctx context.Context, cred credential) error {
+	var tok token
+	tok.set(cred.token)
+	ctx, cancel := context.WithTimeout(ctx, joinRequestTimeout)
+	defer cancel()
+	link, err := newLink(ctx, j.cluster().Spec, &tok)
+	if err != nil {
+		return err
+	}
+	defer link.close()
+	var last error
+	err = wait.PollUntilContextCancel(ctx, 25*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		_, last = identity(ctx, link.client)
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s does not accept the credential that it has issued for the hub: %s. Try: see whether something in that cluster restricts service accounts", j.Member.Host, classify(last).detail)
+	}
+	return nil
+}
+
+// storeCredential puts it into the Secret at the hub.
+func (j *join) storeCredential(ctx context.Context, cred credential) error {
+	namespaces := j.hub.CoreV1().Namespaces()
+	_, err := namespaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SystemNamespace}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	secrets := j.hub.CoreV1().Secrets(v1alpha1.SystemNamespace)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: secretName(j.Name), Labels: map[string]string{v1alpha1.LabelClusterName: j.Name}},
+		Data:       cred.data(),
+	}
+	_, err = secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+	}
+	if err != nil {
+		return err
+	}
+	if j.existing == nil {
+		j.later(func(ctx context.Context) error { return secrets.Delete(ctx, secret.Name, metav1.DeleteOptions{}) })
+	}
+	return nil
+}
+
+// storeCluster makes the Cluster at the hub, or updates its spec.
+func (j *join) storeCluster(ctx context.Context) (*v1alpha1.Cluster, error) {
+	c := j.cluster()
+	if j.existing != nil {
+		return j.clusters.Update(ctx, c, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+	}
+	made, err := j.clusters.Create(ctx, c, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
+	if err != nil {
+		return nil, err
+	}
+	j.later(func(ctx context.Context) error {
+		// The finalizer first: nothing is left for it to do.
+		_, err := j.clusters.Patch(ctx, c.Name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		if err != nil {
+			return err
+		}
+		return j.clusters.Delete(ctx, c.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &made.UID}})
+	})
+	return made, nil
+}
+
+// awaitReady waits until the hub says that it has reached the member.
+func (j *join) awaitReady(ctx context.Context, c *v1alpha1.Cluster) (*v1alpha1.Cluster, error) {
+	waitCtx, cancel := context.WithTimeout(ctx, j.Timeout)
+	defer cancel()
+	said := ""
+	err := WatchCluster(waitCtx, j.clusters, c.Name, func(now *v1alpha1.Cluster) bool {
+		if now == nil {
+			return false
+		}
+		c = now
+		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+		if ready == nil || ready.ObservedGeneration < c.Generation {
+			return false
+		}
+		if ready.Status != metav1.ConditionTrue && ready.Message != said && ready.Reason != v1alpha1.ReasonConnecting {
+			said = ready.Message
+			j.Progress("the hub says: " + said)
+		}
+		return ready.Status == metav1.ConditionTrue
+	})
+	switch {
+	case err == nil:
+		return c, nil
+	case ctx.Err() != nil:
+		return nil, j.interrupted(ctx, err)
+	case waitCtx.Err() == nil:
+		return nil, hubError(j.Hub.Host, err)
+	case said == "":
+		return nil, fmt.Errorf("the hub has not looked at cluster %s within %s; nothing was joined. Try: see whether the hub is healthy (hanse status), or --timeout", j.Name, j.Timeout)
+	}
+	return nil, fmt.Errorf("the hub does not reach cluster %s, so it was not joined: %s", j.Name, said)
+}
