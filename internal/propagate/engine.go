@@ -1,0 +1,183 @@
+package propagate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/lineage"
+)
+
+// Key names an object of a propagated resource, the same at the hub and in
+// every member.
+type Key struct {
+	GR        schema.GroupResource
+	Namespace string
+	Name      string
+}
+
+// String is RESOURCE.GROUP/NAMESPACE/NAME.
+func (k Key) String() string { return k.GR.String() + "/" + k.Namespace + "/" + k.Name }
+
+// Engine propagates. Its methods may be called from any goroutine.
+type Engine struct {
+	hub       dynamic.Interface
+	discovery discovery.DiscoveryInterface
+	hubUID    types.UID
+	table     kinds.Table
+	hasher    fieldmerge.Hasher
+	events    eventSink
+
+	// Set once by Run, before anything else starts.
+	session string // this run's name in the lineage
+	history lineage.History
+
+	mu        sync.RWMutex
+	running   context.Context // ends with Run; nil before
+	resources map[schema.GroupResource]*resource
+	clusters  map[string]*cluster
+	members   map[string]*member
+
+	rediscover chan struct{} // the hub's CRDs changed
+	divisions  workqueue.TypedRateLimitingInterface[Key]
+	statuses   workqueue.TypedRateLimitingInterface[Key]
+	written    sync.Map // Key → time.Time of the last status write
+	changes    *changes
+}
+
+// New makes an Engine for the hub that cfg reaches. hubUID is the UID of the
+// hub's kube-system Namespace. Nothing starts before Run.
+func New(cfg *rest.Config, hubUID types.UID) (*Engine, error) {
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the hub: %w", err)
+	}
+	typed, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the hub: %w", err)
+	}
+	return &Engine{
+		hub:        client,
+		discovery:  typed.Discovery(),
+		hubUID:     hubUID,
+		table:      kinds.NewTable(),
+		hasher:     fieldmerge.NewHasher(),
+		events:     newEventSink(typed.CoreV1()),
+		resources:  map[schema.GroupResource]*resource{},
+		clusters:   map[string]*cluster{},
+		members:    map[string]*member{},
+		rediscover: make(chan struct{}, 1),
+		divisions:  newQueue(),
+		statuses:   newQueue(),
+		changes:    newChanges(),
+	}, nil
+}
+
+// hubWorkers is how many divisions and statuses are written at once at the hub.
+const hubWorkers = 4
+
+// Run propagates until ctx ends. It returns an error when the hub cannot be
+// read at the start.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.beginSession(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.running = ctx
+	e.mu.Unlock()
+	defer e.events.stop()
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	clustersSeen := make(chan struct{})
+	wg.Go(func() { e.watchClusters(ctx, clustersSeen) })
+	// Divisions depend on which clusters there are: templates come after.
+	select {
+	case <-clustersSeen:
+	case <-ctx.Done():
+		return nil
+	}
+	wg.Go(func() { e.watchResources(ctx) })
+	for range hubWorkers {
+		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
+		wg.Go(func() { work(ctx, e.statuses, e.writeStatus) })
+	}
+	<-ctx.Done()
+	e.divisions.ShutDown()
+	e.statuses.ShutDown()
+	return nil
+}
+
+// Synced says whether everything that is propagated has been read from the hub
+// once since Run began; nil if so.
+func (e *Engine) Synced() error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if len(e.resources) == 0 {
+		return fmt.Errorf("the hub's resources have not been discovered so far")
+	}
+	for gr, r := range e.resources {
+		if !r.synced {
+			return fmt.Errorf("%s have not been read from the hub so far", gr)
+		}
+	}
+	return nil
+}
+
+// template is the template of key, nil if there is none or its resource has
+// not been read from the hub so far; known tells the two apart.
+func (e *Engine) template(key Key) (t *template, known bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	r := e.resources[key.GR]
+	if r == nil || !r.synced {
+		return nil, false
+	}
+	return r.templates[types.NamespacedName{Namespace: key.Namespace, Name: key.Name}], true
+}
+
+func (e *Engine) resource(gr schema.GroupResource) *resource {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.resources[gr]
+}
+
+// toMembers puts keys on the queue of every member.
+func (e *Engine) toMembers(keys ...Key) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, m := range e.members {
+		m.enqueue(keys...)
+	}
+}
+
+// work runs do for each key of q, as kube's controllers do: an error puts the
+// key back with a growing delay. It returns when q is shut down.
+func work(ctx context.Context, q workqueue.TypedRateLimitingInterface[Key], do func(context.Context, Key) error) {
+	for {
+		key, quit := q.Get()
+		if quit {
+			return
+		}
+		if ctx.Err() == nil {
+			if err := do(ctx, key); err != nil {
+				klog.FromContext(ctx).V(2).Info("will be tried again", "key", key.String(), "reason", err.Error())
+				q.AddRateLimited(key)
+			} else {
+				q.Forget(key)
+			}
+		}
+		q.Done(key)
+	}
+}

@@ -1,0 +1,226 @@
+package propagate
+
+import (
+	"context"
+	"sort"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// cluster is what the hub says of a member.
+type cluster struct {
+	name   string
+	labels map[string]string
+	joined time.Time
+	ready  bool
+	since  time.Time // of ready
+	prune  int       // how many held objects may be deleted; 0: none
+}
+
+// watchClusters keeps Engine.clusters until ctx ends. It closes seen when it
+// has read them once.
+func (e *Engine) watchClusters(ctx context.Context, seen chan struct{}) {
+	s := &clusterSink{engine: e, log: klog.FromContext(ctx), seen: seen}
+	watchInto(ctx, e.hub.Resource(v1alpha1.Resource("clusters")), "hub/clusters", "", s)
+}
+
+type clusterSink struct {
+	engine *Engine
+	log    klog.Logger
+	seen   chan struct{} // nil once closed
+}
+
+func (s *clusterSink) replace(objs []*unstructured.Unstructured) {
+	clusters := make(map[string]*cluster, len(objs))
+	for _, obj := range objs {
+		if c := s.read(obj); c != nil {
+			clusters[c.name] = c
+		}
+	}
+	s.engine.setClusters(clusters)
+	if s.seen != nil {
+		close(s.seen)
+		s.seen = nil
+	}
+}
+
+func (s *clusterSink) apply(obj *unstructured.Unstructured) {
+	if c := s.read(obj); c != nil {
+		s.engine.changeClusters(func(all map[string]*cluster) { all[c.name] = c })
+	}
+}
+
+func (s *clusterSink) remove(obj *unstructured.Unstructured) {
+	s.engine.changeClusters(func(all map[string]*cluster) { delete(all, obj.GetName()) })
+}
+
+func (s *clusterSink) read(obj *unstructured.Unstructured) *cluster {
+	var c v1alpha1.Cluster
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &c); err != nil {
+		s.log.Error(err, "Cluster cannot be read", "cluster", obj.GetName())
+		return nil
+	}
+	out := &cluster{name: c.Name, labels: c.Labels, joined: c.CreationTimestamp.Time}
+	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		out.ready = ready.Status == metav1.ConditionTrue
+		out.since = ready.LastTransitionTime.Time
+	}
+	if c.DeletionTimestamp != nil {
+		out.ready = false
+	}
+	if n, err := strconv.Atoi(c.Annotations[v1alpha1.AnnotationPrune]); err == nil {
+		out.prune = n
+	}
+	return out
+}
+
+func (e *Engine) changeClusters(change func(map[string]*cluster)) {
+	e.mu.RLock()
+	next := make(map[string]*cluster, len(e.clusters)+1)
+	for name, c := range e.clusters {
+		next[name] = c
+	}
+	e.mu.RUnlock()
+	change(next)
+	e.setClusters(next)
+}
+
+// setClusters takes over the clusters and decides again about everything that
+// is divided. Only the clusters' watch calls it, so it does not race itself.
+func (e *Engine) setClusters(next map[string]*cluster) {
+	e.mu.Lock()
+	before := e.clusters
+	e.clusters = next
+	for name := range next {
+		if e.members[name] == nil {
+			e.members[name] = newMember(name)
+		}
+	}
+	var gone []*member
+	for name, m := range e.members {
+		if next[name] == nil {
+			gone = append(gone, m)
+			delete(e.members, name)
+		}
+	}
+	var changed []Key
+	if !sameForScheduling(before, next) {
+		changed = e.decideAll()
+	}
+	e.mu.Unlock()
+	for _, m := range gone {
+		m.disengage()
+	}
+	for name, c := range next {
+		if old := before[name]; c.prune > 0 && (old == nil || old.prune != c.prune) {
+			e.pruneApproved(name)
+		}
+	}
+	e.toMembers(changed...)
+	e.changes.notify(changed...)
+}
+
+func sameForScheduling(a, b map[string]*cluster) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, c := range a {
+		d := b[name]
+		if d == nil || c.ready != d.ready || !c.joined.Equal(d.joined) {
+			return false
+		}
+	}
+	return true
+}
+
+// decideAll renews the decision of every template. Engine.mu is held.
+func (e *Engine) decideAll() (changed []Key) {
+	for _, r := range e.resources {
+		for name, t := range r.templates {
+			if next, differs := e.decided(t); differs {
+				r.templates[name] = next
+				changed = append(changed, next.key)
+			}
+		}
+	}
+	return changed
+}
+
+// decided is t with the decision that the clusters ask for now. Engine.mu is
+// held at least for reading.
+func (e *Engine) decided(t *template) (next *template, differs bool) {
+	d := e.decide(t)
+	if t.decision.String() == d.String() && t.decision.Reason == d.Reason && t.decision.Unplaced == d.Unplaced {
+		return t, false
+	}
+	copied := *t
+	copied.setDecision(d)
+	e.persistLater(&copied)
+	return &copied, true
+}
+
+// decide places a template. Engine.mu is held at least for reading.
+func (e *Engine) decide(t *template) schedule.Decision {
+	clusters, founding := e.forScheduling(t)
+	w := schedule.Workload{Key: t.key.String(), Divided: t.division != kinds.Everywhere, Total: t.total}
+	if t.division == kinds.OneActive {
+		w.Divided = true
+	}
+	if !w.Divided {
+		return schedule.Schedule(w, clusters)
+	}
+	w.Current = t.recorded
+	if w.Current == nil && len(founding) < len(clusters) || w.Current == nil && !allReady(clusters) {
+		// Divided before by the formula, over the clusters of that time.
+		w.Current = schedule.Even(w, founding)
+	}
+	if t.division == kinds.Completions && len(t.recorded) > 0 {
+		clusters = onlyIn(clusters, t.recorded)
+	}
+	return schedule.Schedule(w, clusters)
+}
+
+// forScheduling is all clusters by name, and those over which the formula
+// divided t when it was made: members by then, and not away since before.
+func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
+	for _, c := range e.clusters {
+		sc := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels}
+		all = append(all, sc)
+		away := !c.ready && !c.since.After(t.created)
+		if !c.joined.After(t.created) && !away {
+			founding = append(founding, sc)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	sort.Slice(founding, func(i, j int) bool { return founding[i].Name < founding[j].Name })
+	return all, founding
+}
+
+func allReady(clusters []schedule.Cluster) bool {
+	for _, c := range clusters {
+		if !c.Ready {
+			return false
+		}
+	}
+	return true
+}
+
+func onlyIn(clusters []schedule.Cluster, division map[string]int32) []schedule.Cluster {
+	var out []schedule.Cluster
+	for _, c := range clusters {
+		if _, in := division[c.Name]; in {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,277 @@
+package propagate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// template is an object at the hub that is propagated, with its decision. It
+// is not changed once it is in a resource's templates, only replaced.
+type template struct {
+	key     Key
+	uid     types.UID
+	rv      uint64
+	created time.Time
+	obj     *unstructured.Unstructured // without managedFields
+	content *content
+
+	division kinds.Division
+	total    int32
+	recorded map[string]int32 // AnnotationDivision, nil without
+	decision schedule.Decision
+	shares   map[string]share
+	// undecided: the decision has to be recorded at the hub before anything is
+	// written to a member.
+	undecided bool
+	going     bool // a Namespace that is being deleted
+}
+
+// content is what members are to have. The same content is the same pointer.
+type content struct {
+	object map[string]any
+	hash   uint64
+}
+
+// share is a member's part of a template that is divided.
+type share struct {
+	replicas int32
+	before   int32 // sum of the shares of clusters that come before, by name
+	total    int32
+}
+
+func (t *template) setDecision(d schedule.Decision) {
+	t.decision = d
+	t.shares = make(map[string]share, len(d.Shares))
+	var total, before int32
+	for _, s := range d.Shares {
+		total += s.Replicas
+	}
+	for _, s := range d.Shares {
+		t.shares[s.Cluster] = share{replicas: s.Replicas, before: before, total: total}
+		before += s.Replicas
+	}
+}
+
+// templateSink takes in a resource's objects at the hub.
+type templateSink struct {
+	engine   *Engine
+	resource *resource
+	log      klog.Logger
+}
+
+func (s *templateSink) replace(objs []*unstructured.Unstructured) {
+	e := s.engine
+	next := make(map[types.NamespacedName]*template, len(objs))
+	var keys []Key
+	e.mu.Lock()
+	for _, obj := range objs {
+		name := nameOf(obj)
+		if t := s.build(obj, s.resource.templates[name]); t != nil {
+			next[name] = t
+			keys = append(keys, t.key)
+		}
+	}
+	for name, t := range s.resource.templates {
+		if next[name] == nil {
+			keys = append(keys, t.key)
+		}
+	}
+	s.resource.templates = next
+	s.resource.synced = true
+	members := make([]*member, 0, len(e.members))
+	for _, m := range e.members {
+		members = append(members, m)
+	}
+	e.mu.Unlock()
+	for _, m := range members {
+		m.enqueue(m.keysOf(s.resource.gvr.GroupResource())...) // what has no template any more
+		m.enqueue(keys...)
+	}
+	e.changes.notify(keys...)
+	if isCRD(s.resource.gvr.GroupResource()) {
+		e.rediscoverSoon()
+	}
+}
+
+func (s *templateSink) apply(obj *unstructured.Unstructured) {
+	e := s.engine
+	name := nameOf(obj)
+	e.mu.Lock()
+	before := s.resource.templates[name]
+	t := s.build(obj, before)
+	if t == nil {
+		delete(s.resource.templates, name)
+	} else {
+		s.resource.templates[name] = t
+	}
+	e.mu.Unlock()
+	key := s.key(name)
+	if changesMembers(before, t) {
+		e.toMembers(key)
+	}
+	if t != nil && (before == nil || before.obj.GetGeneration() != t.obj.GetGeneration()) {
+		e.statusSoon(key)
+	}
+	e.changes.notify(key)
+	if isCRD(key.GR) {
+		e.rediscoverSoon()
+	}
+}
+
+func (s *templateSink) remove(obj *unstructured.Unstructured) {
+	e := s.engine
+	name := nameOf(obj)
+	e.mu.Lock()
+	delete(s.resource.templates, name)
+	e.mu.Unlock()
+	key := s.key(name)
+	e.written.Delete(key)
+	e.toMembers(key)
+	e.changes.notify(key)
+	if isCRD(key.GR) {
+		e.rediscoverSoon()
+	}
+}
+
+// changesMembers says whether members have to look at the object again: not
+// for what changed at the hub only, as its status.
+func changesMembers(before, after *template) bool {
+	if before == nil || after == nil {
+		return true
+	}
+	return before.content != after.content || before.uid != after.uid || before.going != after.going ||
+		before.undecided != after.undecided || before.decision.String() != after.decision.String() ||
+		before.obj.GetAnnotations()[v1alpha1.AnnotationConflict] != after.obj.GetAnnotations()[v1alpha1.AnnotationConflict]
+}
+
+func (s *templateSink) key(name types.NamespacedName) Key {
+	return Key{GR: s.resource.gvr.GroupResource(), Namespace: name.Namespace, Name: name.Name}
+}
+
+// build makes the template of obj, nil if it stays at the hub. before, the
+// template so far, lends its content if that has not changed. Engine.mu is
+// held.
+func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *template {
+	gr := s.resource.gvr.GroupResource()
+	if _, stays := s.engine.table.Stays(gr, obj); stays {
+		return nil
+	}
+	object := kinds.Template(gr, obj) // reads managedFields
+	unstructured.RemoveNestedField(obj.Object, "metadata", "managedFields")
+	c := &content{object: object, hash: s.engine.hasher.Content(object)}
+	if before != nil && before.uid == obj.GetUID() && before.content.hash == c.hash {
+		c = before.content
+	}
+	t := &template{
+		key:     s.key(nameOf(obj)),
+		uid:     obj.GetUID(),
+		rv:      revision(obj.GetResourceVersion()),
+		created: obj.GetCreationTimestamp().Time,
+		obj:     obj,
+		content: c,
+		going:   isNamespace(gr) && obj.GetDeletionTimestamp() != nil,
+	}
+	t.division = kinds.DivisionOf(gr, c.object)
+	t.total = kinds.Total(t.division, c.object)
+	if value, ok := obj.GetAnnotations()[v1alpha1.AnnotationDivision]; ok && t.division != kinds.Everywhere {
+		recorded, err := schedule.ParseDivision(value)
+		if err != nil {
+			s.log.Info("Annotation is not understood and will be written again", "key", t.key.String(), "reason", err.Error())
+		} else {
+			t.recorded = recorded
+		}
+	}
+	t.setDecision(s.engine.decide(t))
+	s.engine.persistLater(t)
+	return t
+}
+
+// persistLater marks t as undecided, and has its division recorded, where the
+// formula would not say the same after a restart. Engine.mu is held.
+func (e *Engine) persistLater(t *template) {
+	t.undecided = false
+	division := t.decision.Division()
+	if division == nil || t.decision.Unplaced > 0 || sameDivision(division, t.recorded) && t.recorded != nil {
+		return
+	}
+	if t.recorded == nil && t.division != kinds.Completions {
+		var joined []schedule.Cluster
+		for _, c := range e.clusters {
+			if !c.joined.After(t.created) {
+				joined = append(joined, schedule.Cluster{Name: c.name, Ready: true})
+			}
+		}
+		formula := schedule.Even(schedule.Workload{Key: t.key.String(), Divided: true, Total: t.total}, joined)
+		if sameDivision(formula, division) {
+			return
+		}
+	}
+	t.undecided = true
+	e.divisions.Add(t.key)
+}
+
+// sameDivision compares two divisions; a cluster with 0 is as one without.
+func sameDivision(a, b map[string]int32) bool {
+	nonzero := func(m map[string]int32) map[string]int32 {
+		out := maps.Clone(m)
+		maps.DeleteFunc(out, func(_ string, n int32) bool { return n == 0 })
+		if out == nil {
+			out = map[string]int32{}
+		}
+		return out
+	}
+	return maps.Equal(nonzero(a), nonzero(b))
+}
+
+// persistDivision records a division at the hub. The hub's watch then brings
+// the template back, decided.
+func (e *Engine) persistDivision(ctx context.Context, key Key) error {
+	t, _ := e.template(key)
+	if t == nil || !t.undecided {
+		return nil
+	}
+	value := schedule.FormatDivision(t.decision.Division())
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":         t.uid, // not a namesake that was created since
+		"annotations": map[string]any{v1alpha1.AnnotationDivision: value},
+	}})
+	if err != nil {
+		return fmt.Errorf("encode the division of %s: %w", key, err)
+	}
+	r := e.resource(key.GR)
+	if r == nil {
+		return nil
+	}
+	_, err = e.hub.Resource(r.gvr).Namespace(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("record the division of %s: %w", key, err)
+	}
+	return nil
+}
+
+func (e *Engine) rediscoverSoon() {
+	select {
+	case e.rediscover <- struct{}{}:
+	default:
+	}
+}
+
+func nameOf(obj *unstructured.Unstructured) types.NamespacedName {
+	return types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}
+}

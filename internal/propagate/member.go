@@ -1,0 +1,218 @@
+package propagate
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/lineage"
+)
+
+// member is a cluster of the federation, engaged or away. What is known of it
+// outlives its sessions.
+type member struct {
+	name string
+
+	mu          sync.Mutex
+	session     *session // nil while away
+	withdrawing bool     // everything has to go
+	records     map[Key]*record
+	approved    map[Key]bool // held objects that may be deleted
+	version     uint64       // rises with each change of a record
+	report      cachedReport
+}
+
+// record is what is known of one object in one member.
+type record struct {
+	// seen is the object as last observed or written; zero: not there.
+	seen observation
+	// live is the object itself, kept only while its content is not explained
+	// by what was left there.
+	live *unstructured.Unstructured
+	// left is what the last write, or the last comparison, left in sync.
+	left *left
+	// fault is why the last attempt failed, nil if it did not.
+	fault *fault
+	// held: the hub has no template for it and never knew it.
+	held bool
+	// since is when the fault, or its absence, began.
+	since time.Time
+	// corrections counts how often drift was put right since it last rested.
+	corrections int
+	corrected   time.Time
+}
+
+// observation is the part of an object that is remembered.
+type observation struct {
+	uid        types.UID
+	rv         uint64
+	generation int64
+	observed   int64 // status.observedGeneration
+	hash       uint64
+	deleting   bool
+	origin     lineage.Origin // zero: not an object of a hub
+	rawOrigin  string
+	adopted    bool
+	replicas   *int32
+	status     map[string]any
+}
+
+func (o observation) exists() bool { return o.uid != "" }
+
+// covers says whether o is as new as that version of the object, as it is when
+// a watch brings what the answer to a write of ours brought before.
+func (o observation) covers(uid types.UID, rv uint64) bool {
+	return o.uid == uid && rv != 0 && rv <= o.rv
+}
+
+// left is a state that the hub wanted and the member has: where the content of
+// the object has this hash, it is as desired says, whatever the member's
+// admission made of it.
+type left struct {
+	desired map[string]any
+	content *content
+	share   share
+	hash    uint64
+}
+
+// fault is a failed attempt.
+type fault struct {
+	conflict bool
+	message  string
+}
+
+func newMember(name string) *member {
+	return &member{name: name, records: map[Key]*record{}, approved: map[Key]bool{}}
+}
+
+// enqueue puts keys on the queue of the session, if there is one; a session
+// that begins looks at everything anyway.
+func (m *member) enqueue(keys ...Key) {
+	m.mu.Lock()
+	s := m.session
+	m.mu.Unlock()
+	if s == nil {
+		return
+	}
+	for _, k := range keys {
+		s.queue.Add(k)
+	}
+}
+
+// refresh lets the session look for resources that it does not watch so far.
+func (m *member) refresh() {
+	m.mu.Lock()
+	s := m.session
+	m.mu.Unlock()
+	if s != nil {
+		s.refreshSoon()
+	}
+}
+
+func (m *member) disengage() {
+	m.mu.Lock()
+	s := m.session
+	m.session = nil
+	m.mu.Unlock()
+	if s != nil {
+		s.cancel()
+	}
+}
+
+func (m *member) reachable() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.session != nil
+}
+
+// keysOf are the keys of a resource of which there are records.
+func (m *member) keysOf(gr schema.GroupResource) []Key {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var keys []Key
+	for k := range m.records {
+		if k.GR == gr {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// get is a copy of the record of key; the zero record if there is none.
+func (m *member) get(key Key) record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.records[key]; r != nil {
+		return *r
+	}
+	return record{}
+}
+
+// knows says whether that version of the object, or a later one, was seen.
+func (m *member) knows(key Key, uid types.UID, rv uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.records[key]
+	return r != nil && r.seen.covers(uid, rv)
+}
+
+// update changes the record of key, which is made if need be and forgotten if
+// nothing is left to remember.
+func (m *member) update(key Key, change func(*record)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.records[key]
+	if r == nil {
+		r = &record{}
+		m.records[key] = r
+	}
+	change(r)
+	m.version++
+	if !r.seen.exists() && r.fault == nil && r.left == nil {
+		delete(m.records, key)
+	}
+}
+
+// observe makes an observation of obj.
+func (e *Engine) observe(obj *unstructured.Unstructured) observation {
+	annotations := obj.GetAnnotations()
+	o := observation{
+		uid:        obj.GetUID(),
+		rv:         revision(obj.GetResourceVersion()),
+		generation: obj.GetGeneration(),
+		hash:       e.hasher.Content(obj.Object),
+		deleting:   obj.GetDeletionTimestamp() != nil,
+		rawOrigin:  annotations[v1alpha1.AnnotationOrigin],
+		adopted:    annotations[v1alpha1.AnnotationAdopted] != "",
+	}
+	if origin, err := lineage.ParseOrigin(o.rawOrigin); err == nil {
+		o.origin = origin
+	}
+	o.status, _ = obj.Object["status"].(map[string]any)
+	if n, ok := o.status["observedGeneration"].(int64); ok {
+		o.observed = n
+	}
+	if n, found, _ := unstructured.NestedInt64(obj.Object, "spec", "replicas"); found {
+		replicas := int32(n)
+		o.replicas = &replicas
+	}
+	return o
+}
+
+// setFault notes a failed attempt, or with nil that it was put right.
+func (r *record) setFault(f *fault) {
+	if (r.fault == nil) != (f == nil) || f != nil && *r.fault != *f {
+		r.since = metav1.Now().Time
+	}
+	r.fault = f
+}
+
+// ours says whether the object came from a hub with this UID.
+func (o observation) ours(hubUID types.UID) bool {
+	return o.origin.Hub == hubUID
+}

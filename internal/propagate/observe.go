@@ -1,0 +1,99 @@
+package propagate
+
+import (
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// memberSink takes in what a member's watch says of managed objects of one
+// resource.
+type memberSink struct {
+	session *session
+	gr      schema.GroupResource
+}
+
+func (s *memberSink) key(obj *unstructured.Unstructured) Key {
+	return Key{GR: s.gr, Namespace: obj.GetNamespace(), Name: obj.GetName()}
+}
+
+// replace is all that is there: what is not, is gone. Everything of the
+// resource is then looked at, also what has no record so far.
+func (s *memberSink) replace(objs []*unstructured.Unstructured) {
+	there := make(map[Key]bool, len(objs))
+	for _, obj := range objs {
+		there[s.key(obj)] = true
+		s.take(obj)
+	}
+	m := s.session.member
+	for _, key := range m.keysOf(s.gr) {
+		if !there[key] {
+			s.forget(key, nil)
+		}
+	}
+	s.session.setWatched(s.gr)
+	s.session.queueAll(s.gr)
+}
+
+func (s *memberSink) apply(obj *unstructured.Unstructured) {
+	if content, status := s.take(obj); content {
+		s.session.queue.Add(s.key(obj))
+	} else if status {
+		s.session.engine.statusSoon(s.key(obj))
+	}
+}
+
+func (s *memberSink) remove(obj *unstructured.Unstructured) {
+	s.forget(s.key(obj), obj)
+	s.session.queue.Add(s.key(obj))
+}
+
+// take notes what obj is like. content says that a worker has to look at it,
+// status that only its status is new.
+func (s *memberSink) take(obj *unstructured.Unstructured) (content, status bool) {
+	key := s.key(obj)
+	m, engine := s.session.member, s.session.engine
+	uid, rv := obj.GetUID(), revision(obj.GetResourceVersion())
+	if m.knows(key, uid, rv) {
+		return false, false
+	}
+	now := engine.observe(obj)
+	m.update(key, func(r *record) {
+		if r.seen.covers(uid, rv) {
+			return
+		}
+		explained := r.left != nil && r.left.hash == now.hash
+		content = !explained || r.seen.uid != uid || r.seen.deleting != now.deleting
+		status = !reflect.DeepEqual(r.seen.status, now.status) || r.seen.generation != now.generation
+		r.seen = now
+		r.live = nil
+		if !explained {
+			r.live = obj
+		}
+	})
+	if isCRD(s.gr) {
+		if _, established := customResource(obj); established {
+			s.session.refreshSoon()
+		}
+	}
+	if content || status {
+		engine.changes.notify(key)
+	}
+	return content, status
+}
+
+// forget notes that an object is gone. obj is the last that was seen of it,
+// nil if that is not known.
+func (s *memberSink) forget(key Key, obj *unstructured.Unstructured) {
+	s.session.member.update(key, func(r *record) {
+		if obj != nil && r.seen.exists() && r.seen.uid != obj.GetUID() {
+			return // a namesake took its place already
+		}
+		r.seen = observation{}
+		r.live = nil
+		r.held = false
+	})
+	s.session.engine.changes.notify(key)
+	s.session.engine.statusSoon(key)
+}

@@ -1,0 +1,209 @@
+package propagate
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/aggregate"
+	"github.com/hanse-dev/hanse/internal/kinds"
+)
+
+// Placements computes the Placements of a namespace, of all namespaces when it
+// is empty. name gives an object's Placement its name.
+func (e *Engine) Placements(namespace string, name func(schema.GroupResource, string) string) []v1alpha1.Placement {
+	var out []v1alpha1.Placement
+	for _, key := range e.keys() {
+		if namespace == "" || placementNamespace(key) == namespace {
+			if p, ok := e.Placement(key, name(key.GR, key.Name)); ok {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// Find is the object whose Placement has that namespace and name.
+func (e *Engine) Find(namespace, placement string, name func(schema.GroupResource, string) string) (Key, bool) {
+	e.mu.RLock()
+	resources := make([]schema.GroupResource, 0, len(e.resources))
+	for gr := range e.resources {
+		resources = append(resources, gr)
+	}
+	e.mu.RUnlock()
+	for _, gr := range resources {
+		object, ok := strings.CutPrefix(placement, name(gr, ""))
+		if !ok || object == "" {
+			continue
+		}
+		keys := []Key{{GR: gr, Namespace: namespace, Name: object}}
+		if namespace == v1alpha1.SystemNamespace {
+			keys = append(keys, Key{GR: gr, Name: object})
+		}
+		for _, key := range keys {
+			if _, found := e.Placement(key, placement); found {
+				return key, true
+			}
+		}
+	}
+	return Key{}, false
+}
+
+// keys are the objects that have a template, or a record that waits for its
+// end in some member.
+func (e *Engine) keys() []Key {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	seen := map[Key]bool{}
+	for _, r := range e.resources {
+		for _, t := range r.templates {
+			seen[t.key] = true
+		}
+	}
+	keys := make([]Key, 0, len(seen))
+	for k := range seen {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// Placement computes the Placement of an object; ok is false if there is none.
+func (e *Engine) Placement(key Key, name string) (p v1alpha1.Placement, ok bool) {
+	t, _ := e.template(key)
+	r := e.resource(key.GR)
+	if t == nil || r == nil {
+		return p, false
+	}
+	p = v1alpha1.Placement{
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: "Placement"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: placementNamespace(key), UID: t.uid,
+			CreationTimestamp: metav1.NewTime(t.created), Labels: t.obj.GetLabels(), Generation: t.obj.GetGeneration(),
+		},
+		Object: v1alpha1.ObjectReference{
+			APIVersion: r.gvk.GroupVersion().String(), Kind: r.gvk.Kind, Namespace: key.Namespace, Name: key.Name, UID: t.uid,
+		},
+	}
+	e.fillClusters(&p, t, r.gvk.GroupKind())
+	return p, true
+}
+
+func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.GroupKind) {
+	e.mu.RLock()
+	members := make([]*member, 0, len(e.members))
+	for _, m := range e.members {
+		members = append(members, m)
+	}
+	e.mu.RUnlock()
+	sort.Slice(members, func(i, j int) bool { return members[i].name < members[j].name })
+
+	var names []string
+	var ready, want int32
+	counted := false
+	p.Summary.Synced = metav1.ConditionTrue
+	for _, m := range members {
+		rec := m.get(t.key)
+		_, placed := t.shares[m.name]
+		if !placed && !rec.seen.exists() {
+			continue
+		}
+		c := e.clusterPlacement(t, m, rec, placed)
+		if n, w, ok := aggregate.Ready(gk, e.statusOf(t, m, rec)); ok {
+			counted = true
+			ready, want = ready+n, want+w
+			c.ReadyReplicas = &n
+		}
+		if c.State != v1alpha1.StateSynced {
+			p.Summary.Synced = metav1.ConditionFalse
+		}
+		if p.Summary.Message == "" {
+			p.Summary.Message = c.LastError
+		}
+		names = append(names, clusterName(c))
+		p.Clusters = append(p.Clusters, c)
+	}
+	p.Summary.Clusters = strings.Join(names, ",")
+	if counted {
+		p.Summary.Ready = fmt.Sprintf("%d/%d", ready, want)
+	}
+	if t.decision.Reason != "" && p.Summary.Message == "" {
+		p.Summary.Message = t.decision.Reason
+	}
+	if len(p.Clusters) == 0 || t.decision.Unplaced > 0 {
+		p.Summary.Synced = metav1.ConditionFalse
+	}
+}
+
+func clusterName(c v1alpha1.ClusterPlacement) string {
+	if c.Replicas == nil {
+		return c.Name
+	}
+	return fmt.Sprintf("%s=%d", c.Name, *c.Replicas)
+}
+
+func (e *Engine) clusterPlacement(t *template, m *member, rec record, placed bool) v1alpha1.ClusterPlacement {
+	c := v1alpha1.ClusterPlacement{Name: m.name, State: e.state(t, m, rec, placed)}
+	if t.division != kinds.Everywhere && t.division != kinds.OneActive {
+		n := t.shares[m.name].replicas
+		c.Replicas = &n
+	}
+	if rec.fault != nil {
+		c.LastError = rec.fault.message
+		c.Since = &metav1.Time{Time: rec.since}
+	}
+	return c
+}
+
+func (e *Engine) state(t *template, m *member, rec record, placed bool) string {
+	switch {
+	case !m.reachable():
+		return v1alpha1.StateAway
+	case rec.fault != nil && rec.fault.conflict:
+		return v1alpha1.StateConflict
+	case rec.fault != nil:
+		return v1alpha1.StateError
+	case rec.seen.deleting, !placed && t.division != kinds.Replicas && t.division != kinds.OneActive:
+		return v1alpha1.StateDeleting
+	case e.synced(t, m, rec):
+		return v1alpha1.StateSynced
+	case t.finishedIn(rec):
+		return v1alpha1.StateSynced
+	}
+	return v1alpha1.StatePending
+}
+
+// finishedIn says whether a Job that is done was cleared away in the member.
+func (t *template) finishedIn(rec record) bool {
+	return !rec.seen.exists() && t.finished()
+}
+
+func placementNamespace(key Key) string {
+	if key.Namespace == "" {
+		return v1alpha1.SystemNamespace
+	}
+	return key.Namespace
+}
+
+// Revision rises with every change of any Placement.
+func (e *Engine) Revision() uint64 { return e.changes.revision.Load() }
+
+// Subscribe sends the Placements that may have changed, until ctx ends; then
+// it closes the channel.
+func (e *Engine) Subscribe(ctx context.Context, name func(schema.GroupResource, string) string) <-chan types.NamespacedName {
+	out := make(chan types.NamespacedName)
+	e.changes.subscribe(ctx, func(k Key) bool {
+		select {
+		case out <- types.NamespacedName{Namespace: placementNamespace(k), Name: name(k.GR, k.Name)}:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}, func() { close(out) })
+	return out
+}

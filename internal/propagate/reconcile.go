@@ -1,0 +1,217 @@
+package propagate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/lineage"
+)
+
+// task is one object in one member that a worker looks at.
+type task struct {
+	*session
+	key      Key
+	template *template // nil: none
+	rec      record
+}
+
+// reconcile makes key in the member what the hub wants it to be. It is
+// idempotent and blocks for as long as the member takes to answer. An error
+// means that it has to be tried again.
+func (s *session) reconcile(ctx context.Context, key Key) error {
+	t, known := s.engine.template(key)
+	watched, missing := s.state(key.GR)
+	if !known || t != nil && t.undecided {
+		return nil // queued again once it is
+	}
+	task := &task{session: s, key: key, template: t, rec: s.member.get(key)}
+	if missing {
+		return task.unserved()
+	}
+	if !watched {
+		return nil // queued again once it is
+	}
+	err := task.do(ctx)
+	if ctx.Err() != nil {
+		return nil // the session is over
+	}
+	var wait waiting
+	if errors.As(err, &wait) {
+		task.note(nil)
+		return err
+	}
+	if err != nil {
+		task.note(&fault{conflict: errors.As(err, &conflictError{}), message: err.Error()})
+		s.engine.statusSoon(key)
+		if errors.As(err, &conflictError{}) {
+			return nil // until the object, here or there, or the annotation changes
+		}
+	}
+	return err
+}
+
+// waiting is an error that is no fault: what the object needs is not there yet.
+type waiting struct{ what string }
+
+func (w waiting) Error() string { return "waiting for " + w.what }
+
+func (t *task) do(ctx context.Context) error {
+	placed := t.placed()
+	switch {
+	case !t.rec.seen.exists() && !placed:
+		t.forgetMe()
+		return nil
+	case !placed:
+		return t.remove(ctx)
+	case t.rec.seen.deleting:
+		t.note(nil)
+		return nil // its deletion, when it is complete, queues it again
+	case !t.rec.seen.exists():
+		return t.create(ctx)
+	case !t.rec.seen.ours(t.engine.hubUID):
+		return t.adopt(ctx, nil)
+	case t.rec.seen.origin.Template != t.template.uid:
+		return t.replaceNamesake(ctx)
+	}
+	return t.bringUpToDate(ctx)
+}
+
+// placed says whether the member is to have the object. A workload whose share
+// went away keeps the object, with no replicas: scaling deletes nothing.
+func (t *task) placed() bool {
+	if t.template == nil || t.template.going || t.member.leaving() {
+		return false
+	}
+	if _, ok := t.template.shares[t.member.name]; ok {
+		return true
+	}
+	switch t.template.division {
+	case kinds.Replicas:
+		return t.rec.seen.exists() && t.rec.seen.origin.Template == t.template.uid
+	case kinds.OneActive:
+		return true
+	}
+	return false
+}
+
+func (t *task) share() share {
+	return t.template.shares[t.member.name]
+}
+
+// desired is what the object in the member has to say, save what others own.
+func (t *task) desired(origin string, adopted bool) map[string]any {
+	out := maps.Clone(t.template.content.object)
+	meta := maps.Clone(out["metadata"].(map[string]any))
+	meta["labels"] = with(meta["labels"], v1alpha1.LabelManaged, "true")
+	meta["annotations"] = with(meta["annotations"], v1alpha1.AnnotationOrigin, origin)
+	if adopted {
+		meta["annotations"] = with(meta["annotations"], v1alpha1.AnnotationAdopted, "true")
+	}
+	out["metadata"] = meta
+	if spec, ok := out["spec"].(map[string]any); ok && t.template.division != kinds.Everywhere {
+		out["spec"] = maps.Clone(spec)
+		sh := t.share()
+		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
+	}
+	return out
+}
+
+// with is a copy of the map v with one more entry.
+func with(v any, key, value string) map[string]any {
+	m, _ := v.(map[string]any)
+	out := make(map[string]any, len(m)+1)
+	maps.Copy(out, m)
+	out[key] = value
+	return out
+}
+
+// origin is what a new object in a member is marked with.
+func (t *task) origin() string {
+	return lineage.Origin{Hub: t.engine.hubUID, Session: t.engine.session, Revision: t.template.rv, Template: t.template.uid}.String()
+}
+
+// skip are the fields that are the member's although the hub's object sets
+// them.
+func (t *task) skip() (paths []string, known bool) {
+	switch t.template.division {
+	case kinds.Replicas:
+		r := t.engine.resource(t.key.GR)
+		if r == nil {
+			return nil, false
+		}
+		owned, known := t.scaled.owns(r.gvk.GroupKind(), t.key.Namespace, t.key.Name)
+		if !known {
+			return nil, false
+		}
+		if owned {
+			return []string{"spec.replicas"}, true
+		}
+	case kinds.Completions:
+		return []string{"spec.completions"}, true // fixed when the Job was made
+	}
+	return nil, true
+}
+
+func (t *task) objects() dynamic.ResourceInterface {
+	r := t.engine.resource(t.key.GR)
+	if r == nil { // it stopped being served at the hub this moment
+		return t.client.Resource(t.key.GR.WithVersion("v1")).Namespace(t.key.Namespace)
+	}
+	return t.client.Resource(r.gvr).Namespace(t.key.Namespace)
+}
+
+// note remembers a failed attempt, or that there is no fault any more.
+func (t *task) note(f *fault) {
+	if f == nil && t.rec.fault == nil {
+		return
+	}
+	t.member.update(t.key, func(r *record) { r.setFault(f) })
+	t.engine.changes.notify(t.key)
+}
+
+func (t *task) forgetMe() {
+	if t.rec.fault == nil && t.rec.left == nil {
+		return
+	}
+	t.member.update(t.key, func(r *record) {
+		if !r.seen.exists() {
+			*r = record{}
+		}
+	})
+	t.engine.changes.notify(t.key)
+}
+
+// unserved is for an object of a kind that the member does not know.
+func (t *task) unserved() error {
+	if t.template == nil || !t.placed() {
+		t.forgetMe()
+		return nil
+	}
+	t.note(&fault{message: fmt.Sprintf("cluster %s does not serve %s. Try: install it there, or upgrade the cluster", t.member.name, t.key.GR)})
+	return nil
+}
+
+func (m *member) leaving() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.withdrawing
+}
+
+// refused words an error of the member for whoever looks at the Placement. It
+// names the object's fields, never what is in them: an API server repeats
+// values that it finds invalid.
+func (t *task) refused(doing string, err error) error {
+	secret := t.key.GR.Group == "" && t.key.GR.Resource == "secrets"
+	switch {
+	case apierrors.IsForbidden(err) && secret, apierrors.IsInvalid(err) && secret, apierrors.IsBadRequest(err) && secret:
+		return fmt.Errorf("%s in cluster %s: %s (details are left out, the object is a Secret)", doing, t.member.name, apierrors.ReasonForError(err))
+	}
+	return fmt.Errorf("%s in cluster %s: %w", doing, t.member.name, err)
+}

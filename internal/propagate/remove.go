@@ -1,0 +1,130 @@
+package propagate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// remove takes an object out of the member that the hub does not want there,
+// unless this hub's database never knew it: then it is held back.
+func (t *task) remove(ctx context.Context) error {
+	seen := t.rec.seen
+	if seen.deleting {
+		t.note(nil)
+		return nil
+	}
+	ours := seen.ours(t.engine.hubUID)
+	if t.member.leaving() && !ours {
+		return nil // another hub's, or nobody's
+	}
+	known := ours && (t.template != nil || t.engine.history.Knows(seen.origin))
+	if !known && !t.member.leaving() && !t.member.mayPrune(t.key) {
+		t.hold()
+		return nil
+	}
+	if isNamespace(t.key.GR) && (seen.adopted || t.key.Name == metav1.NamespaceDefault) {
+		return t.release(ctx)
+	}
+	if t.insideDeletedNamespace() {
+		t.note(nil)
+		return nil
+	}
+	return t.delete(ctx, seen.uid)
+}
+
+// delete is idempotent. With the UID as a precondition it cannot hit a
+// namesake.
+func (t *task) delete(ctx context.Context, uid types.UID) error {
+	background := metav1.DeletePropagationBackground
+	err := t.objects().Delete(ctx, t.key.Name, metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: uidOf(uid)},
+		PropagationPolicy: &background,
+	})
+	switch {
+	case err == nil, apierrors.IsNotFound(err):
+		t.note(nil)
+		return nil // the watch says when it is gone
+	case apierrors.IsConflict(err):
+		return waiting{"a newer version of the object to delete"}
+	}
+	return t.refused("delete", err)
+}
+
+// release lets go of a Namespace that was in the member before the hub managed
+// it: there may be more in it than the hub put there.
+func (t *task) release(ctx context.Context) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":         t.rec.seen.uid,
+		"labels":      map[string]any{v1alpha1.LabelManaged: nil},
+		"annotations": map[string]any{v1alpha1.AnnotationOrigin: nil, v1alpha1.AnnotationAdopted: nil},
+	}})
+	if err != nil {
+		return fmt.Errorf("encode the release of %s: %w", t.key, err)
+	}
+	_, err = t.objects().Patch(ctx, t.key.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return t.refused("release", err)
+	}
+	t.note(nil)
+	return nil
+}
+
+// insideDeletedNamespace says whether the member is deleting the object anyway.
+func (t *task) insideDeletedNamespace() bool {
+	if t.key.Namespace == "" {
+		return false
+	}
+	return t.member.get(Key{GR: namespaces(), Name: t.key.Namespace}).seen.deleting
+}
+
+func (t *task) hold() {
+	if t.rec.held {
+		return
+	}
+	t.member.update(t.key, func(r *record) { r.held = true })
+	t.engine.changes.notify(t.key)
+}
+
+// mayPrune says whether the deletion of a held object was approved.
+func (m *member) mayPrune(key Key) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.approved[key]
+}
+
+// pruneApproved lets the deletions go on that are held in the member now, if
+// they are no more than were approved.
+func (e *Engine) pruneApproved(name string) {
+	e.mu.RLock()
+	m, c := e.members[name], e.clusters[name]
+	e.mu.RUnlock()
+	if m == nil || c == nil {
+		return
+	}
+	m.mu.Lock()
+	var held []Key
+	for k, r := range m.records {
+		if r.held {
+			held = append(held, k)
+		}
+	}
+	if len(held) > c.prune {
+		held = nil // more than somebody looked at
+	}
+	for _, k := range held {
+		m.approved[k] = true
+	}
+	m.version++
+	m.mu.Unlock()
+	m.enqueue(held...)
+}
+
+func namespaces() schema.GroupResource { return schema.GroupResource{Resource: "namespaces"} }

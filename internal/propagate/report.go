@@ -1,0 +1,121 @@
+package propagate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// Report is how propagation to a member is doing, in numbers of objects.
+type Report struct {
+	Held    int // managed there, but never known to this hub's database
+	Pending int // to be written or deleted, without a fault so far
+	Failing int // refused by the member, or in conflict
+	Message string
+}
+
+// cachedReport spares counting while nothing changes.
+type cachedReport struct {
+	report            Report
+	version, revision uint64
+	valid             bool
+}
+
+// Report counts. It is cheap while nothing changes.
+func (e *Engine) Report(name string) Report {
+	e.mu.RLock()
+	m := e.members[name]
+	e.mu.RUnlock()
+	if m == nil {
+		return Report{}
+	}
+	revision := e.changes.revision.Load()
+	m.mu.Lock()
+	version, cached := m.version, m.report
+	m.mu.Unlock()
+	if cached.valid && cached.version == version && cached.revision == revision {
+		return cached.report
+	}
+	report := e.count(m)
+	m.mu.Lock()
+	m.report = cachedReport{report: report, version: version, revision: revision, valid: true}
+	m.mu.Unlock()
+	return report
+}
+
+func (e *Engine) count(m *member) Report {
+	var out Report
+	for _, key := range e.keys() {
+		t, _ := e.template(key)
+		if t == nil {
+			continue
+		}
+		rec := m.get(key)
+		_, placed := t.shares[m.name]
+		if !placed && !rec.seen.exists() {
+			continue
+		}
+		switch e.state(t, m, rec, placed) {
+		case v1alpha1.StateError, v1alpha1.StateConflict:
+			out.Failing++
+			if out.Message == "" || key.String() < out.Message {
+				out.Message = fmt.Sprintf("%s: %s", key, rec.fault.message)
+			}
+		case v1alpha1.StatePending, v1alpha1.StateDeleting:
+			out.Pending++
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.records {
+		if r.held {
+			out.Held++
+		}
+	}
+	return out
+}
+
+// Withdraw deletes everything in the member that this hub put there. It blocks
+// until all is gone or ctx ends, and is idempotent.
+func (e *Engine) Withdraw(ctx context.Context, name string) error {
+	e.mu.RLock()
+	m := e.members[name]
+	e.mu.RUnlock()
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	m.withdrawing = true
+	keys := make([]Key, 0, len(m.records))
+	for k := range m.records {
+		keys = append(keys, k)
+	}
+	m.mu.Unlock()
+	m.enqueue(keys...)
+	left := 0
+	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(context.Context) (bool, error) {
+		left = m.managed(e)
+		return left == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%d objects are left in cluster %s: %w", left, name, err)
+	}
+	return nil
+}
+
+// managed counts what this hub put into the member and is still there.
+func (m *member) managed(e *Engine) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, r := range m.records {
+		if r.seen.exists() && r.seen.ours(e.hubUID) {
+			n++
+		}
+	}
+	return n
+}

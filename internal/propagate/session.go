@@ -1,0 +1,270 @@
+package propagate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// session is a member that is engaged: watches, a queue and workers, all of
+// which end with it.
+type session struct {
+	engine    *Engine
+	member    *member
+	cancel    context.CancelFunc
+	client    dynamic.Interface
+	typed     kubernetes.Interface
+	discovery discovery.DiscoveryInterface
+	queue     workqueue.TypedRateLimitingInterface[Key]
+	events    eventSink
+	again     chan struct{}
+	scaled    *autoscaled
+
+	mu       sync.Mutex
+	watching map[schema.GroupResource]context.CancelFunc
+	watched  map[schema.GroupResource]bool // its first list has come
+	missing  map[schema.GroupResource]bool // the member does not serve it
+	granted  map[string]bool               // rights to custom resources that the role has
+}
+
+// memberWorkers is how many requests one member is sent at once. A member that
+// takes its time holds up nobody but itself.
+const memberWorkers = 32
+
+// Engage begins a session with a member; it ends with ctx. It does not block.
+func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
+	log := klog.FromContext(ctx).WithValues("cluster", name)
+	ctx, cancel := context.WithCancel(klog.NewContext(ctx, log))
+	s, err := newSession(e, cfg, cancel)
+	if err != nil {
+		cancel()
+		log.Error(err, "Member cannot be used")
+		return
+	}
+	e.mu.Lock()
+	m := e.members[name]
+	if m == nil {
+		m = newMember(name)
+		e.members[name] = m
+	}
+	running := e.running
+	e.mu.Unlock()
+	s.member = m
+	m.disengage()
+	m.mu.Lock()
+	m.session = s
+	m.version++
+	m.mu.Unlock()
+	if running != nil {
+		context.AfterFunc(running, cancel)
+	}
+	go s.run(ctx)
+}
+
+func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	typed, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	return &session{
+		engine: e, cancel: cancel, client: client, typed: typed, discovery: typed.Discovery(),
+		queue: newQueue(), events: newEventSink(typed.CoreV1()), again: make(chan struct{}, 1),
+		scaled:   newAutoscaled(),
+		watching: map[schema.GroupResource]context.CancelFunc{},
+		watched:  map[schema.GroupResource]bool{},
+		missing:  map[schema.GroupResource]bool{},
+		granted:  map[string]bool{},
+	}, nil
+}
+
+// run blocks until the session ends.
+func (s *session) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range memberWorkers {
+		wg.Go(func() { work(ctx, s.queue, s.reconcile) })
+	}
+	go watchInto(ctx, s.client.Resource(autoscalersResource()), s.member.name+"/autoscalers", "", &autoscalerSink{session: s})
+	s.watchAll(ctx)
+	s.queue.ShutDown()
+	wg.Wait()
+	s.events.stop()
+	m := s.member
+	m.mu.Lock()
+	if m.session == s {
+		m.session = nil
+	}
+	m.version++
+	m.mu.Unlock()
+}
+
+// lookAgain is how often a member is asked for resources that it did not serve.
+const lookAgain = 15 * time.Second
+
+// watchAll watches every propagated resource that the member serves, and those
+// that come later, until ctx ends.
+func (s *session) watchAll(ctx context.Context) {
+	log := klog.FromContext(ctx)
+	for {
+		retry := lookAgain
+		if err := s.discover(ctx); err != nil {
+			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error())
+			retry = time.Second
+		}
+		timer := time.NewTimer(retry)
+		if !s.wanting() {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-s.again:
+			timer.Stop()
+		}
+	}
+}
+
+// discover starts watches on what is served and not watched so far. A resource
+// whose group could not be read stays as it was: a failed discovery never
+// makes the hub forget what a member serves.
+func (s *session) discover(ctx context.Context) error {
+	found, complete, err := served(s.discovery)
+	if found == nil {
+		return err
+	}
+	s.engine.mu.RLock()
+	wanted := make([]*resource, 0, len(s.engine.resources))
+	for _, r := range s.engine.resources {
+		wanted = append(wanted, r)
+	}
+	s.engine.mu.RUnlock()
+	served := map[schema.GroupResource]*resource{}
+	for _, r := range wanted {
+		gr := r.gvr.GroupResource()
+		switch {
+		case found[gr] != nil:
+			served[gr] = r
+		case complete(gr.Group):
+			s.stopWatching(gr)
+		}
+	}
+	if err := s.grantCustom(ctx, served); err != nil {
+		klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
+	}
+	for gr, r := range served {
+		s.watch(ctx, gr, r)
+	}
+	return err
+}
+
+func (s *session) watch(ctx context.Context, gr schema.GroupResource, r *resource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.missing, gr)
+	if s.watching[gr] != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s.watching[gr] = cancel
+	go watchInto(ctx, s.client.Resource(r.gvr), s.member.name+"/"+gr.String(), v1alpha1.LabelManaged+"=true", &memberSink{session: s, gr: gr})
+}
+
+// stopWatching is for a resource that the member does not serve, or not any
+// more. What was known of its objects is forgotten: with a CRD, they go.
+func (s *session) stopWatching(gr schema.GroupResource) {
+	s.mu.Lock()
+	stop := s.watching[gr]
+	delete(s.watching, gr)
+	delete(s.watched, gr)
+	s.missing[gr] = true
+	s.mu.Unlock()
+	if stop == nil {
+		s.queueAll(gr) // so that the placements say what is missing
+		return
+	}
+	stop()
+	sink := &memberSink{session: s, gr: gr}
+	for _, key := range s.member.keysOf(gr) {
+		sink.forget(key, nil)
+		s.queue.Add(key)
+	}
+}
+
+func (s *session) setWatched(gr schema.GroupResource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watching[gr] != nil {
+		s.watched[gr] = true
+	}
+}
+
+// state says whether the objects of a resource in the member are known, and
+// whether the member serves it at all.
+func (s *session) state(gr schema.GroupResource) (watched, missing bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watched[gr], s.missing[gr]
+}
+
+// wanting says whether something waits for a resource that is missing.
+func (s *session) wanting() bool {
+	s.mu.Lock()
+	missing := make([]schema.GroupResource, 0, len(s.missing))
+	for gr := range s.missing {
+		missing = append(missing, gr)
+	}
+	s.mu.Unlock()
+	s.engine.mu.RLock()
+	defer s.engine.mu.RUnlock()
+	for _, gr := range missing {
+		if r := s.engine.resources[gr]; r != nil && len(r.templates) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// queueAll puts everything of a resource on the queue: what has a template and
+// what has a record.
+func (s *session) queueAll(gr schema.GroupResource) {
+	s.engine.mu.RLock()
+	if r := s.engine.resources[gr]; r != nil {
+		for _, t := range r.templates {
+			s.queue.Add(t.key)
+		}
+	}
+	s.engine.mu.RUnlock()
+	for _, key := range s.member.keysOf(gr) {
+		s.queue.Add(key)
+	}
+}
+
+func (s *session) refreshSoon() {
+	select {
+	case s.again <- struct{}{}:
+	default:
+	}
+}
+
+// builtIn says whether a group is one of Kubernetes' own, which the member's
+// role names from the start.
+func builtIn(group string) bool {
+	return !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io")
+}

@@ -1,0 +1,115 @@
+package propagate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/aggregate"
+	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/kinds"
+)
+
+// Members' statuses change many times while a workload starts. A merged status
+// waits a little for the others, and one object's is written at most once in
+// statusInterval, whatever the number of members: that bounds the hub's writes.
+const (
+	statusDelay    = 50 * time.Millisecond
+	statusInterval = time.Second
+)
+
+// statusSoon has the status of an object at the hub written before long.
+func (e *Engine) statusSoon(key Key) {
+	delay := statusDelay
+	if at, ok := e.written.Load(key); ok {
+		delay = max(delay, time.Until(at.(time.Time).Add(statusInterval)))
+	}
+	e.statuses.AddAfter(key, delay)
+}
+
+// writeStatus merges what the members say of an object and writes it at the
+// hub if it differs from what is there. It is idempotent.
+func (e *Engine) writeStatus(ctx context.Context, key Key) error {
+	t, _ := e.template(key)
+	r := e.resource(key.GR)
+	if t == nil || r == nil {
+		return nil
+	}
+	merged := aggregate.Status(r.gvk.GroupKind(), t.obj.Object, e.statusesOf(t))
+	if merged == nil {
+		return nil
+	}
+	before, _ := t.obj.Object["status"].(map[string]any)
+	patch, _ := fieldmerge.Patch(map[string]any{"of": before}, map[string]any{"of": merged})
+	if patch == nil {
+		return nil
+	}
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": t.uid}, "status": patch["of"]})
+	if err != nil {
+		return fmt.Errorf("encode the status of %s: %w", key, err)
+	}
+	e.written.Store(key, time.Now())
+	_, err = e.hub.Resource(r.gvr).Namespace(key.Namespace).Patch(ctx, key.Name, types.MergePatchType, body,
+		metav1.PatchOptions{FieldManager: v1alpha1.FieldManager}, "status")
+	switch {
+	case apierrors.IsNotFound(err): // the object is gone, or its kind has no status
+		return nil
+	case apierrors.IsConflict(err): // a namesake took its place
+		return nil
+	case err != nil:
+		return fmt.Errorf("write the status of %s at the hub: %w", key, err)
+	}
+	return nil
+}
+
+// statusesOf is what the members where t is placed say of it, by name.
+func (e *Engine) statusesOf(t *template) []aggregate.MemberStatus {
+	e.mu.RLock()
+	members := make([]*member, 0, len(e.members))
+	for _, m := range e.members {
+		members = append(members, m)
+	}
+	e.mu.RUnlock()
+	sort.Slice(members, func(i, j int) bool { return members[i].name < members[j].name })
+	var out []aggregate.MemberStatus
+	for _, m := range members {
+		r := m.get(t.key)
+		if _, placed := t.shares[m.name]; placed || r.seen.exists() && r.seen.origin.Template == t.uid {
+			out = append(out, e.statusOf(t, m, r))
+		}
+	}
+	return out
+}
+
+func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStatus {
+	s := aggregate.MemberStatus{
+		Cluster:    m.name,
+		Generation: r.seen.generation, ObservedGeneration: r.seen.observed,
+		Synced:    e.synced(t, m, r),
+		Reachable: m.reachable(),
+		Spec:      map[string]any{},
+		Status:    r.seen.status,
+	}
+	if r.left != nil {
+		s.Spec, _ = r.left.desired["spec"].(map[string]any)
+	}
+	if t.division != kinds.Everywhere {
+		n := t.shares[m.name].replicas
+		s.Replicas = &n
+	}
+	return s
+}
+
+// synced says whether the object in the member is known to be what the hub
+// wants now.
+func (e *Engine) synced(t *template, m *member, r record) bool {
+	return r.seen.exists() && !r.seen.deleting && r.fault == nil && r.left != nil &&
+		r.left.hash == r.seen.hash && r.left.content == t.content && r.left.share == t.shares[m.name] && !t.undecided
+}

@@ -1,0 +1,185 @@
+package propagate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fieldmerge"
+)
+
+// bringUpToDate writes what differs, in one PATCH, or nothing.
+func (t *task) bringUpToDate(ctx context.Context) error {
+	skip, known := t.skip()
+	if !known {
+		return waiting{"the member's autoscalers"}
+	}
+	if t.asLeft() && t.rec.left.content == t.template.content && t.rec.left.share == t.share() {
+		t.note(nil)
+		return nil
+	}
+	desired := t.desired(t.rec.seen.rawOrigin, t.rec.seen.adopted)
+	if patch, ok := t.quickPatch(desired, skip); ok {
+		return t.patch(ctx, patch, desired, nil)
+	}
+	live := t.rec.live
+	if live == nil {
+		var err error
+		if live, err = t.objects().Get(ctx, t.key.Name, metav1.GetOptions{}); err != nil {
+			return t.getFailed(err)
+		}
+	}
+	return t.patchLive(ctx, live, desired, skip)
+}
+
+// asLeft says whether the object's content is what the last write left.
+func (t *task) asLeft() bool {
+	return t.rec.left != nil && t.rec.left.hash == t.rec.seen.hash
+}
+
+// quickPatch is the patch for a change at the hub when the member's object is
+// as the last write left it: what changed in between, without looking at the
+// object. It is not for changes to lists, which may hold items of others, and
+// not for fields that were taken out, which others may own by now.
+func (t *task) quickPatch(desired map[string]any, skip []string) (map[string]any, bool) {
+	if !t.asLeft() || len(skip) > 0 {
+		return nil, false
+	}
+	patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
+	if patch == nil || lists || hasNull(patch) {
+		return nil, false
+	}
+	return patch, true
+}
+
+// patchLive compares with the object itself.
+func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, desired map[string]any, skip []string) error {
+	wanted := fieldmerge.Wanted(desired, live.Object, fieldmerge.ReadOwners(live, v1alpha1.FieldManager), skip...)
+	patch, lists := fieldmerge.Patch(live.Object, wanted)
+	if patch == nil {
+		t.settle(live, desired)
+		return nil
+	}
+	if lists {
+		setVersion(patch, live) // the list was merged for this version of the object
+	}
+	var drift []string
+	if t.rec.left != nil && t.rec.left.content == t.template.content && t.rec.left.share == t.share() {
+		drift = fieldmerge.Paths(patch)
+		if delay := t.fight(); delay > 0 {
+			t.queue.AddAfter(t.key, delay)
+			return nil
+		}
+	}
+	return t.patch(ctx, patch, desired, drift)
+}
+
+// patch writes. drift names the fields that the member had changed, nil if the
+// reason is a change at the hub.
+func (t *task) patch(ctx context.Context, patch, desired map[string]any, drift []string) error {
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return fmt.Errorf("encode the patch of %s: %w", t.key, err)
+	}
+	made, err := t.objects().Patch(ctx, t.key.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
+	switch {
+	case err == nil:
+	case apierrors.IsConflict(err):
+		t.member.update(t.key, func(r *record) { r.live = nil })
+		return waiting{"a newer version of the object to compare with"}
+	case apierrors.IsNotFound(err):
+		return t.getFailed(err)
+	default:
+		return t.refused("update", err)
+	}
+	t.settle(made, desired)
+	if len(drift) > 0 {
+		t.tell(corev1.EventTypeWarning, reasonDrift, putBack(drift))
+	}
+	return nil
+}
+
+func putBack(paths []string) string {
+	for _, p := range paths {
+		if p == "spec.replicas" {
+			return "spec.replicas was changed in the cluster, put back. Try: kubectl --context federation scale, which sets the total"
+		}
+	}
+	return strings.Join(paths, ", ") + " changed in the cluster, put back"
+}
+
+// A controller in the member that insists on another value is not fought at
+// full speed: after so many corrections in a row, each waits longer.
+const (
+	freeCorrections = 5
+	restAfter       = time.Minute
+	longestTruce    = 30 * time.Second
+)
+
+// fight counts a correction and says how long to wait before it is made.
+func (t *task) fight() (delay time.Duration) {
+	now := time.Now()
+	t.member.update(t.key, func(r *record) {
+		if now.Sub(r.corrected) > restAfter {
+			r.corrections = 0
+		}
+		over := r.corrections - freeCorrections
+		if over >= 0 {
+			truce := min(time.Second<<min(over, 10), longestTruce)
+			if delay = truce - now.Sub(r.corrected); delay > 0 {
+				return
+			}
+			delay = 0
+		}
+		r.corrections++
+		r.corrected = now
+	})
+	return delay
+}
+
+// getFailed is for an object that was there a moment ago.
+func (t *task) getFailed(err error) error {
+	if apierrors.IsNotFound(err) {
+		uid := t.rec.seen.uid
+		t.member.update(t.key, func(r *record) {
+			if r.seen.uid == uid {
+				r.seen, r.live = observation{}, nil
+			}
+		})
+		return waiting{"the object to be made again"}
+	}
+	return t.refused("read", err)
+}
+
+func hasNull(patch map[string]any) bool {
+	for _, v := range patch {
+		switch v := v.(type) {
+		case nil:
+			return true
+		case map[string]any:
+			if hasNull(v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// setVersion makes the member refuse the patch if the object has changed since.
+func setVersion(patch map[string]any, live *unstructured.Unstructured) {
+	meta, ok := patch["metadata"].(map[string]any)
+	if !ok {
+		meta = map[string]any{}
+		patch["metadata"] = meta
+	}
+	meta["resourceVersion"] = live.GetResourceVersion()
+}

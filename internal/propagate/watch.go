@@ -1,0 +1,72 @@
+package propagate
+
+import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+)
+
+// sink takes in what a watch says. Its methods are called one at a time.
+type sink interface {
+	// replace is all there is, at the start and after a watch was lost.
+	replace(objs []*unstructured.Unstructured)
+	apply(obj *unstructured.Unstructured)
+	remove(obj *unstructured.Unstructured)
+}
+
+// watchInto lists and watches a resource until ctx ends, through whatever
+// happens to the connection. labels narrows it; empty means all.
+func watchInto(ctx context.Context, client dynamic.ResourceInterface, name, labels string, into sink) {
+	lw := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = labels
+			return client.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = labels
+			return client.Watch(ctx, o)
+		},
+	}
+	r := cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, store{into}, cache.ReflectorOptions{
+		Name: name,
+		// A member that is away ends the session; what is left are short faults.
+		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 3 * time.Second, Steps: 10, Factor: 2, Jitter: 0.5},
+	})
+	r.RunWithContext(ctx)
+}
+
+// store makes a sink of what a Reflector expects.
+type store struct{ sink sink }
+
+func (s store) Add(obj any) error {
+	s.sink.apply(obj.(*unstructured.Unstructured))
+	return nil
+}
+
+func (s store) Update(obj any) error {
+	s.sink.apply(obj.(*unstructured.Unstructured))
+	return nil
+}
+
+func (s store) Delete(obj any) error {
+	s.sink.remove(obj.(*unstructured.Unstructured))
+	return nil
+}
+
+func (s store) Replace(list []any, _ string) error {
+	objs := make([]*unstructured.Unstructured, len(list))
+	for i, obj := range list {
+		objs[i] = obj.(*unstructured.Unstructured)
+	}
+	s.sink.replace(objs)
+	return nil
+}
+
+func (s store) Resync() error { return nil }
