@@ -59,12 +59,17 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		return interrupted(ctx, err)
 	}
 
-	// Then its own kinds and its Namespace, which everything else refers to.
+	// Then its own kinds and its Namespace, which everything else refers to, and
+	// last what speaks to members.
+	var members *federation
 	err = prepare(starting, hub.RESTConfig())
+	if err == nil {
+		members, err = newFederation(starting, hub.RESTConfig())
+	}
 	if err == nil {
 		fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
 			hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
-		err = serve(ctx, hub)
+		err = serve(ctx, hub, members)
 	}
 
 	stopping, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -73,12 +78,18 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 }
 
 // serve runs what makes a control plane a hub, until ctx ends or a part dies.
-func serve(ctx context.Context, hub *controlplane.ControlPlane) error {
+// Members are let go before it returns, while the API server still answers.
+func serve(ctx context.Context, hub *controlplane.ControlPlane, members *federation) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- members.run(ctx) }()
 	select {
-	case <-ctx.Done():
-		return nil
+	case err := <-done:
+		return err
 	case <-hub.Done():
-		return hub.Err()
+		cancel()
+		return errors.Join(hub.Err(), <-done)
 	}
 }
 

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/propagate"
+)
+
+// federation is what makes a control plane a hub: the engine that propagates,
+// and the fleet that tells it which members can be reached.
+type federation struct {
+	engine *propagate.Engine
+	fleet  *fleet.Fleet
+}
+
+func newFederation(ctx context.Context, hub *rest.Config) (*federation, error) {
+	uid, err := identity(ctx, hub)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := propagate.New(hub, uid)
+	if err != nil {
+		return nil, err
+	}
+	members, err := fleet.New(hub, string(uid), propagator{engine})
+	if err != nil {
+		return nil, err
+	}
+	return &federation{engine: engine, fleet: members}, nil
+}
+
+// run blocks until ctx ends, or a part fails, which ends the other.
+func (f *federation) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	var engineErr, fleetErr error
+	wg.Go(func() { defer cancel(); engineErr = f.engine.Run(ctx) })
+	wg.Go(func() { defer cancel(); fleetErr = f.fleet.Run(ctx) })
+	wg.Wait()
+	return errors.Join(engineErr, fleetErr)
+}
+
+// identity is the hub's: the UID of its kube-system Namespace, which lives and
+// dies with its database.
+func identity(ctx context.Context, hub *rest.Config) (types.UID, error) {
+	client, err := kubernetes.NewForConfig(hub)
+	if err != nil {
+		return "", fmt.Errorf("make a client for the hub: %w", err)
+	}
+	ns, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read the hub's identity: %w", err)
+	}
+	return ns.UID, nil
+}
+
+// propagator is the engine in the terms of package fleet.
+type propagator struct{ *propagate.Engine }
+
+func (p propagator) Report(name string) fleet.Report {
+	return fleet.Report(p.Engine.Report(name))
+}
