@@ -66,7 +66,10 @@ Kubernetes API server: what is created there is propagated to the members.
 // newcomer needs.
 func commands(s Streams) []*cobra.Command {
 	return []*cobra.Command{
+		newDemoCommand(s),
+		newServerCommand(s),
 		newKubeconfigCommand(s),
+		newKindsCommand(s),
 		newKubectlCommand(s),
 		newVersionCommand(s),
 	}

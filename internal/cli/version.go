@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/discovery"
-	"sigs.k8s.io/yaml"
 )
 
 // versionTimeout bounds how long version waits for a hub.
@@ -93,29 +91,13 @@ func hubVersion(hub hubFlags) string {
 }
 
 func printVersions(w io.Writer, v versions, output string) error {
-	switch output {
-	case "json":
-		out, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return fmt.Errorf("cannot print the versions: %w", err)
-		}
-		_, err = fmt.Fprintln(w, string(out))
-		return err
-	case "yaml":
-		out, err := yaml.Marshal(v)
-		if err != nil {
-			return fmt.Errorf("cannot print the versions: %w", err)
-		}
-		_, err = w.Write(out)
-		return err
-	case "":
-		hub := v.Hub
-		if hub == "" {
-			hub = "(none answers)"
-		}
-		_, err := fmt.Fprintf(w, "hanse       %s\nkubernetes  %s\ngo          %s %s\nhub         %s\n", v.Hanse, v.Kubernetes, v.Go, v.Platform, hub)
-		return err
-	default:
-		return fmt.Errorf("unknown output %q. Try: -o json or -o yaml", output)
+	if output != "" {
+		return printStructured(w, v, output)
 	}
+	hub := v.Hub
+	if hub == "" {
+		hub = "(none answers)"
+	}
+	_, err := fmt.Fprintf(w, "hanse       %s\nkubernetes  %s\ngo          %s %s\nhub         %s\n", v.Hanse, v.Kubernetes, v.Go, v.Platform, hub)
+	return err
 }

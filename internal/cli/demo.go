@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hanse-dev/hanse/internal/demo"
+)
+
+// demoWatch is how often a demo in the foreground looks whether its hub still
+// runs.
+const demoWatch = time.Second
+
+func newDemoCommand(s Streams) *cobra.Command {
+	var dir string
+	cmd, up := newDemoUpCommand(s, &dir), newDemoUpCommand(s, &dir)
+	up.Use, up.Example, up.Args = "up", "", cobra.NoArgs
+	cmd.AddCommand(up, newDemoDownCommand(s, &dir))
+	cmd.PersistentFlags().StringVar(&dir, "dir", "", "directory of everything that belongs to the demo (default ~/.hanse/demo)")
+	_ = cmd.MarkPersistentFlagDirname("dir")
+	return cmd
+}
+
+func newDemoUpCommand(s Streams, dir *string) *cobra.Command {
+	var o demo.Options
+	var detach bool
+	cmd := &cobra.Command{
+		Use:   "demo [up]",
+		Short: "A hub and three local clusters with an application on them",
+		Long: `Starts a hub and local clusters named after clouds, on loopback only, joins them,
+and spreads the tutorial's application over them. It stays until Ctrl-C, then
+takes everything down; with --detach, hanse demo down does that.`,
+		Example: `  hanse demo
+  hanse demo --detach
+  hanse demo down
+  hanse demo --dir /tmp/two --clusters fra,ams --nodes 2`,
+		Args: rejectUnknown,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.Dir, err = demoDir(*dir); err != nil {
+				return err
+			}
+			if o.Executable, err = os.Executable(); err != nil {
+				return fmt.Errorf("cannot find the program itself: %w", err)
+			}
+			return runDemo(cmd.Context(), s, o, detach)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&detach, "detach", false, "leave it running and return")
+	f.StringSliceVar(&o.Clusters, "clusters", []string{"aws", "azure", "google"}, "names of the members")
+	f.IntVar(&o.Nodes, "nodes", 3, "nodes of each member")
+	f.IntVar(&o.Port, "port", 0, "port of the hub on 127.0.0.1 (0: any free one)")
+	f.BoolVar(&o.Bare, "bare", false, "leave the application out")
+	return cmd
+}
+
+func newDemoDownCommand(s Streams, dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "End a demo and remove everything that it made",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			at, err := demoDir(*dir)
+			if err != nil {
+				return err
+			}
+			return demoDown(cmd.Context(), s, at)
+		},
+	}
+}
+
+func demoDir(dir string) (string, error) {
+	if dir != "" {
+		return filepath.Abs(dir)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("cannot find your home directory: %w. Try: --dir DIR", err)
+	}
+	return filepath.Join(home, ".hanse", "demo"), nil
+}
+
+func runDemo(ctx context.Context, s Streams, o demo.Options, detach bool) error {
+	started := time.Now()
+	members, err := newDemoMembers(o.Dir, o.Executable)
+	if err != nil {
+		return err
+	}
+	d, err := demo.New(o, members, joinDemo, newProgress(s.Err).begin)
+	if err != nil {
+		return err
+	}
+	already, err := d.Up(ctx)
+	if err != nil {
+		return err
+	}
+	if already {
+		fmt.Fprintf(s.Err, "The demo in %s runs already.\n", o.Dir)
+	} else {
+		fmt.Fprintf(s.Err, "Ready after %.1f s.\n", time.Since(started).Seconds())
+	}
+	if err := reportDemo(ctx, s, d, o); err != nil {
+		return err
+	}
+	if detach || already {
+		return nil
+	}
+	fmt.Fprintln(s.Err, "\nThe demo runs until Ctrl-C.")
+	return stayUp(ctx, s, d, o.Dir)
+}
+
+// stayUp waits until ctx ends, or the hub has ended: somebody called demo down,
+// or it died.
+func stayUp(ctx context.Context, s Streams, d *demo.Demo, dir string) error {
+	ticker := time.NewTicker(demoWatch)
+	defer ticker.Stop()
+	for d.HubRunning() {
+		select {
+		case <-ctx.Done():
+			return demoDown(context.WithoutCancel(ctx), s, dir)
+		case <-ticker.C:
+		}
+	}
+	if _, err := os.Stat(d.Kubeconfig()); errors.Is(err, os.ErrNotExist) {
+		return nil // demo down, from elsewhere
+	}
+	return fmt.Errorf("the hub has ended by itself. Try: hanse demo --dir %s, which goes on from where it was, or hanse demo down --dir %s", dir, dir)
+}
+
+func demoDown(ctx context.Context, s Streams, dir string) error {
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find the program itself: %w", err)
+	}
+	members, err := newDemoMembers(dir, executable)
+	if err != nil {
+		return err
+	}
+	was, err := demo.Down(ctx, dir, members, newProgress(s.Err).begin)
+	if err != nil {
+		return err
+	}
+	if !was {
+		fmt.Fprintf(s.Err, "There is no demo in %s.\n", dir)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet"
+)
+
+// joinFlags are those of hanse join. --kubeconfig and --context are the
+// member's here; the hub's have names of their own.
+type joinFlags struct {
+	hub                 hubFlags
+	kubeconfig, context string
+	provider, region    string
+	zones               []string
+	dryRun, takeOver    bool
+	timeout             time.Duration
+}
+
+func newJoinCommand(s Streams) *cobra.Command {
+	var f joinFlags
+	cmd := &cobra.Command{
+		Use:   "join NAME --kubeconfig FILE",
+		Short: "Make a cluster a member of the federation",
+		Long: `Make a cluster a member of the federation, under NAME. Any conformant cluster
+will do, whatever its kubeconfig authenticates with. In the cluster, join makes a
+service account with a role of its own (--dry-run prints it); the hub keeps a
+token of it and renews that by itself. Provider, region and zones are found from
+the nodes. If anything fails, what was made is removed again.
+
+Joining a member again under its name renews its role and credential.`,
+		Example: `  hanse join aws --kubeconfig aws.kubeconfig
+  hanse join azure --kubeconfig ~/.kube/config --context aks-europe
+  hanse join edge --kubeconfig edge.kubeconfig --provider onprem --region bremen --dry-run`,
+		Args: oneCluster,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runJoin(cmd.Context(), s, f, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster to join (default with --context: where kubectl looks)")
+	flags.StringVar(&f.context, "context", "", "context in it (default: its current one)")
+	flags.StringVar(&f.hub.kubeconfig, "hub-kubeconfig", "", "the hub's kubeconfig (default: $KUBECONFIG, else ~/.kube/config)")
+	flags.StringVar(&f.hub.context, "hub-context", hubContext, "the hub's context in it")
+	flags.StringVar(&f.provider, "provider", "", "the cluster's cloud, instead of what its nodes say: aws, azure, google, …")
+	flags.StringVar(&f.region, "region", "", "its region, instead of what its nodes say")
+	flags.StringSliceVar(&f.zones, "zones", nil, "its zones, instead of what its nodes say")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything, print what would be made, make nothing")
+	flags.BoolVar(&f.takeOver, "take-over", false, "take the cluster from another hub, which loses access to it")
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait until the hub has reached the cluster")
+	completeWith(cmd, "provider", func() []string { return []string{"aws", "azure", "google"} })
+	return cmd
+}
+
+// oneCluster wants one argument, the name of a cluster.
+func oneCluster(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("one name of a cluster is needed, there are %d. Try: %s --help", len(args), cmd.CommandPath())
+	}
+	return nil
+}
+
+func runJoin(ctx context.Context, s Streams, f joinFlags, name string) error {
+	if f.kubeconfig == "" && f.context == "" {
+		return errors.New("which cluster? Try: --kubeconfig FILE, the kubeconfig of the cluster to join")
+	}
+	hub, err := f.hub.restConfig()
+	if err != nil {
+		return asHubFlags(err)
+	}
+	member, err := fleet.LoadKubeconfig(f.kubeconfig, f.context)
+	if err != nil {
+		return err
+	}
+	o := fleet.JoinOptions{
+		Name: name, Hub: hub, Member: member,
+		Provider: f.provider, Region: f.region, Zones: f.zones,
+		TakeOver: f.takeOver, Timeout: f.timeout,
+		Progress: func(what string) { fmt.Fprintln(s.Err, "• "+what) },
+	}
+	if f.dryRun {
+		plan, err := fleet.PlanJoin(ctx, o)
+		if err != nil {
+			return err
+		}
+		return printPlan(s, name, plan)
+	}
+	joined, err := fleet.Join(ctx, o)
+	if err != nil {
+		return err
+	}
+	verb := "joined"
+	if joined.Refreshed {
+		verb = "was a member already; its role and credential are renewed"
+	}
+	fmt.Fprintf(s.Out, "cluster/%s %s\n", name, verb)
+	printPlace(s.Out, joined.Cluster.Status)
+	fmt.Fprintln(s.Err, "\nNext: hanse clusters, or kubectl --context federation create deployment …")
+	return nil
+}
+
+// asHubFlags makes advice about the hub's kubeconfig fit join, where the plain
+// flags are the member's.
+func asHubFlags(err error) error {
+	advice := strings.NewReplacer("--kubeconfig", "--hub-kubeconfig", "--context", "--hub-context")
+	return errors.New(advice.Replace(err.Error()))
+}
+
+// printPlace prints what was found out about a cluster, without what was not.
+func printPlace(w io.Writer, s v1alpha1.ClusterStatus) {
+	region := s.Region
+	if len(s.Zones) > 0 {
+		region += " (" + strings.Join(s.Zones, ", ") + ")"
+	}
+	for _, line := range [][2]string{
+		{"provider", s.Provider}, {"region", strings.TrimSpace(region)}, {"version", s.Version}, {"nodes", fmt.Sprint(s.Nodes)},
+	} {
+		if line[1] == "" {
+			line[1] = "unknown. Try: hanse join again with --" + line[0]
+		}
+		fmt.Fprintf(w, "  %-9s %s\n", line[0], line[1])
+	}
+}
+
+// printPlan prints the objects of a plan as YAML.
+func printPlan(s Streams, name string, plan *fleet.JoinPlan) error {
+	verb := "would join"
+	if plan.Refreshed {
+		verb = "is a member already; its role and credential would be renewed"
+	}
+	fmt.Fprintf(s.Err, "cluster/%s %s (dry run)\n", name, verb)
+	printPlace(s.Err, plan.Found)
+	var yaml printers.YAMLPrinter
+	for _, part := range []struct {
+		where   string
+		objects []runtime.Object
+	}{{"in the cluster", plan.InMember}, {"at the hub, beside a Secret with the credential", plan.AtHub}} {
+		for _, o := range part.objects {
+			fmt.Fprintf(s.Out, "# %s:\n", part.where)
+			if err := yaml.PrintObj(o, s.Out); err != nil {
+				return fmt.Errorf("cannot print the plan: %w", err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet"
+)
+
+type unjoinFlags struct {
+	hub             hubFlags
+	deleteWorkloads bool
+	force           bool
+	timeout         time.Duration
+}
+
+func newUnjoinCommand(s Streams) *cobra.Command {
+	var f unjoinFlags
+	cmd := &cobra.Command{
+		Use:   "unjoin NAME",
+		Short: "Let a cluster leave the federation",
+		Long: `Let a cluster leave the federation. Its workloads stay as they are, unless
+--delete-workloads is given. The hub's service account is removed from it; a
+cluster that is gone for good is let go after about ten seconds.`,
+		Example: `  hanse unjoin aws
+  hanse unjoin aws --delete-workloads`,
+		Args:              oneCluster,
+		ValidArgsFunction: f.hub.completeClusters,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runUnjoin(cmd.Context(), s, f, args[0])
+		},
+	}
+	f.hub.bind(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&f.deleteWorkloads, "delete-workloads", false, "delete everything that the hub manages in the cluster")
+	flags.BoolVar(&f.force, "force", false, "with --delete-workloads: let it go even if they cannot be deleted")
+	flags.DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long to wait until it has left")
+	return cmd
+}
+
+func runUnjoin(ctx context.Context, s Streams, f unjoinFlags, name string) error {
+	clusters, err := f.hub.clusters()
+	if err != nil {
+		return err
+	}
+	cluster, err := clusters.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := askToLeave(ctx, clusters, cluster, f); err != nil {
+		return err
+	}
+	last, err := awaitLeft(ctx, s, clusters, cluster, f.timeout)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !f.deleteWorkloads:
+		fmt.Fprintf(s.Out, "cluster/%s left; its workloads are left running\n", name)
+	case f.force:
+		fmt.Fprintf(s.Out, "cluster/%s left; its workloads may still be there, as --force allows\n", name)
+	default:
+		fmt.Fprintf(s.Out, "cluster/%s left; its workloads are deleted\n", name)
+	}
+	if last != nil && last.Reason == fleet.LeaveBehind {
+		fmt.Fprintln(s.Err, "Note: "+last.Message)
+	}
+	return nil
+}
+
+// askToLeave says what becomes of the workloads and deletes the Cluster.
+func askToLeave(ctx context.Context, clusters hubClusters, c *v1alpha1.Cluster, f unjoinFlags) error {
+	annotations := map[string]any{v1alpha1.AnnotationOnUnjoin: nil, fleet.AnnotationOnUnjoinForce: nil}
+	if f.deleteWorkloads {
+		annotations[v1alpha1.AnnotationOnUnjoin] = v1alpha1.OnUnjoinDelete
+	}
+	if f.force {
+		annotations[fleet.AnnotationOnUnjoinForce] = "true"
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations, "uid": c.UID}})
+	if err != nil {
+		return fmt.Errorf("cannot encode the annotations: %w", err)
+	}
+	if _, err = clusters.Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err == nil {
+		err = clusters.Delete(ctx, c.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &c.UID}})
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("cannot let cluster %s go: %w", c.Name, err)
+	}
+	return nil
+}
+
+// awaitLeft waits until the Cluster is gone and returns its last words.
+func awaitLeft(ctx context.Context, s Streams, clusters hubClusters, c *v1alpha1.Cluster, timeout time.Duration) (*metav1.Condition, error) {
+	waitCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var last *metav1.Condition
+	err := fleet.WatchCluster(waitCtx, clusters.ClusterClient, c.Name, func(now *v1alpha1.Cluster) bool {
+		if now == nil || now.UID != c.UID {
+			return true
+		}
+		leaving := meta.FindStatusCondition(now.Status.Conditions, fleet.ConditionLeaving)
+		if leaving != nil && leaving.Reason == fleet.LeaveWaiting && (last == nil || last.Message != leaving.Message) {
+			fmt.Fprintln(s.Err, "• "+leaving.Message)
+		}
+		last = leaving
+		return false
+	})
+	switch {
+	case err == nil:
+		return last, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("interrupted; the hub goes on letting cluster %s go. Try: hanse clusters", c.Name)
+	case waitCtx.Err() != nil && last != nil:
+		return nil, fmt.Errorf("cluster %s has not left within %s: %s", c.Name, timeout, last.Message)
+	case waitCtx.Err() != nil:
+		return nil, fmt.Errorf("cluster %s has not left within %s: the hub has not looked at it. Try: hanse status", c.Name, timeout)
+	}
+	return nil, err
+}

@@ -1,0 +1,106 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hanse-dev/hanse/examples/finsolutions"
+)
+
+const (
+	// namespace is where the application lives, as in the tutorial.
+	namespace = "default"
+	// applicationTimeout is many times what twenty simulated pods need.
+	applicationTimeout = 2 * time.Minute
+)
+
+// runApplication applies the example to the federation, just as its README does
+// with kubectl, and returns when all of it is ready.
+func (d *Demo) runApplication(ctx context.Context, hub *rest.Config) error {
+	manifests, err := d.manifests()
+	if err != nil {
+		return err
+	}
+	apply := exec.CommandContext(ctx, d.options.Executable, "kubectl", "--kubeconfig", d.at.hubConfig(), "--namespace", namespace,
+		"apply", "--validate=false", "-f", "-")
+	apply.Stdin = bytes.NewReader(manifests)
+	if out, err := apply.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot apply the application: %w\n%s", err, bytes.TrimSpace(out))
+	}
+	client, err := kubernetes.NewForConfig(hub)
+	if err != nil {
+		return fmt.Errorf("cannot talk to the hub: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, applicationTimeout)
+	defer cancel()
+	for {
+		waiting, err := unready(ctx, client)
+		if err == nil && len(waiting) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not ready after %s: %s. Try: hanse kubectl --kubeconfig %s describe placements", applicationTimeout, strings.Join(waiting, ", "), d.at.kubeconfig())
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// manifests are the example's and the Secret with the certificate.
+func (d *Demo) manifests() ([]byte, error) {
+	application, err := finsolutions.Manifests()
+	if err != nil {
+		return nil, err
+	}
+	secret := corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Name: "traefik-cert"},
+		Data:       map[string][]byte{},
+	}
+	cert, key := d.certificateFiles()
+	for _, file := range []string{cert, key} {
+		if secret.Data[filepath.Base(file)], err = os.ReadFile(file); err != nil {
+			return nil, fmt.Errorf("cannot read the application's certificate: %w", err)
+		}
+	}
+	encoded, err := yaml.Marshal(secret)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the application's certificate: %w", err)
+	}
+	return bytes.Join([][]byte{encoded, application}, []byte("---\n")), nil
+}
+
+// unready names the Deployments that the hub does not say are all there, as
+// current as their specification.
+func unready(ctx context.Context, client kubernetes.Interface) ([]string, error) {
+	list, err := client.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range list.Items {
+		if !rolledOut(&d) {
+			names = append(names, fmt.Sprintf("%s %d/%d", d.Name, d.Status.ReadyReplicas, *d.Spec.Replicas))
+		}
+	}
+	return names, nil
+}
+
+func rolledOut(d *appsv1.Deployment) bool {
+	want := *d.Spec.Replicas
+	s := d.Status
+	return s.ObservedGeneration >= d.Generation && s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want
+}

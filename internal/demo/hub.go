@@ -1,0 +1,87 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hanse-dev/hanse/internal/process"
+)
+
+const (
+	// readyPoll is how often something that is starting is asked: a hundredth
+	// of what a start takes.
+	readyPoll = 50 * time.Millisecond
+	// hubTimeout is ten times what the hub needs on two cores that four
+	// starting API servers share.
+	hubTimeout = 2 * time.Minute
+	// logTail is how many lines of a log an error shows.
+	logTail = 5
+)
+
+// startHub runs hanse server and returns when it is ready. One that runs
+// already is taken as it is.
+func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
+	child, err := process.Start(ctx, process.Spec{
+		Argv: []string{
+			d.options.Executable, "server", "--data-dir", d.at.hubData(),
+			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port),
+		},
+		LogFile: d.at.hubLog(),
+		PIDFile: d.at.hubPID(),
+	})
+	var ended <-chan struct{}
+	switch {
+	case err == nil:
+		ended = child.Done()
+	case !errors.Is(err, process.ErrRunning):
+		return nil, fmt.Errorf("cannot start the hub: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
+	defer cancel()
+	for {
+		cfg, reason := d.hubReady(ctx)
+		if reason == nil {
+			return cfg, nil
+		}
+		select {
+		case <-ended:
+			return nil, fmt.Errorf("the hub has ended while it was starting:\n%s", tail(d.at.hubLog(), logTail))
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the hub is not ready: %w. Its log is %s", reason, d.at.hubLog())
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// hubReady returns how to reach the hub, or why it is not ready.
+func (d *Demo) hubReady(ctx context.Context) (*rest.Config, error) {
+	cfg, err := clientcmd.BuildConfigFromFlags("", d.at.hubConfig())
+	if err != nil {
+		return nil, err
+	}
+	cfg.QPS = -1
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+}
+
+// tail is the last lines of a file, as far as there is one.
+func tail(file string, lines int) []byte {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return []byte("(there is no log: " + err.Error() + ")")
+	}
+	all := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	return bytes.Join(all[max(0, len(all)-lines):], []byte("\n"))
+}
