@@ -43,11 +43,9 @@ func (e events) left(c *v1alpha1.Cluster, withdrawn bool) {
 	if withdrawn {
 		what = "its workloads were deleted"
 	}
-	e.Event(c, corev1.EventTypeNormal, "Left", "the cluster has left; "+what+", the hub's service account was removed from it")
+	e.Event(c, corev1.EventTypeNormal, LeaveDone, "the cluster has left; "+what+", the hub's service account was removed from it")
 }
 
-func (e events) leftBehind(c *v1alpha1.Cluster, why string) {
-	e.Event(c, corev1.EventTypeWarning, "LeftUnreachable", fmt.Sprintf(
-		"the cluster has left, but what hanse made there could not be removed (%s). Try: if it comes back, kubectl delete namespace/%s clusterrole/%s clusterrolebinding/%s there",
-		why, v1alpha1.SystemNamespace, v1alpha1.ServiceAccount, v1alpha1.ServiceAccount))
+func (e events) leftBehind(c *v1alpha1.Cluster, message string) {
+	e.Event(c, corev1.EventTypeWarning, LeaveBehind, message)
 }

@@ -47,7 +47,7 @@ func (j *join) identify(ctx context.Context) error {
 	j.Progress("asking the hub")
 	uid, err := identity(ctx, j.hub)
 	if err != nil {
-		return hubError(j.Hub.Host, err)
+		return HubError(j.Hub.Host, err)
 	}
 	j.hubUID = uid
 	j.Progress("asking " + j.Member.Host)
@@ -67,7 +67,7 @@ func (j *join) checkTaken(ctx context.Context) error {
 		return fmt.Errorf("%s is a Kubernetes API server, but no hub: it does not know Clusters. Try: --hub-kubeconfig FILE or --hub-context NAME", j.Hub.Host)
 	}
 	if err != nil {
-		return hubError(j.Hub.Host, err)
+		return HubError(j.Hub.Host, err)
 	}
 	for i := range list.Items {
 		c := &list.Items[i]
@@ -189,8 +189,8 @@ func (j *join) memberError(err error) error {
 	return fmt.Errorf("%s cannot be reached: %s. Try: see whether the cluster runs and the address in the kubeconfig is right", at, p.detail)
 }
 
-// hubError explains what the hub answered.
-func hubError(at string, err error) error {
+// HubError explains to the user what the hub answered; at is its address.
+func HubError(at string, err error) error {
 	p := classify(err)
 	switch p.reason {
 	case v1alpha1.ReasonAuthenticationFailed:

@@ -45,11 +45,11 @@ func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
 	}
 	j.Progress("telling the hub")
 	if err := j.storeCredential(ctx, cred); err != nil {
-		return nil, j.interrupted(ctx, hubError(j.Hub.Host, err))
+		return nil, j.interrupted(ctx, HubError(j.Hub.Host, err))
 	}
 	cluster, err := j.storeCluster(ctx)
 	if err != nil {
-		return nil, j.interrupted(ctx, hubError(j.Hub.Host, err))
+		return nil, j.interrupted(ctx, HubError(j.Hub.Host, err))
 	}
 	j.Progress("waiting until the hub has reached it")
 	return j.awaitReady(ctx, cluster)
@@ -251,9 +251,9 @@ func (j *join) awaitReady(ctx context.Context, c *v1alpha1.Cluster) (*v1alpha1.C
 	case ctx.Err() != nil:
 		return nil, j.interrupted(ctx, err)
 	case waitCtx.Err() == nil:
-		return nil, hubError(j.Hub.Host, err)
+		return nil, HubError(j.Hub.Host, err)
 	case said == "":
 		return nil, fmt.Errorf("the hub has not looked at cluster %s within %s; nothing was joined. Try: see whether the hub is healthy (hanse status), or --timeout", j.Name, j.Timeout)
 	}
-	return nil, fmt.Errorf("the hub does not reach cluster %s, so it was not joined: %s", j.Name, said)
+	return nil, fmt.Errorf("the hub does not reach cluster %s, so nothing was joined: %s", j.Name, said)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -13,10 +14,12 @@ import (
 )
 
 // LoadKubeconfig reads how to reach a cluster from one context of a
-// kubeconfig file; an empty context means the file's current one. Its errors
-// are for the user.
+// kubeconfig file; an empty path means where kubectl looks, an empty context
+// the file's current one. Its errors are for the user.
 func LoadKubeconfig(path, context string) (*rest.Config, error) {
-	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: path}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	path = strings.Join(rules.GetLoadingPrecedence(), string(os.PathListSeparator))
 	raw, err := rules.Load()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

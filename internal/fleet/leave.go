@@ -30,8 +30,20 @@ type leaving struct {
 	withdrawn bool       // its workloads are deleted
 	revoked   bool       // what join made in it is removed, or given up
 	gone      bool       // the Cluster has been let go
+	reason    string     // for the condition, one of the Leave… constants
 	waitsFor  string     // for the condition
 }
+
+// Reasons of ConditionLeaving.
+const (
+	// LeaveWaiting is on the way; the message says what it waits for.
+	LeaveWaiting = "Waiting"
+	// LeaveDone is the last thing that is said of a Cluster: what join made in
+	// the member is removed.
+	LeaveDone = "Left"
+	// LeaveBehind is LeaveDone, but what join made in the member is still there.
+	LeaveBehind = "LeftBehind"
+)
 
 // deletesWorkloads is true if the member must not leave with workloads in it.
 func deletesWorkloads(c *v1alpha1.Cluster) bool {
@@ -46,7 +58,7 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 		return
 	}
 	if m.leaving.since.IsZero() {
-		m.leaving.since = m.fleet.clock.Now()
+		m.leaving.since, m.leaving.reason = m.fleet.clock.Now(), LeaveWaiting
 	}
 	forced := c.Annotations[AnnotationOnUnjoinForce] == "true"
 	if deletesWorkloads(c) && !m.leaving.withdrawn && !forced && !m.withdraw(c) {
@@ -57,6 +69,7 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 		return
 	}
 	m.leaving.revoked = true
+	m.publish(ctx, c) // the last words; whoever waits for the end reads them
 	if err := m.forget(ctx, c); err != nil {
 		klog.FromContext(ctx).Error(err, "Cluster not forgotten yet")
 		m.leaving.waitsFor = oneLine(err.Error())
@@ -106,9 +119,11 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 	}
 	switch {
 	case err == nil:
+		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "the hub's service account is removed from the cluster"
 		m.fleet.events.left(c, m.leaving.withdrawn)
 	case m.health.down(), m.fleet.clock.Since(m.leaving.since) >= leaveTimeout:
-		m.fleet.events.leftBehind(c, oneLine(err.Error()))
+		m.leaving.reason, m.leaving.waitsFor = LeaveBehind, leftBehind(oneLine(err.Error()))
+		m.fleet.events.leftBehind(c, m.leaving.waitsFor)
 	default:
 		m.leaving.waitsFor = "the hub's service account is still in the cluster: " + oneLine(err.Error())
 		return false
@@ -135,4 +150,10 @@ func (m *member) forget(ctx context.Context, c *v1alpha1.Cluster) error {
 		return fmt.Errorf("cannot let Cluster %s go: %w", c.Name, err)
 	}
 	return nil
+}
+
+// leftBehind says what a member that could not be reached still has.
+func leftBehind(why string) string {
+	return fmt.Sprintf("what join made in the cluster could not be removed (%s). If it comes back, Try: kubectl delete namespace/%s clusterrole/%s clusterrolebinding/%s there",
+		why, v1alpha1.SystemNamespace, v1alpha1.ServiceAccount, v1alpha1.ServiceAccount)
 }

@@ -36,7 +36,7 @@ type view struct {
 	health  health
 	facts   facts
 	report  Report
-	leaving string // what a Cluster that is being deleted waits for
+	leaving leaving
 	now     time.Time
 }
 
@@ -50,7 +50,7 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 		report.Pending = 0 // it may well be done in a moment
 	}
 	now := m.fleet.clock.Now()
-	want := render(c, view{m.health, m.facts, report, m.leaving.waitsFor, now})
+	want := render(c, view{m.health, m.facts, report, m.leaving, now})
 	if err := m.publishLabels(ctx, c, want); err != nil {
 		klog.FromContext(ctx).V(2).Info("Labels not written", "err", err)
 	}
@@ -142,8 +142,8 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	set(v1alpha1.ConditionSynced, synced, reason, message)
 	held, reason, message := heldCondition(c.Name, v.report)
 	set(v1alpha1.ConditionDeletionsHeld, held, reason, message)
-	if c.DeletionTimestamp != nil {
-		set(ConditionLeaving, metav1.ConditionTrue, "Deleted", v.leaving)
+	if v.leaving.reason != "" {
+		set(ConditionLeaving, metav1.ConditionTrue, v.leaving.reason, v.leaving.waitsFor)
 	}
 	return s
 }
