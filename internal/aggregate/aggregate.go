@@ -130,17 +130,19 @@ func (m *merger) reported() bool {
 	return slices.ContainsFunc(m.members, func(s MemberStatus) bool { return len(s.Status) > 0 })
 }
 
-// sum sets each field to the sum of the members', where it is not zero or a
-// member says that it is.
+// says is true when any member's status has the field.
+func (m *merger) says(field string) bool {
+	return slices.ContainsFunc(m.members, func(s MemberStatus) bool { _, ok := s.Status[field]; return ok })
+}
+
+// sum sets each field to the sum of the members', where any has it.
 func (m *merger) sum(out map[string]any, fields ...string) {
 	for _, f := range fields {
 		var sum int64
-		var said bool
 		for _, s := range m.members {
 			sum += number(s.Status, f)
-			said = said || s.Status[f] != nil
 		}
-		if said || sum != 0 {
+		if m.says(f) {
 			out[f] = sum
 		}
 	}
@@ -149,12 +151,11 @@ func (m *merger) sum(out map[string]any, fields ...string) {
 // highest is the greatest of the members' and the hub's own numbers: for what
 // must never be decremented. It is left out where nobody has it.
 func (m *merger) highest(out map[string]any, field string) {
-	highest, said := number(m.prev, field), m.prev[field] != nil
+	highest := number(m.prev, field)
 	for _, s := range m.members {
 		highest = max(highest, number(s.Status, field))
-		said = said || s.Status[field] != nil
 	}
-	if said {
+	if m.says(field) || m.prev[field] != nil {
 		out[field] = highest
 	}
 }

@@ -90,11 +90,12 @@ func (m *merger) condition(conditionType string, r rule, prev map[string]any, fo
 		out["reason"] = reasonNotReported
 		out["message"] = m.notReported(found)
 	} else {
-		if reason := text(deciding[0].v.(map[string]any), "reason"); reason != "" {
-			out["reason"] = reason
+		first := deciding[0].v.(map[string]any)
+		if first["reason"] != nil {
+			out["reason"] = text(first, "reason")
 		}
-		if message := m.message(deciding); message != "" {
-			out["message"] = message
+		if message := m.message(deciding); message != "" || first["message"] != nil {
+			out["message"] = message // kept when empty: some schemas require it
 		}
 	}
 	m.times(out, prev, found)

@@ -16,16 +16,10 @@ func (m *merger) generic() map[string]any {
 		return nil // a kind without a status, or one that is still to come
 	}
 	out := m.fields("observedGeneration")
-	if m.generation > 0 && m.saysObservedGeneration() {
+	if m.says("observedGeneration") || m.prev["observedGeneration"] != nil {
 		out["observedGeneration"] = m.observedGeneration()
 	}
 	return out
-}
-
-func (m *merger) saysObservedGeneration() bool {
-	return m.prev["observedGeneration"] != nil || slices.ContainsFunc(m.members, func(s MemberStatus) bool {
-		return s.Status["observedGeneration"] != nil
-	})
 }
 
 // fields merges all fields of the statuses but some.
@@ -100,11 +94,15 @@ func (m *merger) value(field string, prev any, values []value) (any, bool) {
 		return sum, true
 	case every(values, isObject):
 		p, _ := prev.(map[string]any)
-		merged := m.objects(p, values)
-		return merged, len(merged) > 0 || len(values) == m.quorum
+		if merged := m.objects(p, values); len(merged) > 0 {
+			return merged, true
+		}
+		return m.same(values)
 	case field == "conditions" && every(values, isConditions):
-		merged := m.conditions(prev, values, nil)
-		return merged, len(merged) > 0
+		if merged := m.conditions(prev, values, nil); len(merged) > 0 {
+			return merged, true
+		}
+		return m.same(values)
 	case every(values, isList):
 		return m.lists(prev, values), true
 	default:

@@ -59,6 +59,8 @@ func (m *merger) autoscaler() map[string]any {
 	m.latest(out, "lastScaleTime")
 	if metrics, ok := m.equal("currentMetrics"); ok {
 		out["currentMetrics"] = metrics
+	} else if m.says("currentMetrics") {
+		out["currentMetrics"] = nil // as the API server writes none
 	}
 	m.setConditions(out, map[string]rule{"ScalingLimited": {wins: condTrue}})
 	return out
@@ -94,10 +96,12 @@ func (m *merger) pod() map[string]any {
 	if i < 0 {
 		return nil
 	}
-	out := clone(m.members[i].Status).(map[string]any)
+	one := newMerger(m.hub, m.members[i:i+1])
+	out := clone(one.members[0].Status).(map[string]any)
 	if out["observedGeneration"] != nil {
 		delete(out, "observedGeneration")
-		m.setObservedGeneration(out)
+		one.setObservedGeneration(out)
 	}
+	one.setConditions(out, nil)
 	return out
 }
