@@ -11,9 +11,10 @@ import (
 	scheduleroptions "k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 )
 
-// runControllers runs kube-controller-manager until ctx ends. There is one of it,
-// so it elects no leader, and it serves nothing: its metrics are the process's.
-func runControllers(ctx context.Context, cfg Config, c datadir.Credentials) error {
+// newControllers configures kube-controller-manager. There is one of it, so it
+// elects no leader, and it serves nothing: its metrics are the process's. ctx is
+// that of its life.
+func newControllers(ctx context.Context, cfg Config, c datadir.Credentials) (func(context.Context) error, error) {
 	p := cfg.Role.profile()
 	names := cfg.Controllers
 	if names == nil {
@@ -34,21 +35,21 @@ func runControllers(ctx context.Context, cfg Config, c datadir.Credentials) erro
 	}, p.controllersFlags...)
 	o, err := controllersoptions.NewKubeControllerManagerOptions()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sets := o.Flags(controllers.KnownControllers(), controllers.ControllersDisabledByDefault(), controllers.ControllerAliases())
-	if err := parse(sets, flags); err != nil {
-		return err
+	known, off, aliases := controllers.KnownControllers(), controllers.ControllersDisabledByDefault(), controllers.ControllerAliases()
+	if err := parse(o.Flags(known, off, aliases), flags); err != nil {
+		return nil, err
 	}
-	config, err := o.Config(ctx, controllers.KnownControllers(), controllers.ControllersDisabledByDefault(), controllers.ControllerAliases())
+	config, err := o.Config(ctx, known, off, aliases)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return controllers.Run(ctx, config.Complete())
+	return func(ctx context.Context) error { return controllers.Run(ctx, config.Complete()) }, nil
 }
 
-// runScheduler runs kube-scheduler until ctx ends.
-func runScheduler(ctx context.Context, c datadir.Credentials) error {
+// newScheduler configures kube-scheduler. ctx is that of its life.
+func newScheduler(ctx context.Context, c datadir.Credentials) (func(context.Context) error, error) {
 	o := scheduleroptions.NewOptions()
 	err := parse(*o.Flags, []string{
 		"--kubeconfig=" + c.Scheduler,
@@ -59,11 +60,11 @@ func runScheduler(ctx context.Context, c datadir.Credentials) error {
 		"--kube-api-burst=2000",
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config, s, err := scheduler.Setup(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return scheduler.Run(ctx, config, s)
+	return func(ctx context.Context) error { return scheduler.Run(ctx, config, s) }, nil
 }

@@ -88,14 +88,42 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 		return errors.Join(fmt.Errorf("building the API server: %w", err), listener.Close())
 	}
 	c.run(ctx, "the API server", server.run)
+	// Configuring the clients takes as long as the API server does to start;
+	// they are not let loose on it before it is ready, since they would poll.
+	clients, err := newClients(context.WithoutCancel(ctx), cfg, c.credentials)
+	if err != nil {
+		return err
+	}
 	if err := c.waitReady(ctx, cfg.ReadyChecks); err != nil {
 		return err
 	}
-	c.run(ctx, "the controllers", func(ctx context.Context) error { return runControllers(ctx, cfg, c.credentials) })
-	if cfg.Scheduler {
-		c.run(ctx, "the scheduler", func(ctx context.Context) error { return runScheduler(ctx, c.credentials) })
+	for _, client := range clients {
+		c.run(ctx, client.name, client.run)
 	}
 	return nil
+}
+
+// client is a component that works through the API server.
+type client struct {
+	name string
+	run  func(context.Context) error
+}
+
+// newClients configures what cfg asks for.
+func newClients(ctx context.Context, cfg Config, c datadir.Credentials) ([]client, error) {
+	controllers, err := newControllers(ctx, cfg, c)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the controllers: %w", err)
+	}
+	clients := []client{{"the controllers", controllers}}
+	if !cfg.Scheduler {
+		return clients, nil
+	}
+	scheduler, err := newScheduler(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the scheduler: %w", err)
+	}
+	return append(clients, client{"the scheduler", scheduler}), nil
 }
 
 // run starts a part that lives until Stop. One that ends earlier has died, and
