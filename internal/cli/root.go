@@ -68,7 +68,12 @@ func commands(s Streams) []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCommand(s),
 		newServerCommand(s),
+		newJoinCommand(s),
+		newUnjoinCommand(s),
 		newKubeconfigCommand(s),
+		newClustersCommand(s),
+		newStatusCommand(s),
+		newPruneCommand(s),
 		newKindsCommand(s),
 		newKubectlCommand(s),
 		newVersionCommand(s),
