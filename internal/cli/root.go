@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Streams are the three standard streams of the process.
@@ -36,6 +37,10 @@ func Main(ctx context.Context, args []string, s Streams) int {
 // newRootCommand is hanse, or kubectl hanse when the binary is installed as
 // the kubectl plugin kubectl-hanse.
 func newRootCommand(program string, s Streams) *cobra.Command {
+	// Upstream's packages register flags of their servers here, which cobra
+	// would offer at every command.
+	pflag.CommandLine = pflag.NewFlagSet(program, pflag.ContinueOnError)
+	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
 		Use:   "hanse",
 		Short: "Kubernetes clusters in different clouds, joined into one",
@@ -43,6 +48,7 @@ func newRootCommand(program string, s Streams) *cobra.Command {
 Kubernetes API server: what is created there is propagated to the members.
 
   hanse demo        a hub and three local clusters with an application on them`,
+		Version:                    buildVersions().Hanse,
 		SilenceUsage:               true,
 		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
@@ -75,6 +81,7 @@ func commands(s Streams) []*cobra.Command {
 		newStatusCommand(s),
 		newPruneCommand(s),
 		newKindsCommand(s),
+		newLocalCommand(s),
 		newKubectlCommand(s),
 		newVersionCommand(s),
 	}
