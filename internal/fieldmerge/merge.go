@@ -97,7 +97,7 @@ func mergeKeyed(desired, live []any, mine, others fields) []any {
 		m, o := mine.item(li), others.item(li)
 		if i := findItem(desired, taken, li, names); i >= 0 {
 			taken[i] = true
-			merged[i] = merge(desired[i], l, m, o)
+			merged[i] = withKeys(merge(desired[i], l, m, o), li, names)
 			out = append(out, merged[i])
 			continue
 		}
@@ -121,6 +121,22 @@ func mergeKeyed(desired, live []any, mine, others fields) []any {
 		return merged
 	}
 	return out
+}
+
+// withKeys is item with the key fields of live: one that the hub leaves to be
+// defaulted by the member is not one to be taken out.
+func withKeys(item any, live map[string]any, names []string) any {
+	m, ok := item.(map[string]any)
+	if !ok {
+		return item
+	}
+	for _, name := range names {
+		if v, there := live[name]; there && m[name] == nil {
+			m = shallow(m)
+			m[name] = v
+		}
+	}
+	return m
 }
 
 func findItem(desired []any, taken []bool, live map[string]any, names []string) int {
