@@ -89,7 +89,7 @@ func demoDir(dir string) (string, error) {
 
 func runDemo(ctx context.Context, s Streams, o demo.Options, detach bool) error {
 	started := time.Now()
-	members, err := newDemoMembers(o.Dir, o.Executable)
+	members, err := newDemoMembers(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -135,11 +135,7 @@ func stayUp(ctx context.Context, s Streams, d *demo.Demo, dir string) error {
 }
 
 func demoDown(ctx context.Context, s Streams, dir string) error {
-	executable, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("cannot find the program itself: %w", err)
-	}
-	members, err := newDemoMembers(dir, executable)
+	members, err := newDemoMembers(dir)
 	if err != nil {
 		return err
 	}

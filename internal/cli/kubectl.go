@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,8 @@ import (
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/plugin"
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+
+	"github.com/hanse-dev/hanse/internal/controlplane"
 
 	// The ways to log in that kubectl has built in (OIDC).
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
@@ -43,6 +46,10 @@ var errKubectl = errors.New("")
 // its exit code. On its own errors kubectl prints and ends the process itself,
 // as it does everywhere.
 func runKubectl(args []string, s Streams) int {
+	if err := controlplane.SetKubernetesVersion(); err != nil {
+		fmt.Fprintln(s.Err, "Error: "+err.Error())
+		return 1
+	}
 	logs.GlogSetter(kubectl.GetLogVerbosity(args)) //nolint:errcheck // a bad -v is reported when the flags are parsed
 	streams := genericiooptions.IOStreams{In: s.In, Out: s.Out, ErrOut: s.Err}
 	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().

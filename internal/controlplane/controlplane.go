@@ -42,7 +42,7 @@ type part struct {
 // was started. After an error nothing is left running.
 func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 	log := newGate(cfg.Log)
-	if err := errors.Join(log.collect(), setKubernetesVersion()); err != nil {
+	if err := errors.Join(log.collect(), SetKubernetesVersion()); err != nil {
 		return nil, err
 	}
 	dir, err := datadir.Open(cfg.DataDir, datadir.Identity{Role: cfg.Role.String(), Name: cfg.Name})

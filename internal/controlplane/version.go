@@ -21,9 +21,9 @@ var kubeGitMajor string
 //go:linkname kubeGitMinor k8s.io/component-base/version.gitMinor
 var kubeGitMinor string
 
-// setKubernetesVersion makes the embedded servers report the version of the
+// SetKubernetesVersion makes the embedded servers and kubectl report the version of the
 // module k8s.io/kubernetes that is linked in. Idempotent.
-func setKubernetesVersion() error {
+func SetKubernetesVersion() error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return nil

@@ -38,11 +38,11 @@ func (o Options) validate() error {
 	if len(o.Clusters) == 0 {
 		return errors.New("a demo needs a cluster. Try: --clusters aws,azure,google")
 	}
-	label := regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	label := regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`) // as hanse local wants them
 	for i, name := range o.Clusters {
 		switch {
 		case !label.MatchString(name):
-			return fmt.Errorf("%q cannot be the name of a cluster. Try: letters a-z, digits and dashes, at most 63", name)
+			return fmt.Errorf("%q cannot be the name of a cluster. Try: at most 40 lower case letters, digits and dashes, a letter first", name)
 		case name == HubContext:
 			return fmt.Errorf("%q is what the hub is called. Try: another name for the cluster", name)
 		case slices.Contains(o.Clusters[:i], name):
@@ -58,21 +58,21 @@ func (o Options) validate() error {
 	return nil
 }
 
-// members are the clusters of o, each in the cloud that its name stands for:
-// where FinSolutions has customers.
+// members are the clusters of o, each in the cloud that its name stands for, where
+// FinSolutions has customers; other names take the three clouds in turn.
 func (o Options) members() []Cluster {
+	clouds := []Cluster{
+		{Name: "aws", Provider: "aws", Region: "us-east-1"},
+		{Name: "azure", Provider: "azure", Region: "westeurope"},
+		{Name: "google", Provider: "google", Region: "asia-southeast1"},
+	}
 	members := make([]Cluster, 0, len(o.Clusters))
-	for _, name := range o.Clusters {
-		c := Cluster{Name: name, Provider: "generic", Nodes: o.Nodes}
-		switch name {
-		case "aws":
-			c.Provider, c.Region = "aws", "us-east-1"
-		case "azure":
-			c.Provider, c.Region = "azure", "westeurope"
-		case "google":
-			c.Provider, c.Region = "google", "asia-southeast1"
+	for i, name := range o.Clusters {
+		cloud := clouds[i%len(clouds)]
+		if known := slices.IndexFunc(clouds, func(c Cluster) bool { return c.Name == name }); known >= 0 {
+			cloud = clouds[known]
 		}
-		members = append(members, c)
+		members = append(members, Cluster{Name: name, Provider: cloud.Provider, Region: cloud.Region, Nodes: o.Nodes})
 	}
 	return members
 }
