@@ -1,0 +1,69 @@
+# What a developer runs. It needs go (1.26), make and git, and nothing else.
+
+GO       ?= go
+BIN      := bin/hanse
+FUZZTIME ?= 20s
+TOOL     := $(GO) tool -modfile=tools/go.mod
+
+# Packages that link Kubernetes' API server take half a minute to link, and more
+# with the race detector: they are driven as the built binary instead.
+SERVER   := k8s.io/kubernetes/cmd/kube-apiserver/app
+LINKED    = $(shell $(GO) list -f '{{$$p := .ImportPath}}{{range .Deps}}{{if eq . "$(SERVER)"}}{{$$p}}{{end}}{{end}}' ./...)
+LIGHT     = $(filter-out $(LINKED) %/test/scripts %/test/e2e %/test/bench,$(shell $(GO) list ./...))
+# The race detector needs a C compiler, which a machine need not have.
+RACE      = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: go
+go:
+	@$(GO) version >/dev/null 2>&1 || { echo "There is no go. Try: https://go.dev/dl, version 1.26 or later"; exit 1; }
+	@$(GO) list -m >/dev/null || { echo "This go is too old, or cannot fetch a newer one by itself. Try: https://go.dev/dl, version 1.26 or later"; exit 1; }
+
+.PHONY: build
+build: go ## build bin/hanse
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN) .
+
+.PHONY: demo
+demo: build ## a hub and three local clusters with an application on them, until Ctrl-C
+	$(BIN) demo
+
+.PHONY: test
+test: lint unit build end-to-end ## everything: lint, unit tests, and the built binary against real clusters
+
+.PHONY: unit
+unit: go ## tests that start no API server, with the race detector where there is a C compiler
+	$(GO) test $(RACE) -timeout 15m $(LIGHT)
+
+.PHONY: end-to-end
+end-to-end: ## tests that start real hubs and clusters
+	HANSE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -p 1 -timeout 35m $(LINKED) $(wildcard ./test/scripts ./test/e2e)
+
+.PHONY: lint
+lint: go ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "Not formatted. Try: gofmt -w on"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+.PHONY: generate
+generate: go ## write api/v1alpha1's deep copies and CustomResourceDefinitions again
+	cd api/v1alpha1 && $(GO) tool -modfile=../../tools/go.mod controller-gen object crd paths=. output:crd:dir=crds
+
+.PHONY: fuzz
+fuzz: go ## run every fuzz test for FUZZTIME (20s)
+	@for package in $(LIGHT); do \
+		for test in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$test"; \
+			$(GO) test -run '^$$' -fuzz "^$$test\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+.PHONY: bench
+bench: build ## measure propagation against direct writes; prints a table and JSON
+	$(GO) run ./test/bench -hanse $(CURDIR)/$(BIN)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
