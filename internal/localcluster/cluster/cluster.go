@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
 	"github.com/hanse-dev/hanse/internal/localcluster"
+	"github.com/hanse-dev/hanse/internal/localcluster/loadbalancer"
 	"github.com/hanse-dev/hanse/internal/localcluster/nodes"
+	"github.com/hanse-dev/hanse/internal/pki"
 )
 
 // stopTimeout is what an orderly stop may take.
@@ -29,15 +32,21 @@ func Run(ctx context.Context, dir string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s is not the directory of a local cluster: %w. Try: hanse local create NAME", dir, err)
 	}
-	err = run(ctx, spec, out)
-	if err == nil {
+	state, err := spec.LoadState()
+	if err != nil {
+		return err
+	}
+	state.PID, state.Ready, state.Error = os.Getpid(), false, ""
+	if err = run(ctx, spec, &state, out); err == nil {
 		return nil
 	}
 	// Whoever waits for the cluster reads there why it did not come.
-	return errors.Join(err, spec.SaveState(localcluster.State{PID: os.Getpid(), Error: err.Error()}))
+	state.Ready, state.Error = false, err.Error()
+	return errors.Join(err, spec.SaveState(state))
 }
 
-func run(ctx context.Context, spec localcluster.Spec, out io.Writer) (err error) {
+// run keeps in state what the cluster has had since its last start.
+func run(ctx context.Context, spec localcluster.Spec, state *localcluster.State, out io.Writer) (err error) {
 	debug.SetGCPercent(gcPercent)
 	plane, err := controlplane.Start(ctx, config(spec, out))
 	if err != nil {
@@ -51,11 +60,11 @@ func run(ctx context.Context, spec localcluster.Spec, out io.Writer) (err error)
 	// What follows ends before the control plane does.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	state, err := populate(ctx, spec, plane)
-	if err != nil {
+	if err := populate(ctx, spec, state, plane); err != nil {
 		return err
 	}
-	if err := spec.SaveState(state); err != nil {
+	state.Ready = true
+	if err := spec.SaveState(*state); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "cluster %s is ready: %s\n", spec.Name, plane.Address())
@@ -86,24 +95,42 @@ func config(spec localcluster.Spec, out io.Writer) controlplane.Config {
 
 // populate puts into the control plane what makes it a cluster, and returns when all is ready. What it starts ends
 // with ctx.
-func populate(ctx context.Context, spec localcluster.Spec, plane *controlplane.ControlPlane) (localcluster.State, error) {
+func populate(ctx context.Context, spec localcluster.Spec, state *localcluster.State, plane *controlplane.ControlPlane) error {
 	client, err := client(plane.RESTConfig())
 	if err != nil {
-		return localcluster.State{}, err
+		return err
 	}
 	version, err := client.Discovery().ServerVersion()
 	if err != nil {
-		return localcluster.State{}, fmt.Errorf("ask the API server for its version: %w", err)
+		return fmt.Errorf("ask the API server for its version: %w", err)
 	}
-	state := localcluster.State{PID: os.Getpid(), Ready: true, Version: version.GitVersion, Server: plane.Address()}
+	state.Version, state.Server = version.GitVersion, plane.Address()
 	if spec.Components == localcluster.APIServer {
-		return state, nil
+		return nil
+	}
+	if err := balance(ctx, spec, state, client); err != nil {
+		return err
 	}
 	described, err := spec.Pool(version.GitVersion).Nodes()
 	if err != nil {
-		return state, err
+		return err
 	}
-	return state, nodes.Simulate(ctx, client, described)
+	return nodes.Simulate(ctx, client, described)
+}
+
+// balance starts the load balancers on the network of the last start, if it is still free.
+func balance(ctx context.Context, spec localcluster.Spec, state *localcluster.State, client kubernetes.Interface) error {
+	network, err := loadbalancer.Claim(state.Network, spec.Dir)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { network.Close() })
+	state.Network = network.String()
+	authority, err := pki.EnsureAuthority(filepath.Join(spec.DataDir(), "pki", "ca.crt"), filepath.Join(spec.DataDir(), "pki", "ca.key"), spec.Name)
+	if err != nil {
+		return err
+	}
+	return loadbalancer.Run(ctx, loadbalancer.Config{Client: client, Cluster: spec.Name, Network: network, Issuer: authority})
 }
 
 // client speaks protobuf, which costs the API server in this process a third less than JSON.
