@@ -33,20 +33,23 @@ func (m *merger) observeNowhere() {
 
 // progress sums counts that tools compare with what is wanted in total. One
 // cluster that has more than its share (as when it is being scaled down) would
-// hide that another has less: as long as any has, the sum is held below the
-// total by what they lack together.
+// hide that another has less: as long as any has, what is beyond a cluster's
+// share does not count, and the sum stays below the total.
 func (m *merger) progress(out map[string]any, total int64, wanted func(MemberStatus) int64, fields ...string) {
 	m.sum(out, fields...)
 	for _, f := range fields {
-		var lacking, placed int64
+		var placed, within int64
+		lacking := false
 		for _, s := range m.members {
-			w := wanted(s)
+			w, n := wanted(s), number(s.Status, f)
 			placed += w
-			lacking += max(0, w-number(s.Status, f))
+			within += min(w, n)
+			lacking = lacking || n < w
 		}
-		lacking += max(0, total-placed)
-		if n := number(out, f); lacking > 0 && n > max(0, total-lacking) {
-			out[f] = max(0, total-lacking)
+		if n := number(out, f); lacking || placed < total {
+			if most := max(0, min(within, total-1)); n > most {
+				out[f] = most
+			}
 		}
 	}
 }
