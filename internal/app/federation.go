@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
 
@@ -62,6 +65,47 @@ func identity(ctx context.Context, hub *rest.Config) (types.UID, error) {
 		return "", fmt.Errorf("read the hub's identity: %w", err)
 	}
 	return ns.UID, nil
+}
+
+// placements is the engine in the terms of package placement.
+type placements struct{ engine *propagate.Engine }
+
+func (p placements) List(namespace string) []v1alpha1.Placement {
+	return p.engine.Placements(namespace, placement.Name)
+}
+
+func (p placements) Get(namespace, name string) (v1alpha1.Placement, bool) {
+	key, ok := p.engine.Find(namespace, name, placement.Name)
+	if !ok {
+		return v1alpha1.Placement{}, false
+	}
+	return p.engine.Placement(key, name)
+}
+
+func (p placements) Subscribe(ctx context.Context) <-chan types.NamespacedName {
+	return p.engine.Subscribe(ctx, placement.Name)
+}
+
+// late is a part of the hub's API server that needs the engine, which starts
+// after the API server: until then there are no placements, and it is not
+// ready.
+type late struct {
+	engine atomic.Pointer[propagate.Engine]
+}
+
+func (l *late) placements() placement.Source {
+	if engine := l.engine.Load(); engine != nil {
+		return placements{engine}
+	}
+	return nil
+}
+
+func (l *late) ready() error {
+	engine := l.engine.Load()
+	if engine == nil {
+		return errors.New("propagation has not begun")
+	}
+	return engine.Synced()
 }
 
 // propagator is the engine in the terms of package fleet.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
+	"github.com/hanse-dev/hanse/internal/placement"
 )
 
 const (
@@ -46,6 +47,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	var later late
 	hub, err := controlplane.Start(starting, controlplane.Config{
 		DataDir:     o.DataDir,
 		Name:        hubContext,
@@ -53,6 +55,8 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		Listen:      o.Listen,
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
+		Filter:      placement.Filter(later.placements),
+		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
 	})
 	if err != nil {
@@ -67,6 +71,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		members, err = newFederation(starting, hub.RESTConfig())
 	}
 	if err == nil {
+		later.engine.Store(members.engine)
 		fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
 			hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
 		err = serve(ctx, hub, members)

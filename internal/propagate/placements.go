@@ -190,9 +190,6 @@ func placementNamespace(key Key) string {
 	return key.Namespace
 }
 
-// Revision rises with every change of any Placement.
-func (e *Engine) Revision() uint64 { return e.changes.revision.Load() }
-
 // Subscribe sends the Placements that may have changed, until ctx ends; then
 // it closes the channel.
 func (e *Engine) Subscribe(ctx context.Context, name func(schema.GroupResource, string) string) <-chan types.NamespacedName {
