@@ -1,11 +1,14 @@
 package controlplane
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 )
@@ -71,9 +74,20 @@ func listen(cfg Config, dir *datadir.Dir) (net.Listener, error) {
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w. Try: stop what uses that port, or choose another one", net.JoinHostPort(host, port), err)
+		return nil, fmt.Errorf("cannot listen on %s: %w. Try: %s", net.JoinHostPort(host, port), err, listenHint(err))
 	}
 	return listener, dir.SavePort(listener.Addr().(*net.TCPAddr).Port)
+}
+
+func listenHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what uses that port, or choose another one"
+	case errors.Is(err, fs.ErrPermission):
+		return "a port above 1023"
+	default:
+		return "an address of this machine, as 127.0.0.1:6443"
+	}
 }
 
 // address is the URL by which this machine reaches the listener.

@@ -146,6 +146,8 @@ func (c *ControlPlane) run(ctx context.Context, name string, body func(context.C
 
 func (c *ControlPlane) died(err error) {
 	c.once.Do(func() {
+		// What follows from it says nothing new.
+		c.log.open.Store(false)
 		c.err = err
 		close(c.done)
 	})

@@ -36,12 +36,13 @@ type database struct {
 }
 
 // startEtcd runs etcd on a Unix socket in the data directory. It opens no port:
-// there are no peers. died is called, once at most, when etcd gives up by itself.
+// there are no peers. When etcd gives up by itself, then or later, died is called.
 func startEtcd(ctx context.Context, dir *datadir.Dir, unsafeNoFsync bool, log *gate, died func(error)) (*database, error) {
 	socket, cleanup, err := socketPath(dir)
 	if err != nil {
 		return nil, err
 	}
+	gaveUp := make(chan error, 1)
 	c := embed.NewConfig()
 	c.Name = "hanse"
 	c.Dir = dir.Path("etcd")
@@ -54,26 +55,55 @@ func startEtcd(ctx context.Context, dir *datadir.Dir, unsafeNoFsync bool, log *g
 	c.SnapshotCount = etcdSnapshotCount
 	c.SnapshotCatchUpEntries = etcdSnapshotCount
 	c.UnsafeNoFsync = unsafeNoFsync
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger(log, dir, died))
-
-	server, err := embed.StartEtcd(c)
-	if err != nil {
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger(log, func(err error) {
+		err = datadir.Explain(dir.Path(), fmt.Errorf("etcd stopped: %w", err))
+		died(err)
+		select {
+		case gaveUp <- err:
+		default:
+		}
+	}))
+	db := &database{endpoint: "unix://" + socket, cleanup: cleanup}
+	if db.server, err = runEtcd(ctx, c, gaveUp); err != nil {
 		return nil, errors.Join(datadir.Explain(dir.Path(), fmt.Errorf("starting etcd: %w", err)), cleanup())
 	}
-	db := &database{server: server, endpoint: "unix://" + socket, cleanup: cleanup}
+	return db, nil
+}
+
+// runEtcd returns when etcd takes requests. etcd runs in a goroutine of its own
+// since that is what ends when it gives up.
+func runEtcd(ctx context.Context, c *embed.Config, gaveUp <-chan error) (*embed.Etcd, error) {
+	type result struct {
+		server *embed.Etcd
+		err    error
+	}
+	started := make(chan result, 1)
+	go func() {
+		server, err := embed.StartEtcd(c)
+		started <- result{server, err}
+	}()
+	var server *embed.Etcd
+	var err error
+	select {
+	case r := <-started:
+		if r.err != nil {
+			return nil, r.err
+		}
+		server = r.server
+	case err = <-gaveUp:
+		return nil, err
+	}
 	select {
 	case <-server.Server.ReadyNotify():
-		go func() {
-			if err := <-server.Err(); err != nil {
-				died(fmt.Errorf("etcd stopped: %w", err))
-			}
-		}()
-		return db, nil
+		return server, nil
+	case err = <-gaveUp:
+		return nil, err
 	case err = <-server.Err():
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	return nil, errors.Join(fmt.Errorf("starting etcd: %w", err), db.stop())
+	server.Close()
+	return nil, err
 }
 
 // stop ends etcd after its last write. Blocks; nil is allowed.
@@ -85,12 +115,12 @@ func (db *database) stop() error {
 	return db.cleanup()
 }
 
-// socketPath is where etcd listens: in the data directory (0700) unless its path
-// is too long for a socket's.
+// socketPath is where etcd listens: in a directory of mode 0700 below the data
+// directory, unless that path is too long for a socket's.
 func socketPath(dir *datadir.Dir) (path string, cleanup func() error, err error) {
-	path = dir.Path("etcd.sock")
+	path = dir.Path("run", "etcd.sock")
 	if len(path) <= socketPathLimit {
-		return path, func() error { return nil }, nil
+		return path, func() error { return nil }, os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	parent, err := os.MkdirTemp("", "hanse-")
 	if err != nil {
@@ -99,22 +129,21 @@ func socketPath(dir *datadir.Dir) (path string, cleanup func() error, err error)
 	return filepath.Join(parent, "etcd.sock"), func() error { return os.RemoveAll(parent) }, nil
 }
 
-// etcdLogger passes errors on, and turns what etcd calls fatal (a disk that is
-// full, above all) into a clean end instead of an exit.
-func etcdLogger(log *gate, dir *datadir.Dir, died func(error)) *zap.Logger {
+// etcdLogger passes errors on, and turns what etcd calls fatal or panics about (a
+// disk that is full, above all) into the end of etcd instead of the process.
+func etcdLogger(log *gate, gaveUp func(error)) *zap.Logger {
 	encoder := zap.NewProductionEncoderConfig()
 	encoder.EncodeTime = zapcore.RFC3339TimeEncoder
 	core := zapcore.NewCore(zapcore.NewConsoleEncoder(encoder), zapcore.AddSync(log), zapcore.ErrorLevel)
-	return zap.New(core, zap.WithFatalHook(fatalHook(func(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
-		died(datadir.Explain(dir.Path(), fmt.Errorf("etcd stopped: %w", fatalError(entry.Message, fields))))
-	})))
+	hook := lastWords(gaveUp)
+	return zap.New(core, zap.WithFatalHook(hook), zap.WithPanicHook(hook))
 }
 
-type fatalHook func(*zapcore.CheckedEntry, []zapcore.Field)
+type lastWords func(error)
 
-// OnWrite ends the goroutine, since etcd does not expect Fatal to return.
-func (f fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
-	f(entry, fields)
+// OnWrite ends the goroutine, since etcd does not expect these calls to return.
+func (gaveUp lastWords) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
+	gaveUp(fatalError(entry.Message, fields))
 	runtime.Goexit()
 }
 

@@ -18,6 +18,9 @@ const (
 	// partTimeout is how long one part may take; what is not done by then is
 	// left behind, so that etcd still gets to end properly.
 	partTimeout = 4 * time.Second
+	// deadTimeout is the same when one of them has died: the others may wait
+	// for it for ever.
+	deadTimeout = time.Second
 	// readyPoll is how often Start asks whether the API server is ready.
 	readyPoll = 25 * time.Millisecond
 )
@@ -25,27 +28,37 @@ const (
 // Stop ends the controllers, then the API server, then etcd, and gives the data
 // directory back. It blocks until that is done or ctx ends, and returns an error
 // when a part had to be left running, which the process should then not outlive.
+// After the control plane has died it ends what it can, quickly, and the error is
+// Err's alone.
 func (c *ControlPlane) Stop(ctx context.Context) error {
 	c.log.open.Store(false)
+	patience := partTimeout
+	if c.Err() != nil {
+		patience = deadTimeout
+	}
 	var failures error
 	for _, p := range slices.Backward(c.parts) {
 		p.cancel()
-		failures = errors.Join(failures, within(ctx, p.name, p.ended))
+		failures = errors.Join(failures, within(ctx, patience, p.name, p.ended))
 	}
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
 		_ = c.db.stop()
 	}()
-	if err := within(ctx, "etcd", closed); err != nil {
-		return errors.Join(failures, err)
+	failures = errors.Join(failures, within(ctx, patience, "etcd", closed))
+	if failures == nil {
+		return c.dir.Close()
 	}
-	return errors.Join(failures, c.dir.Close())
+	if c.Err() != nil {
+		return nil
+	}
+	return failures
 }
 
-// within waits for ended, at most partTimeout.
-func within(ctx context.Context, name string, ended <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+// within waits for ended, for as long as patience lasts.
+func within(ctx context.Context, patience time.Duration, name string, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
 	case <-ended:
