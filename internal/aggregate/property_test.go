@@ -224,3 +224,30 @@ func kinds() []schema.GroupKind {
 		{Group: "example.com", Kind: "Cache"},
 	}
 }
+
+func BenchmarkStatus(b *testing.B) {
+	for _, n := range []int{3, 30} {
+		b.Run(fmt.Sprintf("Deployment/members=%d", n), func(b *testing.B) {
+			share := int32(2)
+			var members []aggregate.MemberStatus
+			for i := range n {
+				members = append(members, aggregate.MemberStatus{
+					Cluster: fmt.Sprintf("c%02d", i), Replicas: &share, Generation: 1, ObservedGeneration: 1, Synced: true, Reachable: true,
+					Spec: map[string]any{"replicas": int64(2)},
+					Status: map[string]any{
+						"observedGeneration": int64(1), "replicas": int64(2), "updatedReplicas": int64(2), "readyReplicas": int64(2), "availableReplicas": int64(2),
+						"conditions": []any{
+							map[string]any{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": "ok", "lastTransitionTime": "2026-01-01T10:00:00Z", "lastUpdateTime": "2026-01-01T10:00:00Z"},
+							map[string]any{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "ok", "lastTransitionTime": "2026-01-01T10:00:00Z", "lastUpdateTime": "2026-01-01T10:00:00Z"},
+						},
+					},
+				})
+			}
+			hub := map[string]any{"metadata": map[string]any{"generation": int64(1)}, "spec": map[string]any{"replicas": int64(2 * n)}}
+			b.ReportAllocs()
+			for b.Loop() {
+				aggregate.Status(schema.GroupKind{Group: "apps", Kind: "Deployment"}, hub, members)
+			}
+		})
+	}
+}

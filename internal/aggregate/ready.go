@@ -49,8 +49,12 @@ func (s MemberStatus) conditionTrue(conditionType string) bool {
 	return isTrue(index(s.Status["conditions"])[conditionType])
 }
 
-// jobReady is completions; a Job without a number of them counts as one.
+// jobReady is completions; a Job without a number of them counts as one. What
+// is not there yet wants its share.
 func (s MemberStatus) jobReady() (ready, want int64, ok bool) {
+	if s.Spec == nil && s.Replicas != nil {
+		return 0, max(0, int64(*s.Replicas)), true
+	}
 	if s.Spec["completions"] == nil {
 		return one(s.conditionTrue(jobComplete))
 	}
