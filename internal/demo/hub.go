@@ -30,6 +30,9 @@ const (
 // startHub runs hanse server and returns when it is ready. One that runs
 // already is taken as it is.
 func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
+	if err := os.MkdirAll(d.at.process(), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot start the hub: %w", err)
+	}
 	child, err := process.Start(ctx, process.Spec{
 		Argv: []string{
 			d.options.Executable, "server", "--data-dir", d.at.hubData(),

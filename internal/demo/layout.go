@@ -9,15 +9,16 @@ func (l layout) state() string      { return l.at("demo.json") }
 func (l layout) kubeconfig() string { return l.at("kubeconfig") }
 func (l layout) hubData() string    { return l.at("hub") }
 func (l layout) hubConfig() string  { return l.at("hub", "admin.kubeconfig") }
-func (l layout) hubPID() string     { return l.at("hub.pid") }
-func (l layout) hubLog() string     { return l.at("hub.log") }
+func (l layout) process() string    { return l.at("process") }
+func (l layout) hubPID() string     { return l.at("process", "pid") }
+func (l layout) hubLog() string     { return l.at("process", "log") }
 func (l layout) members() string    { return l.at("clusters") }
 func (l layout) ssl() string        { return l.at("ssl") }
 
 // owned lists what Down removes once the processes have ended; the state comes
 // last, so that a Down that was interrupted can be run again.
 func (l layout) owned() []string {
-	return []string{l.kubeconfig(), l.kubeconfig() + ".bak", l.hubData(), l.hubPID(), l.hubLog(), l.members(), l.ssl(), l.state()}
+	return []string{l.kubeconfig(), l.kubeconfig() + ".bak", l.hubData(), l.process(), l.members(), l.ssl(), l.state()}
 }
 
 func (l layout) at(parts ...string) string {
