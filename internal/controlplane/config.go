@@ -35,7 +35,7 @@ type Config struct {
 	// ReadyChecks are part of /readyz. Start does not wait for them.
 	ReadyChecks []ReadyCheck
 	// Controllers are the kube-controller-manager controllers to run; nil: the
-	// Role's default.
+	// Role's default; empty: none.
 	Controllers []string
 	// Scheduler says whether to run kube-scheduler.
 	Scheduler bool

@@ -111,11 +111,14 @@ type client struct {
 
 // newClients configures what cfg asks for.
 func newClients(ctx context.Context, cfg Config, c datadir.Credentials) ([]client, error) {
-	controllers, err := newControllers(ctx, cfg, c)
-	if err != nil {
-		return nil, fmt.Errorf("configuring the controllers: %w", err)
+	var clients []client
+	if cfg.Controllers == nil || len(cfg.Controllers) > 0 {
+		controllers, err := newControllers(ctx, cfg, c)
+		if err != nil {
+			return nil, fmt.Errorf("configuring the controllers: %w", err)
+		}
+		clients = append(clients, client{"the controllers", controllers})
 	}
-	clients := []client{{"the controllers", controllers}}
 	if !cfg.Scheduler {
 		return clients, nil
 	}

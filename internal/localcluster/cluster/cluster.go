@@ -87,7 +87,7 @@ func config(spec localcluster.Spec, out io.Writer) controlplane.Config {
 		Log:           out,
 	}
 	if spec.Components == localcluster.APIServer {
-		cfg.Controllers = []string{"-*"}
+		cfg.Controllers = []string{} // none
 		cfg.Scheduler = false
 	}
 	return cfg
