@@ -35,7 +35,7 @@ const (
 	// existed. See package lineage for its form and what it is for.
 	AnnotationOrigin = "hanse.dev/origin"
 	// AnnotationAdopted marks an object in a member that was there before the
-	// hub managed it. An adopted Namespace is released, not deleted, when the
+	// hub managed it. An adopted Namespace or CRD is released, not deleted, when the
 	// hub's is deleted.
 	AnnotationAdopted = "hanse.dev/adopted"
 	// AnnotationConflict is set by the user on the hub's object to say what to

@@ -99,7 +99,10 @@ func marksOnly(patch map[string]any) bool {
 	if len(patch) != 1 {
 		return false
 	}
-	meta, _ := patch["metadata"].(map[string]any)
+	meta, ok := patch["metadata"].(map[string]any)
+	if !ok {
+		return false
+	}
 	for _, v := range meta {
 		entries, ok := v.(map[string]any)
 		if !ok {

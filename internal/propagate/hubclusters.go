@@ -159,7 +159,7 @@ func (e *Engine) decideAll() (changed []Key) {
 // decided is t with the decision that the clusters ask for now. Engine.mu is
 // held at least for reading.
 func (e *Engine) decided(t *template) (next *template, differs bool) {
-	d := e.decide(t)
+	d := e.decide(t, t)
 	if t.decision.String() == d.String() && t.decision.Reason == d.Reason && t.decision.Unplaced == d.Unplaced {
 		return t, false
 	}
@@ -169,8 +169,9 @@ func (e *Engine) decided(t *template) (next *template, differs bool) {
 	return &copied, true
 }
 
-// decide places a template. Engine.mu is held at least for reading.
-func (e *Engine) decide(t *template) schedule.Decision {
+// decide places a template; before is the one that it takes the place of, nil
+// if none is known. Engine.mu is held at least for reading.
+func (e *Engine) decide(t, before *template) schedule.Decision {
 	clusters, founding := e.forScheduling(t)
 	w := schedule.Workload{Key: t.key.String(), Divided: t.division != kinds.Everywhere, Total: t.total}
 	if t.division == kinds.OneActive {
@@ -179,8 +180,12 @@ func (e *Engine) decide(t *template) schedule.Decision {
 	if !w.Divided {
 		return schedule.Schedule(w, clusters)
 	}
-	w.Current = t.recorded
-	if w.Current == nil && len(founding) < len(clusters) || w.Current == nil && !allReady(clusters) {
+	switch {
+	case t.recorded != nil:
+		w.Current = t.recorded
+	case before != nil && before.uid == t.uid && before.decision.Unplaced == 0:
+		w.Current = before.decision.Division()
+	case len(founding) < len(clusters) || !allReady(clusters):
 		// Divided before by the formula, over the clusters of that time.
 		w.Current = schedule.Even(w, founding)
 	}

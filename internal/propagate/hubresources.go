@@ -65,6 +65,7 @@ func (e *Engine) discover(ctx context.Context) error {
 		return err
 	}
 	var added []*resource
+	removed := false
 	e.mu.Lock()
 	for gr, r := range found {
 		if _, stays := e.table.ResourceStays(gr); stays || e.resources[gr] != nil {
@@ -78,6 +79,7 @@ func (e *Engine) discover(ctx context.Context) error {
 		if found[gr] == nil && complete(gr.Group) {
 			r.stop()
 			delete(e.resources, gr)
+			removed = true
 		}
 	}
 	members := make([]*member, 0, len(e.members))
@@ -90,7 +92,7 @@ func (e *Engine) discover(ctx context.Context) error {
 		go watchInto(watched, e.hub.Resource(r.gvr), "hub/"+r.gvr.GroupResource().String(), "", &templateSink{engine: e, resource: r, log: klog.FromContext(ctx)})
 	}
 	e.mu.Unlock()
-	if len(added) > 0 {
+	if len(added) > 0 || removed {
 		for _, m := range members {
 			m.refresh()
 		}

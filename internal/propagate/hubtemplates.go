@@ -194,7 +194,7 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 			t.recorded = recorded
 		}
 	}
-	t.setDecision(s.engine.decide(t))
+	t.setDecision(s.engine.decide(t, before))
 	s.engine.persistLater(t)
 	return t
 }

@@ -143,6 +143,18 @@ func (m *member) keysOf(gr schema.GroupResource) []Key {
 	return keys
 }
 
+// forgetAll drops the records of a resource.
+func (m *member) forgetAll(gr schema.GroupResource) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k := range m.records {
+		if k.GR == gr {
+			delete(m.records, k)
+		}
+	}
+	m.version++
+}
+
 // get is a copy of the record of key; the zero record if there is none.
 func (m *member) get(key Key) record {
 	m.mu.Lock()

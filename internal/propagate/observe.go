@@ -21,10 +21,13 @@ func (s *memberSink) key(obj *unstructured.Unstructured) Key {
 // replace is all that is there: what is not, is gone. Everything of the
 // resource is then looked at, also what has no record so far.
 func (s *memberSink) replace(objs []*unstructured.Unstructured) {
+	// The first list of a session is believed whatever was seen before: the
+	// member may have been restored from a backup, back to lower versions.
+	watched, _ := s.session.state(s.gr)
 	there := make(map[Key]bool, len(objs))
 	for _, obj := range objs {
 		there[s.key(obj)] = true
-		s.take(obj)
+		s.take(obj, !watched)
 	}
 	m := s.session.member
 	for _, key := range m.keysOf(s.gr) {
@@ -37,7 +40,7 @@ func (s *memberSink) replace(objs []*unstructured.Unstructured) {
 }
 
 func (s *memberSink) apply(obj *unstructured.Unstructured) {
-	if content, status := s.take(obj); content {
+	if content, status := s.take(obj, false); content {
 		s.session.queue.Add(s.key(obj))
 	} else if status {
 		s.session.engine.statusSoon(s.key(obj))
@@ -50,17 +53,18 @@ func (s *memberSink) remove(obj *unstructured.Unstructured) {
 }
 
 // take notes what obj is like. content says that a worker has to look at it,
-// status that only its status is new.
-func (s *memberSink) take(obj *unstructured.Unstructured) (content, status bool) {
+// status that only its status is new. always is to note it even if a later
+// version was seen.
+func (s *memberSink) take(obj *unstructured.Unstructured, always bool) (content, status bool) {
 	key := s.key(obj)
 	m, engine := s.session.member, s.session.engine
 	uid, rv := obj.GetUID(), revision(obj.GetResourceVersion())
-	if m.knows(key, uid, rv) {
+	if !always && m.knows(key, uid, rv) {
 		return false, false
 	}
 	now := engine.observe(obj)
 	m.update(key, func(r *record) {
-		if r.seen.covers(uid, rv) {
+		if !always && r.seen.covers(uid, rv) {
 			return
 		}
 		explained := r.left != nil && r.left.hash == now.hash

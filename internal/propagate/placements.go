@@ -55,20 +55,15 @@ func (e *Engine) Find(namespace, placement string, name func(schema.GroupResourc
 	return Key{}, false
 }
 
-// keys are the objects that have a template, or a record that waits for its
-// end in some member.
+// keys are the objects that have a template.
 func (e *Engine) keys() []Key {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	seen := map[Key]bool{}
+	var keys []Key
 	for _, r := range e.resources {
 		for _, t := range r.templates {
-			seen[t.key] = true
+			keys = append(keys, t.key)
 		}
-	}
-	keys := make([]Key, 0, len(seen))
-	for k := range seen {
-		keys = append(keys, k)
 	}
 	return keys
 }

@@ -126,6 +126,11 @@ func (t *task) desired(origin string, adopted bool) map[string]any {
 // with is a copy of the map v with one more entry.
 func with(v any, key, value string) map[string]any {
 	m, _ := v.(map[string]any)
+	return withField(m, key, value)
+}
+
+// withField is a copy of m with one more field.
+func withField(m map[string]any, key string, value any) map[string]any {
 	out := make(map[string]any, len(m)+1)
 	maps.Copy(out, m)
 	out[key] = value

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -30,7 +31,7 @@ func (t *task) remove(ctx context.Context) error {
 		t.hold()
 		return nil
 	}
-	if isNamespace(t.key.GR) && (seen.adopted || t.key.Name == metav1.NamespaceDefault) {
+	if seen.adopted && holdsOthers(t.key.GR) || isNamespace(t.key.GR) && t.key.Name == metav1.NamespaceDefault {
 		return t.release(ctx)
 	}
 	if t.insideDeletedNamespace() {
@@ -58,8 +59,12 @@ func (t *task) delete(ctx context.Context, uid types.UID) error {
 	return t.refused("delete", err)
 }
 
-// release lets go of a Namespace that was in the member before the hub managed
-// it: there may be more in it than the hub put there.
+// holdsOthers says whether deleting an object deletes what others made: what is
+// in a Namespace, the custom resources of a CRD.
+func holdsOthers(gr schema.GroupResource) bool { return isNamespace(gr) || isCRD(gr) }
+
+// release lets go of a Namespace or CRD that was in the member before the hub
+// managed it: there may be more to it than the hub put there.
 func (t *task) release(ctx context.Context) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":         t.rec.seen.uid,
@@ -125,6 +130,22 @@ func (e *Engine) pruneApproved(name string) {
 	m.version++
 	m.mu.Unlock()
 	m.enqueue(held...)
+	e.clearApproval(name)
+}
+
+// clearApproval takes the approval off the Cluster: it was for what was held
+// then, and the next one has to be seen as new even if the number is the same.
+func (e *Engine) clearApproval(name string) {
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, v1alpha1.AnnotationPrune)
+	e.mu.RLock()
+	ctx := e.running
+	e.mu.RUnlock()
+	go func() {
+		_, err := e.hub.Resource(v1alpha1.Resource("clusters")).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
+		if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(err, "The approval of deletions could not be taken off", "cluster", name)
+		}
+	}()
 }
 
 func namespaces() schema.GroupResource { return schema.GroupResource{Resource: "namespaces"} }

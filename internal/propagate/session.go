@@ -74,6 +74,8 @@ func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 }
 
 func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
@@ -155,6 +157,7 @@ func (s *session) discover(ctx context.Context) error {
 		wanted = append(wanted, r)
 	}
 	s.engine.mu.RUnlock()
+	s.stopUnwanted(wanted)
 	served := map[schema.GroupResource]*resource{}
 	for _, r := range wanted {
 		gr := r.gvr.GroupResource()
@@ -172,6 +175,30 @@ func (s *session) discover(ctx context.Context) error {
 		s.watch(ctx, gr, r)
 	}
 	return err
+}
+
+// stopUnwanted ends watches on resources that the hub serves no more, as those
+// of a CRD that was deleted.
+func (s *session) stopUnwanted(wanted []*resource) {
+	keep := map[schema.GroupResource]bool{}
+	for _, r := range wanted {
+		keep[r.gvr.GroupResource()] = true
+	}
+	var unwanted []schema.GroupResource
+	s.mu.Lock()
+	for gr := range s.watching {
+		if !keep[gr] {
+			unwanted = append(unwanted, gr)
+		}
+	}
+	s.mu.Unlock()
+	for _, gr := range unwanted {
+		s.stopWatching(gr)
+		s.mu.Lock()
+		delete(s.missing, gr)
+		s.mu.Unlock()
+		s.member.forgetAll(gr)
+	}
 }
 
 func (s *session) watch(ctx context.Context, gr schema.GroupResource, r *resource) {

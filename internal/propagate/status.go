@@ -94,11 +94,13 @@ func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStat
 		Generation: r.seen.generation, ObservedGeneration: r.seen.observed,
 		Synced:    e.synced(t, m, r),
 		Reachable: m.reachable(),
-		Spec:      map[string]any{},
 		Status:    r.seen.status,
 	}
 	if r.left != nil {
 		s.Spec, _ = r.left.desired["spec"].(map[string]any)
+	}
+	if r.seen.replicas != nil { // an autoscaler's, perhaps
+		s.Spec = withField(s.Spec, "replicas", int64(*r.seen.replicas))
 	}
 	if t.division != kinds.Everywhere {
 		n := t.shares[m.name].replicas
