@@ -91,16 +91,21 @@ func (p placements) Subscribe(ctx context.Context) <-chan types.NamespacedName {
 // ready.
 type late struct {
 	engine atomic.Pointer[propagate.Engine]
+	// standby: another hub on the same database propagates; this one serves.
+	standby atomic.Bool
 }
 
 func (l *late) placements() placement.Source {
-	if engine := l.engine.Load(); engine != nil {
+	if engine := l.engine.Load(); engine != nil && !l.standby.Load() {
 		return placements{engine}
 	}
 	return nil
 }
 
 func (l *late) ready() error {
+	if l.standby.Load() {
+		return nil
+	}
 	engine := l.engine.Load()
 	if engine == nil {
 		return errors.New("propagation has not begun")

@@ -74,7 +74,16 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		later.engine.Store(members.engine)
 		fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
 			hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
-		err = serve(ctx, hub, members)
+		err = serve(ctx, hub, func(ctx context.Context) error {
+			if len(o.EtcdServers) == 0 {
+				return members.run(ctx) // the lock on DataDir keeps others away
+			}
+			later.standby.Store(true)
+			return led(ctx, hub.RESTConfig(), log, func(ctx context.Context) error {
+				later.standby.Store(false)
+				return members.run(ctx)
+			})
+		})
 	}
 
 	stopping, cancelStop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -84,11 +93,11 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 
 // serve runs what makes a control plane a hub, until ctx ends or a part dies.
 // Members are let go before it returns, while the API server still answers.
-func serve(ctx context.Context, hub *controlplane.ControlPlane, members *federation) error {
+func serve(ctx context.Context, hub *controlplane.ControlPlane, federate func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- members.run(ctx) }()
+	go func() { done <- federate(ctx) }()
 	select {
 	case err := <-done:
 		return err
