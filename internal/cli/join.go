@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet"
@@ -140,16 +140,16 @@ func printPlan(s Streams, name string, plan *fleet.JoinPlan) error {
 	}
 	fmt.Fprintf(s.Err, "cluster/%s %s (dry run)\n", name, verb)
 	printPlace(s.Err, plan.Found)
-	var yaml printers.YAMLPrinter
 	for _, part := range []struct {
 		where   string
 		objects []runtime.Object
 	}{{"in the cluster", plan.InMember}, {"at the hub, beside a Secret with the credential", plan.AtHub}} {
 		for _, o := range part.objects {
-			fmt.Fprintf(s.Out, "# %s:\n", part.where)
-			if err := yaml.PrintObj(o, s.Out); err != nil {
+			out, err := yaml.Marshal(o)
+			if err != nil {
 				return fmt.Errorf("cannot print the plan: %w", err)
 			}
+			fmt.Fprintf(s.Out, "--- # %s\n%s", part.where, out)
 		}
 	}
 	return nil

@@ -15,21 +15,8 @@ const (
 	retryInterval = 400 * time.Millisecond
 )
 
-// strikes is how many failures in a row it takes to give a member up, by
-// reason: a refusal is certain sooner than silence. None is 1: API servers
-// that are starting refuse good credentials for a moment.
-func strikes(reason string, refused bool) int {
-	switch reason {
-	case v1alpha1.ReasonIdentityChanged:
-		return 1
-	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonCertificateInvalid:
-		return 2
-	}
-	if refused {
-		return 2
-	}
-	return 3
-}
+// fastRetries is how many failures in a row are looked at again soon.
+const fastRetries = 6
 
 // verdict is what one look at a member found: reason is ReasonReachable, or
 // why not, with what to say about it. refused means that nobody listens there.
@@ -41,11 +28,13 @@ type verdict struct {
 
 func (v verdict) ok() bool { return v.reason == v1alpha1.ReasonReachable }
 
-// health is what the hub thinks of a member after some verdicts. The zero
-// value, with ReasonConnecting, is a member that nobody has looked at.
+// health is what the hub thinks of a member after some verdicts. newHealth is
+// a member that nobody has looked at.
 type health struct {
-	verdict      // the one that holds
-	failures int // verdicts in a row that were not ok
+	verdict         // the one that holds
+	failures int    // verdicts in a row that were not ok
+	last     string // reason of the last verdict
+	same     int    // verdicts in a row for that reason
 }
 
 func newHealth() health {
@@ -58,10 +47,29 @@ func (h health) next(v verdict) health {
 		return health{verdict: v}
 	}
 	h.failures++
-	if h.failures >= strikes(v.reason, v.refused) {
+	if v.reason != h.last {
+		h.last, h.same = v.reason, 0
+	}
+	h.same++
+	if h.given(v) {
 		h.verdict = v
 	}
 	return h
+}
+
+// given says whether a verdict that is not ok holds now. A refused connection
+// is certain sooner than silence. Refused credentials have to be refused for a
+// while: API servers that are starting refuse good ones.
+func (h health) given(v verdict) bool {
+	switch v.reason {
+	case v1alpha1.ReasonIdentityChanged:
+		return true
+	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied:
+		return h.same >= 5
+	case v1alpha1.ReasonCertificateInvalid:
+		return h.failures >= 2
+	}
+	return h.failures >= 3 || h.failures >= 2 && v.refused
 }
 
 // down is true once enough verdicts have failed.
@@ -72,7 +80,7 @@ func (h health) down() bool {
 // delay until the next look: jitter is in [0, 1).
 func (h health) delay(jitter float64) time.Duration {
 	d := probeInterval
-	if h.failures > 0 && h.failures < 4 {
+	if h.failures > 0 && h.failures < fastRetries {
 		d = retryInterval
 	}
 	return time.Duration(float64(d) * (0.75 + jitter/4))

@@ -22,16 +22,9 @@ const undoTimeout = 10 * time.Second
 // run does the steps of a join in their order: what is in the member first, so
 // that the hub never has a Cluster that cannot work.
 func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
-	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
-		{"removing the other hub's access", j.evict},
-		{"making a service account in the cluster", j.makeAccount},
-		{"giving it its rights", j.makeRights},
-	} {
-		j.Progress(step.what)
-		if err := step.do(ctx); err != nil {
+	j.Progress("making a service account in the cluster")
+	for _, step := range []func(context.Context) error{j.evict, j.makeAccount, j.makeRights} {
+		if err := step(ctx); err != nil {
 			return nil, j.interrupted(ctx, j.memberError(err))
 		}
 	}

@@ -88,7 +88,7 @@ func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token) (*link,
 	ctx, cancel := context.WithCancel(ctx)
 	cfg := memberConfig(ctx, spec, tok)
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	cfg.ContentType = "application/vnd.kubernetes.protobuf"
+	cfg.ContentType = "application/json"
 	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		cancel()

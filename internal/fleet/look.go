@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -98,11 +97,15 @@ func readyz(ctx context.Context, client kubernetes.Interface) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	body, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)
-	var status apierrors.APIStatus
-	if err != nil && errors.As(err, &status) && status.Status().Code >= 500 {
-		if failed := failedChecks(string(body)); failed != "" {
-			return &notReadyError{failed}
-		}
+	if err == nil {
+		return nil
+	}
+	if failed := failedChecks(string(body)); failed != "" {
+		return &notReadyError{failed}
+	}
+	var answer metav1.Status
+	if json.Unmarshal(body, &answer) == nil && answer.Code != 0 {
+		return &apierrors.StatusError{ErrStatus: answer} // err has lost its message
 	}
 	return err
 }

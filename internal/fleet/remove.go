@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -48,7 +46,6 @@ func removeFromMember(ctx context.Context, client kubernetes.Interface, hubUID s
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("cannot delete ClusterRoleBinding %s: %w", binding.Name, err)
 	}
-	awaitRefusal(ctx, client)
 	return nil
 }
 
@@ -128,12 +125,4 @@ func listNames(ctx context.Context, client kubernetes.Interface, path string) ([
 		names = append(names, list.Items[i].Name)
 	}
 	return names, nil
-}
-
-// awaitRefusal waits, but not long, until the member refuses the credential:
-// then the service account is gone.
-func awaitRefusal(ctx context.Context, client kubernetes.Interface) {
-	_ = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 5*time.Second, true, func(ctx context.Context) (bool, error) {
-		return apierrors.IsUnauthorized(readyz(ctx, client)), nil
-	})
 }

@@ -60,7 +60,7 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	}
 	update := &v1alpha1.Cluster{TypeMeta: c.TypeMeta, ObjectMeta: *c.ObjectMeta.DeepCopy(), Spec: c.Spec, Status: want}
 	if _, err := m.fleet.clusterClient.UpdateStatus(ctx, update, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager}); err != nil {
-		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 			klog.FromContext(ctx).Error(err, "Status not written")
 		}
 		return

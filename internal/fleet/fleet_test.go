@@ -1,0 +1,327 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// recorder is a Propagator that remembers what it was told.
+type recorder struct {
+	mu        sync.Mutex
+	engaged   map[string]*rest.Config
+	count     int
+	withdrawn int
+	report    Report
+	failing   error // of Withdraw
+}
+
+func (r *recorder) Engage(ctx context.Context, name string, cfg *rest.Config) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	r.engaged[name] = cfg
+	context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.engaged[name] == cfg {
+			delete(r.engaged, name)
+		}
+	})
+}
+
+func (r *recorder) Withdraw(context.Context, string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.withdrawn++
+	return r.failing
+}
+
+func (r *recorder) Report(string) Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.report
+}
+
+func (r *recorder) set(report Report, failing error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report, r.failing = report, failing
+}
+
+func (r *recorder) config(name string) *rest.Config {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.engaged[name]
+}
+
+func (r *recorder) isEngaged(name string) bool { return r.config(name) != nil }
+
+func (r *recorder) counts() (engaged, withdrawn int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count, r.withdrawn
+}
+
+// ready is the Ready condition of the Cluster: status, reason and message.
+func (f *federation) condition(kind string) (status, reason, message string) {
+	o := f.hub.get(clusterPath)
+	if o == nil {
+		return "", "", ""
+	}
+	s, _ := o["status"].(map[string]any)
+	conditions, _ := s["conditions"].([]any)
+	for _, c := range conditions {
+		c := c.(map[string]any)
+		if c["type"] == kind {
+			return c["status"].(string), c["reason"].(string), c["message"].(string)
+		}
+	}
+	return "", "", ""
+}
+
+func (f *federation) reason() string {
+	_, reason, _ := f.condition(v1alpha1.ConditionReady)
+	return reason
+}
+
+func TestRevokedCredentialIsSaidAndRecovers(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.member.revoke("token-1")
+	f.eventually(t, "denied", func() bool { return f.reason() == v1alpha1.ReasonAuthenticationFailed && !f.prop.isEngaged("aws") })
+	if _, _, message := f.condition(v1alpha1.ConditionReady); !strings.Contains(message, "Try: hanse join aws") {
+		t.Errorf("message: %s", message)
+	}
+	f.join(t)
+	f.eventually(t, "engaged again", func() bool { return f.reason() == v1alpha1.ReasonReachable && f.prop.isEngaged("aws") })
+}
+
+func TestUnreachableMemberIsReleasedAndComesBack(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	cfg := f.prop.config("aws")
+	f.member.setIntercept(func(*http.Request) int { return http.StatusInternalServerError })
+	f.eventually(t, "not ready", func() bool { return f.reason() == v1alpha1.ReasonNotReady && !f.prop.isEngaged("aws") })
+	f.member.setIntercept(func(*http.Request) int { return 0 })
+	f.eventually(t, "engaged again", func() bool { return f.prop.isEngaged("aws") })
+	if n, _ := f.prop.counts(); n != 2 {
+		t.Errorf("engaged %d times", n)
+	}
+	client := kubernetes.NewForConfigOrDie(cfg)
+	if _, err := identity(t.Context(), client); !errors.Is(err, errDisengaged) {
+		t.Errorf("the config of the first engagement is still good: %v", err)
+	}
+}
+
+func TestAnotherClusterBehindTheAddress(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.member.setIntercept(func(*http.Request) int { return http.StatusServiceUnavailable })
+	f.eventually(t, "away", func() bool { return !f.prop.isEngaged("aws") })
+	f.member.put("/api/v1/namespaces/kube-system", map[string]any{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "kube-system", "uid": "impostor"}})
+	f.member.setIntercept(func(*http.Request) int { return 0 })
+	f.eventually(t, "recognized", func() bool { return f.reason() == v1alpha1.ReasonIdentityChanged })
+	if n, _ := f.prop.counts(); n != 1 {
+		t.Errorf("engaged %d times", n)
+	}
+}
+
+func TestCredentialRotatesUnderARunningClient(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.eventually(t, "engaged", func() bool { return f.prop.isEngaged("aws") })
+	client := kubernetes.NewForConfigOrDie(f.prop.config("aws"))
+	f.patchHub(t, `{"data":{"issued":"MjAwMC0wMS0wMVQwMDowMDowMFo=","token":"dG9rZW4tMQ=="}}`) // issued in 2000: overdue
+	f.hub.setIntercept(func(*http.Request) int { return 0 })
+	f.member.mu.Lock()
+	f.member.valid["token-x"] = true
+	f.member.mu.Unlock()
+	f.patchHub(t, `{"data":{"token":"dG9rZW4teA=="}}`) // a token that the fleet has not seen: it looks at its age
+	f.eventually(t, "a new token", func() bool {
+		data := f.hub.get("/api/v1/namespaces/hanse-system/secrets/cluster-aws")["data"].(map[string]any)
+		return data["token"] == "dG9rZW4tMg==" // token-2
+	})
+	f.member.revoke("token-x")
+	f.member.revoke("token-1")
+	f.eventually(t, "the client uses the new token", func() bool {
+		_, err := identity(t.Context(), client)
+		return err == nil
+	})
+	if n, _ := f.prop.counts(); n != 1 {
+		t.Errorf("engaged %d times", n)
+	}
+}
+
+func (f *federation) patchHub(t *testing.T, patch string) {
+	t.Helper()
+	_, err := kubernetes.NewForConfigOrDie(f.hub.config()).CoreV1().Secrets(v1alpha1.SystemNamespace).
+		Patch(t.Context(), "cluster-aws", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestQuietMemberCostsNoWrites(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.eventually(t, "labelled", func() bool {
+		_, labelled := f.hub.get(clusterPath)["metadata"].(map[string]any)["labels"].(map[string]any)
+		return labelled
+	})
+	probes := make(chan struct{})
+	f.member.setIntercept(func(r *http.Request) int {
+		if r.URL.Path == "/readyz" {
+			select {
+			case probes <- struct{}{}:
+			case <-t.Context().Done():
+			}
+		}
+		return 0
+	})
+	<-probes
+	f.hub.writes()
+	f.member.writes()
+	<-probes
+	<-probes
+	if w := append(f.hub.writes(), f.member.writes()...); len(w) > 0 {
+		t.Errorf("a quiet member made the hub write: %v", w)
+	}
+	f.member.setIntercept(func(*http.Request) int { return 0 })
+}
+
+func TestReportBecomesConditions(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.prop.set(Report{Held: 23, Failing: 2, Message: "deployments default/web: no"}, nil)
+	f.join(t)
+	f.eventually(t, "held", func() bool {
+		status, _, message := f.condition(v1alpha1.ConditionDeletionsHeld)
+		return status == "True" && strings.Contains(message, "23 objects") && strings.Contains(message, "Try: hanse prune aws")
+	})
+	f.eventually(t, "not synced", func() bool {
+		status, reason, message := f.condition(v1alpha1.ConditionSynced)
+		return status == "False" && reason == "Failing" && strings.Contains(message, "2 objects")
+	})
+}
+
+// unjoin deletes the Cluster with these annotations.
+func (f *federation) unjoin(t *testing.T, annotations string) {
+	t.Helper()
+	clusters, err := NewClusterClient(f.hub.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clusters.Patch(t.Context(), "aws", types.MergePatchType, []byte(`{"metadata":{"annotations":`+annotations+`}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := clusters.Delete(t.Context(), "aws", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *federation) gone() bool {
+	return f.hub.get(clusterPath) == nil && f.hub.get("/api/v1/namespaces/hanse-system/secrets/cluster-aws") == nil
+}
+
+const deleteWorkloads = `{"hanse.dev/on-unjoin":"delete"}`
+
+func TestLeavingRemovesTheServiceAccount(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.unjoin(t, `{}`)
+	f.eventually(t, "gone", f.gone)
+	if slices.Contains(f.member.paths(), "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/hanse-hub") {
+		t.Error("the binding is still there")
+	}
+	for _, path := range []string{"/api/v1/namespaces/hanse-system", "/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub", "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub"} {
+		if f.member.get(path)["metadata"].(map[string]any)["ownerReferences"] == nil {
+			t.Errorf("%s is not given to the binding, so nothing collects it", path)
+		}
+	}
+	if _, n := f.prop.counts(); n != 0 {
+		t.Error("workloads were withdrawn")
+	}
+}
+
+func TestLeavingKeepsANamespaceWithOthersThings(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.member.put("/api/v1/namespaces/hanse-system/configmaps/mine", map[string]any{"kind": "ConfigMap", "apiVersion": "v1", "metadata": map[string]any{"name": "mine"}})
+	f.unjoin(t, `{}`)
+	f.eventually(t, "gone", f.gone)
+	meta := f.member.get("/api/v1/namespaces/hanse-system")["metadata"].(map[string]any)
+	if meta["ownerReferences"] != nil {
+		t.Error("the namespace would be collected")
+	}
+	if annotations, _ := meta["annotations"].(map[string]any); annotations[annotationHub] != nil {
+		t.Error("the namespace is still marked as this hub's")
+	}
+}
+
+func TestLeavingWhenGoneForGood(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.member.CloseClientConnections()
+	f.member.Close()
+	f.unjoin(t, `{}`)
+	f.eventually(t, "gone", f.gone)
+}
+
+func TestLeavingWithWorkloads(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.prop.set(Report{}, errors.New("one is stuck"))
+	f.join(t)
+	f.unjoin(t, deleteWorkloads)
+	f.eventually(t, "tried twice", func() bool { _, n := f.prop.counts(); return n >= 2 })
+	if f.gone() {
+		t.Fatal("left although its workloads were there")
+	}
+	f.prop.set(Report{}, nil)
+	f.eventually(t, "gone", f.gone)
+}
+
+func TestLeavingWithWorkloadsWaitsForAnAwayMember(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	f.member.setIntercept(func(*http.Request) int { return http.StatusServiceUnavailable })
+	f.eventually(t, "away", func() bool { return !f.prop.isEngaged("aws") })
+	f.unjoin(t, deleteWorkloads)
+	f.eventually(t, "said", func() bool {
+		_, reason, message := f.condition(ConditionLeaving)
+		return reason == LeaveWaiting && strings.Contains(message, "--force")
+	})
+	clusters, err := NewClusterClient(f.hub.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clusters.Patch(t.Context(), "aws", types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+AnnotationOnUnjoinForce+`":"true"}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually(t, "gone", f.gone)
+	if _, n := f.prop.counts(); n != 0 {
+		t.Error("withdrawn from a member that was away")
+	}
+}

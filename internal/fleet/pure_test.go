@@ -1,0 +1,224 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/kinds"
+)
+
+func verdicts() map[string]verdict {
+	return map[string]verdict{
+		"ok":      {reason: v1alpha1.ReasonReachable},
+		"silent":  {reason: v1alpha1.ReasonNetworkUnreachable},
+		"refused": {reason: v1alpha1.ReasonNetworkUnreachable, refused: true},
+		"401":     {reason: v1alpha1.ReasonAuthenticationFailed},
+		"403":     {reason: v1alpha1.ReasonPermissionDenied},
+		"500":     {reason: v1alpha1.ReasonNotReady},
+		"tls":     {reason: v1alpha1.ReasonCertificateInvalid},
+		"other":   {reason: v1alpha1.ReasonIdentityChanged},
+	}
+}
+
+func TestHealth(t *testing.T) {
+	for seen, want := range map[string]string{
+		"":                                   v1alpha1.ReasonConnecting,
+		"ok":                                 v1alpha1.ReasonReachable,
+		"silent silent":                      v1alpha1.ReasonConnecting,
+		"silent silent silent":               v1alpha1.ReasonNetworkUnreachable,
+		"ok silent silent":                   v1alpha1.ReasonReachable,
+		"ok silent silent ok silent silent":  v1alpha1.ReasonReachable,
+		"ok silent 500 silent":               v1alpha1.ReasonNetworkUnreachable,
+		"ok refused":                         v1alpha1.ReasonReachable,
+		"ok refused refused":                 v1alpha1.ReasonNetworkUnreachable,
+		"ok other":                           v1alpha1.ReasonIdentityChanged,
+		"ok tls tls":                         v1alpha1.ReasonCertificateInvalid,
+		"ok 401 401 401 401":                 v1alpha1.ReasonReachable,
+		"ok 401 401 401 401 401":             v1alpha1.ReasonAuthenticationFailed,
+		"ok refused refused 403 403 403":     v1alpha1.ReasonNetworkUnreachable, // it is starting
+		"ok refused refused 403 403 403 ok":  v1alpha1.ReasonReachable,
+		"ok 401 401 401 401 403 403 403 403": v1alpha1.ReasonReachable,
+	} {
+		h := newHealth()
+		for _, v := range strings.Fields(seen) {
+			h = h.next(verdicts()[v])
+		}
+		if h.reason != want {
+			t.Errorf("%q: %s, want %s", seen, h.reason, want)
+		}
+	}
+}
+
+func TestHealthProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := verdicts()
+		h, failed := newHealth(), 0
+		for _, name := range rapid.SliceOf(rapid.SampledFrom([]string{"ok", "silent", "refused", "500", "tls"})).Draw(t, "seen") {
+			h = h.next(all[name])
+			if failed++; name == "ok" {
+				failed = 0
+			}
+			if (failed == 0) != h.ok() && (failed == 0 || failed >= 3) {
+				t.Fatalf("after %d failures: %+v", failed, h)
+			}
+			if d := h.delay(rapid.Float64Range(0, 0.999).Draw(t, "jitter")); d <= 0 || d > probeInterval {
+				t.Fatalf("delay %s", d)
+			}
+		}
+	})
+}
+
+func node(id string, labels map[string]string, ready bool, cpu string) *corev1.Node {
+	status := corev1.ConditionFalse
+	if ready {
+		status = corev1.ConditionTrue
+	}
+	list := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.NodeSpec{ProviderID: id},
+		Status: corev1.NodeStatus{Capacity: list, Allocatable: list, Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}}}}
+}
+
+func TestDiscover(t *testing.T) {
+	place := func(region, zone string) map[string]string {
+		return map[string]string{corev1.LabelTopologyRegion: region, corev1.LabelTopologyZone: zone}
+	}
+	beta := map[string]string{corev1.LabelFailureDomainBetaRegion: "us-east-1", corev1.LabelFailureDomainBetaZone: "us-east-1a"}
+	for name, c := range map[string]struct {
+		nodes []*corev1.Node
+		want  string // provider region zones nodes cpu
+	}{
+		"none": {nil, "  [] 0 0"},
+		"aws": {[]*corev1.Node{node("aws:///us-east-1a/i-1", place("us-east-1", "us-east-1b"), true, "2"), node("aws:///us-east-1a/i-2", place("us-east-1", "us-east-1a"), true, "1500m")},
+			"aws us-east-1 [us-east-1a us-east-1b] 2 3500m"},
+		"aws without labels":                        {[]*corev1.Node{node("aws:///eu-west-1c/i-1", nil, true, "1")}, "aws eu-west-1 [eu-west-1c] 1 1"},
+		"google without labels":                     {[]*corev1.Node{node("gce://project/asia-east1-b/n", nil, true, "1")}, "google asia-east1 [asia-east1-b] 1 1"},
+		"azure with zones":                          {[]*corev1.Node{node("azure:///subscriptions/x", place("westeurope", "westeurope-1"), true, "1")}, "azure westeurope [westeurope-1] 1 1"},
+		"azure without zones":                       {[]*corev1.Node{node("azure:///subscriptions/x", place("northeurope", "0"), true, "1")}, "azure northeurope [] 1 1"},
+		"beta labels":                               {[]*corev1.Node{node("", beta, true, "1")}, " us-east-1 [us-east-1a] 1 1"},
+		"by managed labels":                         {[]*corev1.Node{node("", map[string]string{"cloud.google.com/gke-nodepool": "p"}, true, "1")}, "google  [] 1 1"},
+		"a node down counts, its capacity does not": {[]*corev1.Node{node("kind://docker/a", nil, false, "4"), node("kind://docker/b", nil, true, "1")}, "kind  [] 2 1"},
+		"the majority": {[]*corev1.Node{node("aws:///x/i", place("b", "b1"), true, "1"), node("aws:///x/i", place("a", "a1"), true, "1"), node("aws:///x/i", place("b", "b2"), true, "1")},
+			"aws b [a1 b1 b2] 3 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSurvey()
+			for _, n := range c.nodes {
+				s.add(n)
+			}
+			f := s.result()
+			cpu := f.capacity[corev1.ResourceCPU]
+			if got := fmt.Sprint(f.provider, " ", f.region, " ", f.zones, " ", f.nodes, " ", cpu.String()); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestContinents(t *testing.T) {
+	for place, want := range map[string]string{
+		"aws us-east-1": "NA", "aws eu-central-1": "EU", "aws ap-southeast-1": "AS", "aws ap-southeast-2": "OC", "aws sa-east-1": "SA", "aws af-south-1": "AF",
+		"azure westeurope": "EU", "azure eastus2": "NA", "azure southcentralus": "NA", "azure southeastasia": "AS", "azure brazilsouth": "SA", "azure southafricanorth": "AF",
+		"azure southindia": "AS", "azure australiaeast": "OC", "azure uksouth": "EU", "azure uaenorth": "AS",
+		"google asia-east1": "AS", "google us-central1": "NA", "google europe-west1": "EU", "google australia-southeast1": "OC", "google southamerica-east1": "SA",
+		"kind us-east-1": "", "aws": "", "aws nowhere": "",
+	} {
+		provider, region, _ := strings.Cut(place, " ")
+		if got := continentOf(provider, region); got != want {
+			t.Errorf("%s: %q, want %q", place, got, want)
+		}
+	}
+}
+
+func TestCredential(t *testing.T) {
+	issued := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for life, want := range map[time.Duration]time.Duration{
+		time.Hour: 30 * time.Minute, 24 * time.Hour: 12 * time.Hour, 48 * time.Hour: 24 * time.Hour, 30 * 24 * time.Hour: 24 * time.Hour,
+	} {
+		c := credential{token: "secret", issued: issued, expires: issued.Add(life)}
+		if got := c.rotateAt().Sub(issued); got != want {
+			t.Errorf("a token for %s is rotated after %s, want %s", life, got, want)
+		}
+		if back := credentialFrom(&corev1.Secret{Data: c.data()}); back != c {
+			t.Error("changed on the way to the Secret and back")
+		}
+		if s := fmt.Sprintf("%v %+v %#v %s", c, c, c, c); strings.Contains(s, "secret") {
+			t.Errorf("printed: %s", s)
+		}
+	}
+	if !(credential{token: "x"}).rotateAt().IsZero() {
+		t.Error("a token of unknown age is not replaced at once")
+	}
+}
+
+func TestMergeRules(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		groups := rapid.SampledFrom([]string{"", "apps", "example.com", "other.example"})
+		have := rapid.SliceOf(rapid.Custom(func(t *rapid.T) rbacv1.PolicyRule {
+			return rbacv1.PolicyRule{APIGroups: rapid.SliceOfN(groups, 0, 2).Draw(t, "groups"), Resources: []string{"things"}, Verbs: []string{"get"}}
+		})).Draw(t, "have")
+		got := mergeRules(have)
+		if again := mergeRules(got); !equality.Semantic.DeepEqual(got, again) {
+			t.Fatalf("not idempotent: %v then %v", got, again)
+		}
+		if n := len(kinds.MemberRules()); !equality.Semantic.DeepEqual(got[:n], kinds.MemberRules()) {
+			t.Fatal("a rule that is needed is missing")
+		}
+		for _, r := range have {
+			custom := len(r.APIGroups) > 0 && !slices.Contains(r.APIGroups, "") && !slices.Contains(r.APIGroups, "apps")
+			if custom != slices.ContainsFunc(got, func(g rbacv1.PolicyRule) bool { return equality.Semantic.DeepEqual(g, r) }) {
+				t.Fatalf("kept or dropped wrongly: %v", r)
+			}
+		}
+	})
+}
+
+func TestRender(t *testing.T) {
+	found := facts{version: "v1", provider: "aws", region: "us-east-1", zones: []string{"us-east-1a"}, nodes: 3}
+	well := newHealth().next(verdict{reason: v1alpha1.ReasonReachable})
+	c := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "aws", Generation: 7}}
+	s := render(c, view{health: well, facts: found, now: time.Unix(1, 0)})
+	if s.Phase != v1alpha1.ClusterReady || s.Region != "us-east-1" || s.Nodes != 3 || !meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionSynced) {
+		t.Errorf("%+v", s)
+	}
+	if l := placeLabels("aws", s); l[v1alpha1.LabelContinent] != "NA" || l[corev1.LabelTopologyZone] != "us-east-1a" || l[v1alpha1.LabelProvider] != "aws" {
+		t.Errorf("labels %v", l)
+	}
+
+	c.Status = s
+	if again := render(c, view{health: well, facts: found, now: time.Unix(9, 0)}); !equality.Semantic.DeepEqual(s, again) {
+		t.Error("the same facts make another status")
+	}
+	away := render(c, view{health: well.next(verdicts()["refused"]).next(verdicts()["refused"]), facts: facts{}, now: time.Unix(2, 0)})
+	if away.Phase != v1alpha1.ClusterUnreachable || away.Region != "us-east-1" || away.Version != "v1" || away.Nodes != 3 {
+		t.Errorf("a cluster that is away has lost what was known: %+v", away)
+	}
+	if synced := meta.FindStatusCondition(away.Conditions, v1alpha1.ConditionSynced); synced.Status != metav1.ConditionUnknown {
+		t.Errorf("synced: %v", synced)
+	}
+
+	c.Spec.Region, c.Spec.Zones = "bremen", []string{"a", "b"}
+	s = render(c, view{health: well, facts: found})
+	if s.Region != "bremen" || len(s.Zones) != 2 || placeLabels("aws", s)[corev1.LabelTopologyZone] != "" {
+		t.Errorf("not overridden: %+v", s)
+	}
+
+	few, many := Report{Pending: 2}, Report{Pending: 900}
+	if a, b := render(c, view{health: well, report: few, now: time.Unix(3, 0)}), render(c, view{health: well, report: many, now: time.Unix(3, 0)}); !onlyCounts(a, b) {
+		t.Error("a number in a message is more than a number")
+	}
+	if a, b := render(c, view{health: well, report: few, now: time.Unix(3, 0)}), render(c, view{health: well, now: time.Unix(3, 0)}); onlyCounts(a, b) {
+		t.Error("being synced is more than a number")
+	}
+}
