@@ -55,8 +55,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// Load reads the contexts that s means, ordered by name, with the certificates
-// that they name as files put in.
+// Load reads the contexts that s means, the file's current one first and the
+// others by name, with the certificates that they name as files put in.
 func (s Source) Load() ([]Context, error) {
 	cfg, err := clientcmd.LoadFromFile(s.File)
 	if err != nil {
@@ -90,7 +90,16 @@ func (s Source) Load() ([]Context, error) {
 
 // choose names the contexts of cfg that s means.
 func (s Source) choose(cfg *api.Config) ([]string, error) {
-	all := slices.Sorted(maps.Keys(cfg.Contexts))
+	all := slices.SortedFunc(maps.Keys(cfg.Contexts), func(a, b string) int {
+		switch cfg.CurrentContext {
+		case a:
+			return -1
+		case b:
+			return 1
+		default:
+			return strings.Compare(a, b)
+		}
+	})
 	one := s.Context
 	switch {
 	case len(all) == 0:

@@ -85,7 +85,7 @@ contexts: [{name: b, context: {cluster: c, user: u, namespace: shop}}, {name: a,
 		source Source
 		want   []string
 	}{
-		{Source{File: two}, []string{"a from #a", "b from #b"}},
+		{Source{File: two}, []string{"b from #b", "a from #a"}},
 		{Source{File: two, Name: "x"}, []string{"x from #b"}},
 		{Source{File: two, Context: "a"}, []string{"a from #a"}},
 		{Source{File: two, Context: "a", Name: "y"}, []string{"y from #a"}},
