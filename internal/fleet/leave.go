@@ -69,7 +69,7 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 		return
 	}
 	m.leaving.revoked = true
-	m.publish(ctx, c) // the last words; whoever waits for the end reads them
+	m.publish(ctx, c)                                            // the last words; whoever waits for the end reads them
 	if err := m.forget(ctx, c); err != nil && ctx.Err() == nil { // ctx ends when the Cluster is gone
 		klog.FromContext(ctx).Error(err, "Cluster not forgotten yet")
 		m.leaving.waitsFor = oneLine(err.Error())
