@@ -30,14 +30,20 @@ func federated() []string {
 	}
 }
 
-// Manifests is what is applied to the federation, as one YAML stream. The
-// Secret traefik-cert that it mounts is not in it: it is made on the spot.
-func Manifests() ([]byte, error) {
+// Manifests is what is applied to a federation of so many clusters, as one YAML
+// stream. No two databases of a kind may be in one region, so that of three a
+// federation of two regions could never run the third: there are only as many
+// as there are clusters, if these are fewer. The Secret traefik-cert that the
+// application mounts is not in it: it is made on the spot.
+func Manifests(clusters int) ([]byte, error) {
 	var parts [][]byte
 	for _, name := range federated() {
 		data, err := files.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read the example's manifests: %w", err)
+		}
+		if name == "db-federation.yaml" {
+			data = bytes.ReplaceAll(data, []byte("\n  replicas: 3\n"), fmt.Appendf(nil, "\n  replicas: %d\n", min(3, clusters)))
 		}
 		parts = append(parts, data)
 	}

@@ -3,6 +3,7 @@ package finsolutions
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 
@@ -54,12 +55,32 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-func TestManifestsIsOneStream(t *testing.T) {
-	data, err := Manifests()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if docs := len(bytes.Split(data, []byte("\n---\n"))); docs != 16 {
-		t.Errorf("%d documents, want 16", docs)
+func TestManifestsForSoManyClusters(t *testing.T) {
+	for clusters, databases := range map[int]int32{1: 1, 2: 2, 3: 3, 9: 3} {
+		data, err := Manifests(clusters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs := bytes.Split(data, []byte("\n---\n"))
+		if len(docs) != 16 {
+			t.Errorf("%d documents, want 16", len(docs))
+		}
+		want := map[string]int32{
+			"db-primary": databases, "db-slave": databases,
+			"wordpress": 6, "whoami": 3, "traefik-ingress-controller": 3,
+		}
+		got := map[string]int32{}
+		for _, doc := range docs {
+			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(doc, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, ok := obj.(*appsv1.Deployment); ok {
+				got[d.Name] = *d.Spec.Replicas
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d clusters: %v, want %v", clusters, got, want)
+		}
 	}
 }

@@ -61,7 +61,7 @@ func (d *Demo) runApplication(ctx context.Context, hub *rest.Config) error {
 
 // manifests are the example's and the Secret with the certificate.
 func (d *Demo) manifests() ([]byte, error) {
-	application, err := finsolutions.Manifests()
+	application, err := finsolutions.Manifests(len(d.options.Clusters))
 	if err != nil {
 		return nil, err
 	}
