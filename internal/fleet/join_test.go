@@ -227,6 +227,28 @@ func (f *federation) assertNothing(t *testing.T) {
 	}
 }
 
+func TestJoinWaitsForWhatIsBeingDeleted(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	const role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub"
+	f.member.put(role, map[string]any{"kind": "ClusterRole", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": map[string]any{"name": "hanse-hub", "uid": "old",
+		"ownerReferences": []any{map[string]any{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "name": "hanse-hub", "uid": "gone"}}}})
+	o := f.options()
+	o.Progress = func(what string) {
+		if strings.Contains(what, "is deleted") { // now the garbage collector comes by
+			f.member.mu.Lock()
+			delete(f.member.objects, role)
+			f.member.mu.Unlock()
+		}
+	}
+	if _, err := Join(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if f.member.get(role)["metadata"].(map[string]any)["uid"] == "old" {
+		t.Error("built on a role that was about to go")
+	}
+}
+
 func TestPlanChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)

@@ -13,12 +13,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
 // joinRequestTimeout bounds each request of a join.
 const joinRequestTimeout = 15 * time.Second
+
+// settleInterval is how often join looks whether a deletion has finished.
+const settleInterval = 100 * time.Millisecond
 
 // hubContextName is taken: it is the hub's own context in kubeconfigs.
 const hubContextName = "federation"
@@ -96,8 +100,8 @@ func (j *join) inspectMember(ctx context.Context) error {
 	if len(lacking) > 0 {
 		return fmt.Errorf("the kubeconfig's user may not %s in %s. Try: a kubeconfig of an administrator of that cluster", strings.Join(lacking, ", nor "), j.Member.Host)
 	}
-	if err := j.readState(ctx); err != nil {
-		return j.memberError(err)
+	if err := j.settledState(ctx); err != nil {
+		return err
 	}
 	if j.namespace == nil {
 		return nil
@@ -109,6 +113,46 @@ func (j *join) inspectMember(ctx context.Context) error {
 		j.foreign = true
 	}
 	return nil
+}
+
+// settledState reads what is there, after what is being deleted is gone: a
+// member that has left a moment ago, or a failed join, takes a few seconds.
+func (j *join) settledState(ctx context.Context) error {
+	said := false
+	waitCtx, cancel := context.WithTimeout(ctx, j.Timeout)
+	defer cancel()
+	err := wait.PollUntilContextCancel(waitCtx, settleInterval, true, func(ctx context.Context) (bool, error) {
+		if err := j.readState(ctx); err != nil {
+			return false, err
+		}
+		if j.leaving() && !said {
+			said = true
+			j.Progress("waiting until what was there before is deleted")
+		}
+		return !j.leaving(), nil
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return j.interrupted(ctx, err)
+	case waitCtx.Err() != nil:
+		return fmt.Errorf("what an earlier join made in %s is still being deleted there. Try: see what keeps Namespace %s and ClusterRole %s in that cluster, then again",
+			j.Member.Host, v1alpha1.SystemNamespace, v1alpha1.ServiceAccount)
+	}
+	return j.memberError(err)
+}
+
+// leaving is true if some of it is being deleted, or will be by the garbage
+// collector (see removeFromMember).
+func (s memberState) leaving() bool {
+	going := func(o metav1.Object) bool {
+		return o.GetDeletionTimestamp() != nil || slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
+			return r.Kind == "ClusterRoleBinding" && r.Name == v1alpha1.ServiceAccount
+		})
+	}
+	return s.namespace != nil && going(s.namespace) || s.account != nil && going(s.account) ||
+		s.role != nil && going(s.role) || s.binding != nil && going(s.binding)
 }
 
 func (j *join) readState(ctx context.Context) error {

@@ -51,8 +51,11 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	}
 	now := m.fleet.clock.Now()
 	want := render(c, view{m.health, m.facts, report, m.leaving, now})
-	if err := m.publishLabels(ctx, c, want); err != nil {
+	// Labels first: whoever waits for ready clusters wants to choose among them.
+	c, err := m.publishLabels(ctx, c, want)
+	if err != nil {
 		klog.FromContext(ctx).V(2).Info("Labels not written", "err", err)
+		return
 	}
 	if equality.Semantic.DeepEqual(c.Status, want) ||
 		now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
@@ -69,8 +72,9 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 }
 
 // publishLabels puts what is known of the member's place where selectors find
-// it. Labels that have no value any more go.
-func (m *member) publishLabels(ctx context.Context, c *v1alpha1.Cluster, s v1alpha1.ClusterStatus) error {
+// it, and returns the Cluster as it is then. Labels that have no value any more
+// go.
+func (m *member) publishLabels(ctx context.Context, c *v1alpha1.Cluster, s v1alpha1.ClusterStatus) (*v1alpha1.Cluster, error) {
 	change := map[string]any{}
 	for key, value := range placeLabels(c.Name, s) {
 		switch {
@@ -81,14 +85,13 @@ func (m *member) publishLabels(ctx context.Context, c *v1alpha1.Cluster, s v1alp
 		}
 	}
 	if len(change) == 0 {
-		return nil
+		return c, nil
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": change}})
 	if err != nil {
-		return fmt.Errorf("cannot encode labels: %w", err)
+		return nil, fmt.Errorf("cannot encode labels: %w", err)
 	}
-	_, err = m.fleet.clusterClient.Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
-	return err
+	return m.fleet.clusterClient.Patch(ctx, c.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
 }
 
 // placeLabels are the labels that hanse owns on a Cluster; "" is none.
