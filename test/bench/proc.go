@@ -90,18 +90,32 @@ const (
 
 // quiet waits until a process has nothing to do, and returns the CPU time that it had used, and when, before that.
 func quiet(ctx context.Context, pid int) (time.Duration, time.Time, error) {
-	used, err := cpu(pid)
-	at := time.Now()
-	if err != nil {
-		return 0, at, err
-	}
-	err = poll(ctx, quietFor, func() (bool, error) {
-		now, err := cpu(pid)
-		calm := float64(now-used)/float64(time.Since(at)) < quietCore
-		if !calm {
-			used, at = now, time.Now()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		used, err := cpu(pid)
+		if err != nil {
+			return 0, time.Time{}, err
 		}
-		return calm, err
-	})
-	return used, at, err
+		at := time.Now()
+		if err := pause(ctx, quietFor); err != nil {
+			return used, at, fmt.Errorf("process %d does not become quiet: %w", pid, err)
+		}
+		now, err := cpu(pid)
+		if err != nil || float64(now-used) < quietCore*float64(quietFor) {
+			return used, at, err
+		}
+	}
+}
+
+// pause lets time pass that is measured.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

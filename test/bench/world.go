@@ -32,6 +32,7 @@ type world struct {
 	exited  chan struct{}
 	members []*server
 
+	rounds          int // benchmarks so far: names of Namespaces
 	started, joined time.Duration
 }
 
@@ -111,7 +112,17 @@ func (w *world) createMember(ctx context.Context, name, provider string) error {
 
 // startHub runs hanse server and returns once it is ready.
 func (w *world) startHub(ctx context.Context) error {
-	log, err := os.OpenFile(filepath.Join(w.dir, "hub.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err := w.spawnHub(); err != nil {
+		return err
+	}
+	return w.awaitHub(ctx)
+}
+
+func (w *world) logFile() string { return filepath.Join(w.dir, "hub.log") }
+
+// spawnHub runs hanse server.
+func (w *world) spawnHub() error {
+	log, err := os.OpenFile(w.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -128,10 +139,15 @@ func (w *world) startHub(ctx context.Context) error {
 		close(exited)
 	}()
 	w.process, w.exited = cmd, exited
+	return nil
+}
+
+// awaitHub returns once the hub says that it is ready.
+func (w *world) awaitHub(ctx context.Context) error {
 	return poll(ctx, 20*time.Millisecond, func() (bool, error) {
 		select {
-		case <-exited:
-			return false, fmt.Errorf("the hub has ended; its log is %s", log.Name())
+		case <-w.exited:
+			return false, fmt.Errorf("the hub has ended; its log is %s", w.logFile())
 		default:
 		}
 		if w.hub == nil {
