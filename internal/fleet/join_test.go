@@ -106,6 +106,26 @@ func TestJoinAgainRenews(t *testing.T) {
 	}
 }
 
+// TestJoinAgainWhileTheHubWrites: a hub that has just started looks at its
+// members and writes what it found, between the reading and the writing of join.
+func TestJoinAgainWhileTheHubWrites(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	refused := false
+	f.hub.setIntercept(func(r *http.Request) int {
+		if r.Method == http.MethodPut && r.URL.Path == clusterPath && !refused {
+			refused = true
+			return http.StatusConflict
+		}
+		return 0
+	})
+	result, err := Join(t.Context(), f.options())
+	if err != nil || !result.Refreshed || !refused {
+		t.Errorf("got %+v, %v; refused: %v", result, err, refused)
+	}
+}
+
 func TestJoinRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)

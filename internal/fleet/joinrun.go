@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -199,10 +200,10 @@ func (j *join) storeCredential(ctx context.Context, cred credential) error {
 
 // storeCluster makes the Cluster at the hub, or updates its spec.
 func (j *join) storeCluster(ctx context.Context) (*v1alpha1.Cluster, error) {
-	c := j.cluster()
 	if j.existing != nil {
-		return j.clusters.Update(ctx, c, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+		return j.updateCluster(ctx)
 	}
+	c := j.cluster()
 	made, err := j.clusters.Create(ctx, c, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
 	if err != nil {
 		return nil, err
@@ -216,6 +217,24 @@ func (j *join) storeCluster(ctx context.Context) (*v1alpha1.Cluster, error) {
 		return j.clusters.Delete(ctx, c.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &made.UID}})
 	})
 	return made, nil
+}
+
+// updateCluster updates the spec of a Cluster that the hub may be writing to at
+// the same time: it does as soon as it has started and looked.
+func (j *join) updateCluster(ctx context.Context) (updated *v1alpha1.Cluster, err error) {
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		updated, err = j.clusters.Update(ctx, j.cluster(), metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		now, getErr := j.clusters.Get(ctx, j.Name, metav1.GetOptions{})
+		if getErr != nil {
+			return getErr
+		}
+		j.existing = now
+		return err
+	})
+	return updated, err
 }
 
 // awaitReady waits until the hub says that it has reached the member.
