@@ -47,7 +47,6 @@ func Run(ctx context.Context, dir string, out io.Writer) error {
 
 // run keeps in state what the cluster has had since its last start.
 func run(ctx context.Context, spec localcluster.Spec, state *localcluster.State, out io.Writer) (err error) {
-	debug.SetGCPercent(gcPercent)
 	plane, err := controlplane.Start(ctx, config(spec, out))
 	if err != nil {
 		return err
@@ -68,6 +67,8 @@ func run(ctx context.Context, spec localcluster.Spec, state *localcluster.State,
 		return err
 	}
 	fmt.Fprintf(out, "cluster %s is ready: %s\n", spec.Name, plane.Address())
+	// The start leaves garbage that a quiet cluster would keep for long, and several clusters share a machine.
+	debug.FreeOSMemory()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -145,6 +146,3 @@ func client(cfg *rest.Config) (kubernetes.Interface, error) {
 	}
 	return client, nil
 }
-
-// gcPercent trades CPU for memory: see the measurements in docs.
-const gcPercent = 100
