@@ -71,11 +71,12 @@ func inspect(pid int) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	state, start, err := parseStat(stat)
+	state, threads, start, err := parseStat(stat)
 	if err != nil {
 		return Info{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
 	}
-	if state == "Z" || state == "X" {
+	// The first thread may be dead while others are still dying, and with them the locks that the process holds.
+	if threads <= 1 && (state == "Z" || state == "X") {
 		return Info{}, os.ErrProcessDone
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -85,19 +86,23 @@ func inspect(pid int) (Info, error) {
 	return Info{PID: pid, StartTime: start, Boot: strings.TrimSpace(string(boot))}, nil
 }
 
-// parseStat returns the state and the start time of a line of /proc/PID/stat. The second field, the program's name in
-// parentheses, may itself contain blanks and parentheses: fields are counted from the last closing one.
-func parseStat(line []byte) (state string, start uint64, err error) {
+// parseStat returns the state, the number of threads and the start time of a line of /proc/PID/stat. The second field,
+// the program's name in parentheses, may itself contain blanks and parentheses: fields are counted from the last
+// closing one.
+func parseStat(line []byte) (state string, threads int, start uint64, err error) {
 	end := bytes.LastIndexByte(line, ')')
 	if end < 0 {
-		return "", 0, errors.New("no program name")
+		return "", 0, 0, errors.New("no program name")
 	}
 	fields := strings.Fields(string(line[end+1:]))
 	if len(fields) < 20 {
-		return "", 0, fmt.Errorf("%d fields after the program name, want at least 20", len(fields))
+		return "", 0, 0, fmt.Errorf("%d fields after the program name, want at least 20", len(fields))
+	}
+	if threads, err = strconv.Atoi(fields[17]); err != nil {
+		return "", 0, 0, fmt.Errorf("number of threads: %w", err)
 	}
 	start, err = strconv.ParseUint(fields[19], 10, 64)
-	return fields[0], start, err
+	return fields[0], threads, start, err
 }
 
 // lockPIDFile opens the file with an exclusive lock, so that of two callers one starts (or stops) and the other is told.

@@ -233,9 +233,9 @@ func TestStartFailsCleanly(t *testing.T) {
 func TestParseStatWithOddProgramNames(t *testing.T) {
 	const rest = " S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1\n"
 	for _, name := range []string{"sh", "a b", "a) Z (b", ")"} {
-		state, start, err := parseStat([]byte("7 (" + name + ")" + rest))
-		if state != "S" || start != 4242 || err != nil {
-			t.Errorf("%q: %q, %d, %v", name, state, start, err)
+		state, threads, start, err := parseStat([]byte("7 (" + name + ")" + rest))
+		if state != "S" || threads != 1 || start != 4242 || err != nil {
+			t.Errorf("%q: %q, %d, %d, %v", name, state, threads, start, err)
 		}
 	}
 }
@@ -247,6 +247,6 @@ func FuzzParse(f *testing.F) {
 		if info, err := parseInfo(content); err == nil && info.PID <= 1 {
 			t.Errorf("%q: pid %d", content, info.PID)
 		}
-		_, _, _ = parseStat([]byte(content)) // must not panic
+		_, _, _, _ = parseStat([]byte(content)) // must not panic
 	})
 }
