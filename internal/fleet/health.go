@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -27,6 +28,12 @@ type verdict struct {
 }
 
 func (v verdict) ok() bool { return v.reason == v1alpha1.ReasonReachable }
+
+// cause is the message without its advice.
+func (v verdict) cause() string {
+	cause, _, _ := strings.Cut(v.message, ". Try: ")
+	return cause
+}
 
 // health is what the hub thinks of a member after some verdicts. newHealth is
 // a member that nobody has looked at.

@@ -82,7 +82,7 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 // once that is done. While the member cannot be reached it waits.
 func (m *member) withdraw(c *v1alpha1.Cluster) bool {
 	if m.disengage == nil {
-		m.leaving.waitsFor = fmt.Sprintf("its workloads are to be deleted, but %s. To let it go with them: hanse unjoin %s --delete-workloads --force", m.health.message, m.name)
+		m.leaving.waitsFor = fmt.Sprintf("its workloads are to be deleted, but %s. Try: bring it back, or hanse unjoin %s --delete-workloads --force", m.health.cause(), m.name)
 		return false
 	}
 	if m.leaving.withdraw == nil {
@@ -111,7 +111,7 @@ func (m *member) withdraw(c *v1alpha1.Cluster) bool {
 // revoke removes what join made in the member, or says by an event that it
 // could not; false means that it should be tried again.
 func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
-	err := errors.New(m.health.message)
+	err := errors.New(m.health.cause())
 	if m.health.ok() {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
@@ -154,6 +154,6 @@ func (m *member) forget(ctx context.Context, c *v1alpha1.Cluster) error {
 
 // leftBehind says what a member that could not be reached still has.
 func leftBehind(why string) string {
-	return fmt.Sprintf("what join made in the cluster could not be removed (%s). If it comes back, Try: kubectl delete namespace/%s clusterrole/%s clusterrolebinding/%s there",
+	return fmt.Sprintf("what join made in the cluster could not be removed: %s. Try: if it comes back, kubectl delete namespace/%s clusterrole/%s clusterrolebinding/%s there",
 		why, v1alpha1.SystemNamespace, v1alpha1.ServiceAccount, v1alpha1.ServiceAccount)
 }

@@ -24,9 +24,9 @@ const (
 	surveyPage     int64 = 500
 )
 
-// look finds out how the member is: whether it is ready, and every now and
-// then, and before it is engaged, whether it is still the same cluster, lets
-// the hub do what it must, and what its nodes are.
+// look finds out how the member is: whether it is ready, still the same
+// cluster, and lets the hub read; and every now and then, and before it is
+// engaged, what its nodes are.
 func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	if m.link == nil {
 		return verdict{reason: v1alpha1.ReasonCertificateInvalid, message: fmt.Sprintf(
@@ -39,10 +39,8 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	if err := readyz(ctx, m.link.client); err != nil {
 		return m.judge(err)
 	}
-	now := m.fleet.clock.Now()
-	if m.health.ok() && now.Before(m.surveyAt) {
-		return m.health.verdict
-	}
+	// /readyz is open to everybody: what shows that the hub has its rights, and
+	// that this is the cluster that was joined, is a read that needs them.
 	uid, err := identity(ctx, m.link.client)
 	if err != nil {
 		return m.judge(err)
@@ -50,6 +48,10 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	if m.spec.UID != "" && uid != m.spec.UID {
 		return verdict{reason: v1alpha1.ReasonIdentityChanged, message: fmt.Sprintf(
 			"another cluster answers at %s than the one that was joined. Try: hanse unjoin %s, then join again", m.spec.Endpoint, m.name)}
+	}
+	now := m.fleet.clock.Now()
+	if m.health.ok() && now.Before(m.surveyAt) {
+		return reachable(m.spec.Endpoint)
 	}
 	if v := m.survey(ctx, now); !v.ok() {
 		return v
