@@ -113,7 +113,10 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	intercept := f.intercept
 	ok := f.valid[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
 	f.mu.Unlock()
-	if code := intercept(r); code != 0 {
+	if code := intercept(r); code == http.StatusConflict {
+		failBecause(w, code, "Conflict") // of versions; fail means that something is there already
+		return
+	} else if code != 0 {
 		fail(w, code)
 		return
 	}
@@ -341,8 +344,11 @@ func answer(w http.ResponseWriter, o map[string]any) {
 }
 
 func fail(w http.ResponseWriter, code int) {
+	failBecause(w, code, map[int]string{401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 422: "Invalid"}[code])
+}
+
+func failBecause(w http.ResponseWriter, code int, reason string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	reason := map[int]string{401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 422: "Invalid"}[code]
 	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": fmt.Sprintf("fake %d", code)})
 }
