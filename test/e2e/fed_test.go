@@ -235,3 +235,15 @@ func (f *fed) objects(t *testing.T, o *unstructured.Unstructured) dynamic.Resour
 	}
 	return f.at.dynamic.Resource(m.Resource).Namespace(o.GetNamespace())
 }
+
+// condition says whether a condition of a cluster has that status.
+func (f *fed) condition(ctx context.Context, cluster, typ string, status metav1.ConditionStatus) error {
+	c, err := f.cluster(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	if !meta.IsStatusConditionPresentAndEqual(c.Status.Conditions, typ, status) {
+		return fmt.Errorf("cluster %s: condition %s is %+v, want %s", cluster, typ, meta.FindStatusCondition(c.Status.Conditions, typ), status)
+	}
+	return nil
+}

@@ -10,7 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"testing"
@@ -36,8 +36,7 @@ func TestMain(m *testing.M) {
 	if federation.Guard() {
 		return
 	}
-	klog.SetOutput(io.Discard) // client-go's warnings, not ours
-	klog.LogToStderr(false)
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go's complaints when a server is killed
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
