@@ -13,8 +13,8 @@ import (
 const spinnerInterval = 120 * time.Millisecond
 
 // progress shows phases that may overlap: on a terminal a spinner with what is
-// going on, and everywhere a line for each phase that has ended, with its
-// seconds.
+// going on, elsewhere a line for each that begins, and everywhere a line for each
+// that has ended, with its seconds.
 type progress struct {
 	mu       sync.Mutex
 	w        io.Writer
@@ -40,7 +40,9 @@ func (p *progress) begin(phase string) (end func(error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running = append(p.running, phase)
-	if p.terminal && p.stop == nil {
+	if !p.terminal {
+		fmt.Fprintf(p.w, " • %s …\n", phase)
+	} else if p.stop == nil {
 		p.stop = make(chan struct{})
 		go p.spin(p.stop)
 	}
