@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
+	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -89,6 +90,22 @@ func established(live *unstructured.Unstructured) bool {
 		}
 	}
 	return false
+}
+
+// ensureViewer lets whoever may view, edit or administer at the hub also see
+// its clusters and placements, as the default roles of a cluster do for its
+// own kinds.
+func ensureViewer(ctx context.Context, config *rest.Config) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	role := rbacv1ac.ClusterRole("hanse:view").
+		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
+		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
+			WithResources("clusters", "placements").WithVerbs("get", "list", "watch"))
+	_, err = client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true})
+	return err
 }
 
 // ensureNamespace creates the Namespace of what belongs to Hanse itself.

@@ -115,6 +115,9 @@ func prepare(ctx context.Context, config *rest.Config) error {
 	if err := ensureNamespace(ctx, config); err != nil {
 		return fmt.Errorf("creating the hub's namespace: %w", err)
 	}
+	if err := ensureViewer(ctx, config); err != nil {
+		return fmt.Errorf("creating the role that views the hub's kinds: %w", err)
+	}
 	return nil
 }
 

@@ -156,7 +156,7 @@ func TestARestartDecidesTheSame(t *testing.T) {
 		r.clusters(current...)
 		var recorded map[string]string
 		total := rapid.Int64Range(0, 12).Draw(t, "total")
-		tmpl := r.deployment("web", now, total, nil)
+		r.deployment("web", now, total, nil)
 		for range rapid.IntRange(1, 10).Draw(t, "steps") {
 			now += 10
 			switch rapid.IntRange(0, 2).Draw(t, "what") {
@@ -174,7 +174,7 @@ func TestARestartDecidesTheSame(t *testing.T) {
 				current = append(current, ready(fmt.Sprint("new", now), now))
 				r.clusters(current...)
 			}
-			tmpl = r.deployment("web", 1, total, recorded)
+			tmpl := r.deployment("web", 1, total, recorded)
 			if tmpl.undecided {
 				recorded = map[string]string{v1alpha1.AnnotationDivision: schedule.FormatDivision(tmpl.decision.Division())}
 				tmpl = r.deployment("web", 1, total, recorded)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,10 +18,9 @@ import (
 
 // resource is one that is propagated, with its templates.
 type resource struct {
-	gvr        schema.GroupVersionResource
-	gvk        schema.GroupVersionKind
-	namespaced bool
-	stop       context.CancelFunc
+	gvr  schema.GroupVersionResource
+	gvk  schema.GroupVersionKind
+	stop context.CancelFunc
 
 	// Guarded by Engine.mu.
 	synced    bool // templates are all there are
@@ -123,6 +123,33 @@ func (e *Engine) awaitsDiscovery() bool {
 // delete, in its preferred version. complete says whether a group was read.
 func served(d discovery.DiscoveryInterface) (found map[schema.GroupResource]*resource, complete func(group string) bool, err error) {
 	lists, err := discovery.ServerPreferredResources(d)
+	complete, err = completeness(err)
+	if complete == nil {
+		return nil, nil, err
+	}
+	found = map[schema.GroupResource]*resource{}
+	eachWritable(lists, func(gv schema.GroupVersion, r metav1.APIResource) {
+		found[schema.GroupResource{Group: gv.Group, Resource: r.Name}] = &resource{gvr: gv.WithResource(r.Name), gvk: gv.WithKind(r.Kind)}
+	})
+	return found, complete, err
+}
+
+// servedVersions is as served, for all versions and not the preferred one only:
+// a member of another release may prefer another version than the hub.
+func servedVersions(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, complete func(group string) bool, err error) {
+	_, lists, err := d.ServerGroupsAndResources()
+	complete, err = completeness(err)
+	if complete == nil {
+		return nil, nil, err
+	}
+	found = map[schema.GroupVersionResource]bool{}
+	eachWritable(lists, func(gv schema.GroupVersion, r metav1.APIResource) { found[gv.WithResource(r.Name)] = true })
+	return found, complete, err
+}
+
+// completeness says for which groups a discovery that ended with err was
+// complete; nil for none at all.
+func completeness(err error) (complete func(group string) bool, _ error) {
 	failed := map[string]bool{}
 	var partly *discovery.ErrGroupDiscoveryFailed
 	switch {
@@ -131,24 +158,23 @@ func served(d discovery.DiscoveryInterface) (found map[schema.GroupResource]*res
 			failed[gv.Group] = true
 		}
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	}
-	complete = func(group string) bool { return !failed[group] }
-	found = map[schema.GroupResource]*resource{}
+	return func(group string) bool { return !failed[group] }, err
+}
+
+func eachWritable(lists []*metav1.APIResourceList, do func(schema.GroupVersion, metav1.APIResource)) {
 	for _, list := range lists {
-		gv, parseErr := schema.ParseGroupVersion(list.GroupVersion)
-		if parseErr != nil {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
 			continue
 		}
 		for _, r := range list.APIResources {
-			if writable(r) {
-				found[schema.GroupResource{Group: gv.Group, Resource: r.Name}] = &resource{
-					gvr: gv.WithResource(r.Name), gvk: gv.WithKind(r.Kind), namespaced: r.Namespaced,
-				}
+			if writable(r) && !strings.Contains(r.Name, "/") {
+				do(gv, r)
 			}
 		}
 	}
-	return found, complete, err
 }
 
 func writable(r metav1.APIResource) bool {

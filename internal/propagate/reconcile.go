@@ -199,7 +199,8 @@ func (t *task) unserved() error {
 		t.forgetMe()
 		return nil
 	}
-	t.note(&fault{message: fmt.Sprintf("cluster %s does not serve %s. Try: install it there, or upgrade the cluster", t.member.name, t.key.GR)})
+	kind := t.template.obj.GroupVersionKind()
+	t.note(&fault{message: fmt.Sprintf("cluster %s does not serve %s of %s. Try: install it there, or upgrade the cluster", t.member.name, kind.Kind, kind.GroupVersion())})
 	return nil
 }
 

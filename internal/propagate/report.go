@@ -69,14 +69,31 @@ func (e *Engine) count(m *member) Report {
 			out.Pending++
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, r := range m.records {
-		if r.held {
+	for _, key := range m.present() {
+		if t, known := e.template(key); t != nil || !known {
+			continue
+		}
+		if m.get(key).held {
 			out.Held++
+		} else {
+			out.Pending++ // to be deleted
 		}
 	}
 	return out
+}
+
+// present are the objects that are in the member; those without a template
+// among them are on their way out, or held.
+func (m *member) present() []Key {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keys := make([]Key, 0, len(m.records))
+	for k, r := range m.records {
+		if r.seen.exists() {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // Withdraw deletes everything in the member that this hub put there. It blocks

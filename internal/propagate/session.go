@@ -147,7 +147,7 @@ func (s *session) watchAll(ctx context.Context) {
 // whose group could not be read stays as it was: a failed discovery never
 // makes the hub forget what a member serves.
 func (s *session) discover(ctx context.Context) error {
-	found, complete, err := served(s.discovery)
+	found, complete, err := servedVersions(s.discovery)
 	if found == nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (s *session) discover(ctx context.Context) error {
 	for _, r := range wanted {
 		gr := r.gvr.GroupResource()
 		switch {
-		case found[gr] != nil:
+		case found[r.gvr]:
 			served[gr] = r
 		case complete(gr.Group):
 			s.stopWatching(gr)

@@ -18,6 +18,11 @@ import (
 )
 
 // bringUpToDate writes what differs, in one PATCH, or nothing.
+//
+// When the member's object is as the last write left it, what changed at the
+// hub since then is all there is to write, and the object need not be looked
+// at; but for lists, which may hold items of others, and for fields that were
+// taken out, which others may own by now.
 func (t *task) bringUpToDate(ctx context.Context) error {
 	skip, known := t.skip()
 	if !known {
@@ -28,8 +33,15 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 		return nil
 	}
 	desired := t.desired(t.rec.seen.rawOrigin, t.rec.seen.adopted)
-	if patch, ok := t.quickPatch(desired, skip); ok {
-		return t.patch(ctx, patch, desired, nil)
+	if t.asLeft() {
+		patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
+		switch {
+		case patch == nil: // what changed at the hub is about other members
+			t.leave(desired)
+			return nil
+		case !lists && !hasNull(patch) && len(skip) == 0:
+			return t.patch(ctx, patch, desired, nil)
+		}
 	}
 	live := t.rec.live
 	if live == nil {
@@ -46,19 +58,16 @@ func (t *task) asLeft() bool {
 	return t.rec.left != nil && t.rec.left.hash == t.rec.seen.hash
 }
 
-// quickPatch is the patch for a change at the hub when the member's object is
-// as the last write left it: what changed in between, without looking at the
-// object. It is not for changes to lists, which may hold items of others, and
-// not for fields that were taken out, which others may own by now.
-func (t *task) quickPatch(desired map[string]any, skip []string) (map[string]any, bool) {
-	if !t.asLeft() || len(skip) > 0 {
-		return nil, false
-	}
-	patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
-	if patch == nil || lists || hasNull(patch) {
-		return nil, false
-	}
-	return patch, true
+// leave remembers that the object as it is, is what the hub wants by now.
+func (t *task) leave(desired map[string]any) {
+	t.member.update(t.key, func(r *record) {
+		r.setFault(nil)
+		if r.left != nil {
+			r.left = &left{desired: desired, content: t.template.content, share: t.share(), hash: r.left.hash}
+		}
+	})
+	t.engine.statusSoon(t.key)
+	t.engine.changes.notify(t.key)
 }
 
 // patchLive compares with the object itself.
