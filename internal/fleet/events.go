@@ -38,12 +38,12 @@ func (e events) withdrawFailed(c *v1alpha1.Cluster, err error) {
 	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", "not all workloads are deleted yet: "+oneLine(err.Error()))
 }
 
-func (e events) left(c *v1alpha1.Cluster, withdrawn bool) {
+func (e events) left(c *v1alpha1.Cluster, withdrawn bool, how string) {
 	what := "its workloads were left running"
 	if withdrawn {
 		what = "its workloads were deleted"
 	}
-	e.Event(c, corev1.EventTypeNormal, LeaveDone, "the cluster has left; "+what+", the hub's service account was removed from it")
+	e.Event(c, corev1.EventTypeNormal, LeaveDone, "the cluster has left; "+what+"; "+how)
 }
 
 func (e events) leftBehind(c *v1alpha1.Cluster, message string) {

@@ -142,6 +142,24 @@ func TestAnotherClusterBehindTheAddress(t *testing.T) {
 	}
 }
 
+func TestMemberTakenOverByAnotherHub(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	const ns = "/api/v1/namespaces/hanse-system"
+	f.member.put(ns, map[string]any{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{annotationHub: "another-hub"}}})
+	f.eventually(t, "said", func() bool {
+		_, _, message := f.condition(v1alpha1.ConditionReady)
+		return strings.Contains(message, "another hub (another-hub)") && !f.prop.isEngaged("aws")
+	})
+	f.member.writes()
+	f.unjoin(t, `{}`)
+	f.eventually(t, "gone", f.gone)
+	if w := f.member.writes(); len(w) > 0 {
+		t.Errorf("wrote to another hub's member: %v", w)
+	}
+}
+
 func TestCredentialRotatesUnderARunningClient(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)

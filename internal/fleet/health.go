@@ -25,6 +25,8 @@ type verdict struct {
 	reason  string
 	message string
 	refused bool
+	sure    bool // it needs no second look
+	foreign bool // another hub has taken the member over
 }
 
 func (v verdict) ok() bool { return v.reason == v1alpha1.ReasonReachable }
@@ -68,9 +70,10 @@ func (h health) next(v verdict) health {
 // is certain sooner than silence. Refused credentials have to be refused for a
 // while: API servers that are starting refuse good ones.
 func (h health) given(v verdict) bool {
-	switch v.reason {
-	case v1alpha1.ReasonIdentityChanged:
+	if v.sure {
 		return true
+	}
+	switch v.reason {
 	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied:
 		return h.same >= 5
 	case v1alpha1.ReasonCertificateInvalid:

@@ -118,9 +118,12 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 		err = removeFromMember(ctx, m.link.client, m.fleet.hubUID)
 	}
 	switch {
+	case m.health.foreign:
+		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "another hub has taken the cluster over, so nothing was removed from it"
+		m.fleet.events.left(c, false, m.leaving.waitsFor)
 	case err == nil:
 		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "the hub's service account is removed from the cluster"
-		m.fleet.events.left(c, m.leaving.withdrawn)
+		m.fleet.events.left(c, m.leaving.withdrawn, m.leaving.waitsFor)
 	case m.health.down(), m.fleet.clock.Since(m.leaving.since) >= leaveTimeout:
 		m.leaving.reason, m.leaving.waitsFor = LeaveBehind, leftBehind(oneLine(err.Error()))
 		m.fleet.events.leftBehind(c, m.leaving.waitsFor)

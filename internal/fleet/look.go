@@ -25,7 +25,7 @@ const (
 )
 
 // look finds out how the member is: whether it is ready, still the same
-// cluster, and lets the hub read; and every now and then, and before it is
+// cluster, still this hub's, and lets the hub read; and every now and then, and before it is
 // engaged, what its nodes are.
 func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	if m.link == nil {
@@ -46,8 +46,16 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 		return m.judge(err)
 	}
 	if m.spec.UID != "" && uid != m.spec.UID {
-		return verdict{reason: v1alpha1.ReasonIdentityChanged, message: fmt.Sprintf(
+		return verdict{reason: v1alpha1.ReasonIdentityChanged, sure: true, message: fmt.Sprintf(
 			"another cluster answers at %s than the one that was joined. Try: hanse unjoin %s, then join again", m.spec.Endpoint, m.name)}
+	}
+	other, err := otherHub(ctx, m.link.client, m.fleet.hubUID)
+	if err != nil {
+		return m.judge(err)
+	}
+	if other != "" {
+		return verdict{reason: v1alpha1.ReasonPermissionDenied, sure: true, foreign: true, message: fmt.Sprintf(
+			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", other, m.spec.Endpoint, m.name, m.name)}
 	}
 	now := m.fleet.clock.Now()
 	if m.health.ok() && now.Before(m.surveyAt) {
@@ -121,6 +129,18 @@ func identity(ctx context.Context, client kubernetes.Interface) (string, error) 
 		return "", err
 	}
 	return string(ns.UID), nil
+}
+
+// otherHub is the UID of the hub that the member says it belongs to, "" if that
+// is this one or nobody.
+func otherHub(ctx context.Context, client kubernetes.Interface, hubUID string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	ns, err := found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
+	if err != nil || ns == nil || ns.Annotations[annotationHub] == hubUID {
+		return "", err
+	}
+	return ns.Annotations[annotationHub], nil
 }
 
 // discover reads a cluster's version and goes through its nodes.

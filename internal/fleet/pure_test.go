@@ -28,7 +28,7 @@ func verdicts() map[string]verdict {
 		"403":     {reason: v1alpha1.ReasonPermissionDenied},
 		"500":     {reason: v1alpha1.ReasonNotReady},
 		"tls":     {reason: v1alpha1.ReasonCertificateInvalid},
-		"other":   {reason: v1alpha1.ReasonIdentityChanged},
+		"other":   {reason: v1alpha1.ReasonIdentityChanged, sure: true},
 	}
 }
 
