@@ -105,7 +105,7 @@ func (m Manager) Create(ctx context.Context, spec Spec) (Cluster, error) {
 	if err != nil {
 		return Cluster{}, err
 	}
-	if spec.Dir, err = m.claim(spec); err != nil {
+	if spec, err = m.claim(spec); err != nil {
 		return Cluster{}, err
 	}
 	cluster, err := m.start(ctx, spec)
@@ -115,26 +115,37 @@ func (m Manager) Create(ctx context.Context, spec Spec) (Cluster, error) {
 	return cluster, nil
 }
 
-// claim makes the cluster's directory, complete or not at all, so that of two who want the name one gets it.
-func (m Manager) claim(spec Spec) (string, error) {
+// claim makes the cluster's directory, complete or not at all, so that of two who want the name one gets it. It returns
+// the Spec with directory and port.
+func (m Manager) claim(spec Spec) (Spec, error) {
 	if err := os.MkdirAll(m.root(), 0o700); err != nil {
-		return "", fmt.Errorf("cannot keep local clusters in %s: %w. Try: --dir DIR", m.Home, err)
+		return spec, fmt.Errorf("cannot keep local clusters in %s: %w. Try: --dir DIR", m.Home, err)
 	}
 	dir := filepath.Join(m.root(), spec.Name)
+	if spec.Port == 0 {
+		taken, err := m.takenPorts()
+		if err != nil {
+			return spec, err
+		}
+		if spec.Port, err = freePort(dir, taken); err != nil {
+			return spec, err
+		}
+	}
 	var err error
 	if spec.Dir, err = os.MkdirTemp(m.root(), ".create-*"); err != nil {
-		return "", fmt.Errorf("cannot keep local clusters in %s: %w. Try: --dir DIR", m.Home, err)
+		return spec, fmt.Errorf("cannot keep local clusters in %s: %w. Try: --dir DIR", m.Home, err)
 	}
 	if err = spec.save(); err == nil {
 		err = os.Rename(spec.Dir, dir)
 	}
 	if err == nil {
-		return dir, nil
+		spec.Dir = dir
+		return spec, nil
 	}
 	if errors.Is(err, fs.ErrExist) { // Rename replaces no directory that has something in it
 		err = fmt.Errorf("there is a local cluster %q already. Try: another name, or hanse local delete %s", spec.Name, spec.Name)
 	}
-	return "", errors.Join(err, os.RemoveAll(spec.Dir))
+	return spec, errors.Join(err, os.RemoveAll(spec.Dir))
 }
 
 // Start starts a stopped cluster again and returns when it is ready: it has the same address, certificates and objects.

@@ -212,10 +212,16 @@ func TestListIsInOrder(t *testing.T) {
 		t.Errorf("without a home: %v, %v", clusters, err)
 	}
 	create(t, m, "b")
+	if err := m.Stop(context.Background(), "b"); err != nil {
+		t.Fatal(err)
+	}
 	create(t, m, "a")
 	clusters, err := m.List()
 	if err != nil || len(clusters) != 2 || clusters[0].Name != "a" || clusters[1].Name != "b" {
-		t.Errorf("%v, %v", clusters, err)
+		t.Fatalf("%v, %v", clusters, err)
+	}
+	if clusters[0].Port == clusters[1].Port || clusters[0].Port == 0 {
+		t.Errorf("ports %d and %d", clusters[0].Port, clusters[1].Port)
 	}
 }
 
