@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -54,8 +56,26 @@ func listPackages(t *testing.T) []goPackage {
 				p.files = append(p.files, filepath.Join(listed.Dir, f))
 			}
 		}
+		if len(listed.GoFiles) == 0 {
+			p.doc = testDoc(t, p.files) // go list looks for it in other files only
+		}
 		packages = append(packages, p)
 	}
+}
+
+// testDoc is the package comment of a package of tests alone.
+func testDoc(t *testing.T, files []string) string {
+	t.Helper()
+	for _, f := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Doc != nil {
+			return file.Doc.Text()
+		}
+	}
+	return ""
 }
 
 func relative(importPath string) string {

@@ -12,24 +12,26 @@ import (
 )
 
 // curl does what the documents use of curl, for machines that have none.
-func curl() {
-	flags := flag.NewFlagSet("curl", flag.ExitOnError)
+func curl(args []string) error {
+	flags := flag.NewFlagSet("curl", flag.ContinueOnError)
 	include := flags.Bool("include", false, "print the answer's headers")
 	insecure := flags.Bool("insecure", false, "take any certificate")
 	header := flags.String("header", "", "a header, as Name: value")
 	var urls []string
-	for rest := os.Args[1:]; len(rest) > 0; {
-		_ = flags.Parse(rest) // it exits on errors
+	for rest := args; len(rest) > 0; {
+		if err := flags.Parse(rest); err != nil {
+			return err
+		}
 		if rest = flags.Args(); len(rest) > 0 {
 			urls, rest = append(urls, rest[0]), rest[1:]
 		}
 	}
 	for _, url := range urls {
 		if err := get(url, *header, *include, *insecure); err != nil {
-			fmt.Fprintln(os.Stderr, "curl:", err)
-			os.Exit(7)
+			return err
 		}
 	}
+	return nil
 }
 
 func get(url, header string, include, insecure bool) error {

@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,7 +22,12 @@ func TestMain(m *testing.M) {
 	if federation.Guard() {
 		return
 	}
-	testscript.Main(m, map[string]func(){"curl": curl})
+	testscript.Main(m, map[string]func(){"curl": func() {
+		if err := curl(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "curl:", err)
+			os.Exit(7)
+		}
+	}})
 }
 
 func TestScripts(t *testing.T) {
