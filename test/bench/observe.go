@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	toolswatch "k8s.io/client-go/tools/watch"
 )
 
 // tick is how often something is asked that cannot be watched.
@@ -41,7 +42,15 @@ type observer struct {
 // observe starts watching; the caller closes.
 func observe(ctx context.Context, member *server, l workload, namespace string) (*observer, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	w, err := l.watch(ctx, member.watch, namespace, metav1.ListOptions{})
+	version, err := member.version(ctx, fmt.Sprintf(l.path, namespace))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	// A server that has too much to do may end a watch; this one goes on where it was.
+	w, err := toolswatch.NewRetryWatcherWithContext(ctx, version, watching(func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		return l.watch(ctx, member.watch, namespace, o)
+	}))
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("watching %s in %s: %w", l.resource, member.name, err)
@@ -56,6 +65,14 @@ func observe(ctx context.Context, member *server, l workload, namespace string) 
 		o.fail(errors.New("the watch has ended"))
 	}()
 	return o, nil
+}
+
+// watching is a way to watch, as the retrying watcher wants it.
+type watching func(context.Context, metav1.ListOptions) (watch.Interface, error)
+
+// WatchWithContext is part of cache.WatcherWithContext.
+func (w watching) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	return w(ctx, o)
 }
 
 func (o *observer) close() {

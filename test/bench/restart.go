@@ -40,12 +40,15 @@ func (b *bench) restart(ctx context.Context, w *world) error {
 	if err := w.spawnHub(); err != nil {
 		return err
 	}
-	var answered time.Time // when the call was made that it answered
 	err = poll(ctx, tick, func() (bool, error) {
-		answered = time.Now()
-		return l.create(l.created)(ctx, w.hub, namespace.hub, "after-the-restart") == nil, nil
+		_, err := w.hub.version(ctx, fmt.Sprintf(l.path, namespace.hub))
+		return err == nil, nil
 	})
 	if err != nil {
+		return err
+	}
+	answered := time.Now()
+	if err := l.create(l.created)(ctx, w.hub, namespace.hub, "after-the-restart"); err != nil {
 		return err
 	}
 	stop := w.profile(ctx, "restart")

@@ -87,6 +87,19 @@ func (s *server) awaitNamespace(ctx context.Context, name string) error {
 	return nil
 }
 
+// version is the resource version of a collection.
+func (s *server) version(ctx context.Context, path string) (string, error) {
+	data, err := s.client.Get().AbsPath(path).Param("limit", "1").DoRaw(ctx)
+	if err != nil {
+		return "", fmt.Errorf("listing %s in %s: %w", path, s.name, err)
+	}
+	var list struct {
+		Metadata struct{ ResourceVersion string }
+	}
+	err = decode(data, &list)
+	return list.Metadata.ResourceVersion, err
+}
+
 // writes counts the requests that change something, as the server does: by resource.
 func (s *server) writes(ctx context.Context) (map[string]int, error) {
 	data, err := s.client.Get().AbsPath("/metrics").DoRaw(ctx)
