@@ -335,7 +335,7 @@ func nameSelector(r *http.Request) string {
 // tests use.
 func isCollection(path string) bool {
 	return slices.Contains([]string{"clusters", "nodes", "secrets", "namespaces", "pods", "services", "configmaps", "serviceaccounts", "persistentvolumeclaims",
-		"deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "roles", "rolebindings"}, path[strings.LastIndex(path, "/")+1:])
+		"deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "roles", "rolebindings", "clusterroles", "clusterrolebindings"}, path[strings.LastIndex(path, "/")+1:])
 }
 
 func answer(w http.ResponseWriter, o map[string]any) {

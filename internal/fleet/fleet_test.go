@@ -9,11 +9,11 @@ import (
 	"sync"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -125,6 +125,22 @@ func TestUnreachableMemberIsReleasedAndComesBack(t *testing.T) {
 	client := kubernetes.NewForConfigOrDie(cfg)
 	if _, err := identity(t.Context(), client); !errors.Is(err, errDisengaged) {
 		t.Errorf("the config of the first engagement is still good: %v", err)
+	}
+}
+
+func TestRoleIsBroughtUpToDateOnReturn(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	const role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub"
+	want := f.member.get(role)["rules"]
+	f.member.setIntercept(func(*http.Request) int { return http.StatusServiceUnavailable })
+	f.eventually(t, "away", func() bool { return !f.prop.isEngaged("aws") })
+	f.member.put(role, map[string]any{"kind": "ClusterRole", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": map[string]any{"name": "hanse-hub"}, "rules": []any{}})
+	f.member.setIntercept(func(*http.Request) int { return 0 })
+	f.eventually(t, "engaged again", func() bool { return f.prop.isEngaged("aws") })
+	if got := f.member.get(role)["rules"]; !equality.Semantic.DeepEqual(got, want) {
+		t.Errorf("rules: %v, want %v", got, want)
 	}
 }
 
@@ -265,12 +281,21 @@ func TestLeavingRemovesTheServiceAccount(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
 	f.join(t)
+	custom := "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub:example.com"
+	users := "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hubbub"
+	for _, path := range []string{custom, users} {
+		name := path[strings.LastIndex(path, "/")+1:]
+		f.member.put(path, map[string]any{"kind": "ClusterRole", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": map[string]any{"name": name}})
+	}
 	f.unjoin(t, `{}`)
 	f.eventually(t, "gone", f.gone)
+	if f.member.get(users)["metadata"].(map[string]any)["ownerReferences"] != nil {
+		t.Error("somebody else's role would be collected")
+	}
 	if slices.Contains(f.member.paths(), "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/hanse-hub") {
 		t.Error("the binding is still there")
 	}
-	for _, path := range []string{"/api/v1/namespaces/hanse-system", "/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub", "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub"} {
+	for _, path := range []string{custom, "/api/v1/namespaces/hanse-system", "/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub", "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub"} {
 		if f.member.get(path)["metadata"].(map[string]any)["ownerReferences"] == nil {
 			t.Errorf("%s is not given to the binding, so nothing collects it", path)
 		}

@@ -80,14 +80,10 @@ func PlanJoin(ctx context.Context, o JoinOptions) (*JoinPlan, error) {
 	if err != nil {
 		return nil, j.memberError(err)
 	}
-	role := memberRole()
-	if j.role != nil {
-		role.Rules = mergeRules(j.role.Rules)
-	}
 	cluster := j.cluster()
 	cluster.Status = render(cluster, view{health: newHealth(), facts: found})
 	plan := &JoinPlan{
-		InMember:  []runtime.Object{memberNamespace(j.hubUID), memberAccount(), role, memberBinding()},
+		InMember:  []runtime.Object{memberNamespace(j.hubUID), memberAccount(), memberRole(), memberBinding()},
 		Refreshed: j.existing != nil, Found: cluster.Status,
 	}
 	cluster.Status = v1alpha1.ClusterStatus{}

@@ -2,13 +2,11 @@ package fleet
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -16,7 +14,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
 func verdicts() map[string]verdict {
@@ -160,28 +157,6 @@ func TestCredential(t *testing.T) {
 	if !(credential{token: "x"}).rotateAt().IsZero() {
 		t.Error("a token of unknown age is not replaced at once")
 	}
-}
-
-func TestMergeRules(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		groups := rapid.SampledFrom([]string{"", "apps", "example.com", "other.example"})
-		have := rapid.SliceOf(rapid.Custom(func(t *rapid.T) rbacv1.PolicyRule {
-			return rbacv1.PolicyRule{APIGroups: rapid.SliceOfN(groups, 0, 2).Draw(t, "groups"), Resources: []string{"things"}, Verbs: []string{"get"}}
-		})).Draw(t, "have")
-		got := mergeRules(have)
-		if again := mergeRules(got); !equality.Semantic.DeepEqual(got, again) {
-			t.Fatalf("not idempotent: %v then %v", got, again)
-		}
-		if n := len(kinds.MemberRules()); !equality.Semantic.DeepEqual(got[:n], kinds.MemberRules()) {
-			t.Fatal("a rule that is needed is missing")
-		}
-		for _, r := range have {
-			custom := len(r.APIGroups) > 0 && !slices.Contains(r.APIGroups, "") && !slices.Contains(r.APIGroups, "apps")
-			if custom != slices.ContainsFunc(got, func(g rbacv1.PolicyRule) bool { return equality.Semantic.DeepEqual(g, r) }) {
-				t.Fatalf("kept or dropped wrongly: %v", r)
-			}
-		}
-	})
 }
 
 func TestRender(t *testing.T) {

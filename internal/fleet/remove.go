@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,9 +63,8 @@ func giveTo(ctx context.Context, client kubernetes.Interface, binding *rbacv1.Cl
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("cannot remove ServiceAccount %s/%s: %w", v1alpha1.SystemNamespace, v1alpha1.ServiceAccount, err)
 	}
-	_, err = client.RbacV1().ClusterRoles().Patch(ctx, v1alpha1.ServiceAccount, types.MergePatchType, owned, opts)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("cannot remove ClusterRole %s: %w", v1alpha1.ServiceAccount, err)
+	if err := giveRoles(ctx, client, owned); err != nil {
+		return err
 	}
 	patch := owned
 	if !withNamespace {
@@ -72,6 +72,29 @@ func giveTo(ctx context.Context, client kubernetes.Interface, binding *rbacv1.Cl
 	}
 	if _, err = client.CoreV1().Namespaces().Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, patch, opts); err != nil {
 		return fmt.Errorf("cannot change Namespace %s: %w", v1alpha1.SystemNamespace, err)
+	}
+	return nil
+}
+
+// giveRoles gives away the hub's ClusterRole, and those for custom resources
+// with their bindings: they are called like it, with a colon and the API group.
+func giveRoles(ctx context.Context, client kubernetes.Interface, owned []byte) error {
+	const base = "/apis/rbac.authorization.k8s.io/v1/"
+	for _, resource := range []string{"clusterroles", "clusterrolebindings"} {
+		names, err := listNames(ctx, client, base+resource, 0)
+		if err != nil {
+			return fmt.Errorf("cannot list %s: %w", resource, err)
+		}
+		for _, name := range names {
+			ours := strings.HasPrefix(name, v1alpha1.ServiceAccount+":") || resource == "clusterroles" && name == v1alpha1.ServiceAccount
+			if !ours {
+				continue
+			}
+			err := client.RbacV1().RESTClient().Patch(types.MergePatchType).AbsPath(base + resource + "/" + name).Body(owned).Do(ctx).Error()
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("cannot remove %s %s: %w", resource, name, err)
+			}
+		}
 	}
 	return nil
 }
@@ -95,7 +118,7 @@ func onlyOurs(ctx context.Context, client kubernetes.Interface) (bool, error) {
 		"/apis/" + rbacv1.SchemeGroupVersion.String(): {"roles", "rolebindings"},
 	} {
 		for _, resource := range resources {
-			names, err := listNames(ctx, client, path+"/namespaces/"+ns+"/"+resource)
+			names, err := listNames(ctx, client, path+"/namespaces/"+ns+"/"+resource, 5)
 			if err != nil {
 				return false, fmt.Errorf("cannot see whether Namespace %s is empty: %w", ns, err)
 			}
@@ -109,9 +132,9 @@ func onlyOurs(ctx context.Context, client kubernetes.Interface) (bool, error) {
 	return true, nil
 }
 
-// listNames lists the first few names at a path of the API.
-func listNames(ctx context.Context, client kubernetes.Interface, path string) ([]string, error) {
-	body, err := client.Discovery().RESTClient().Get().AbsPath(path).Param("limit", "5").
+// listNames lists names at a path of the API, at most limit; 0 is all.
+func listNames(ctx context.Context, client kubernetes.Interface, path string, limit int) ([]string, error) {
+	body, err := client.Discovery().RESTClient().Get().AbsPath(path).Param("limit", fmt.Sprint(limit)).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1").DoRaw(ctx)
 	if err != nil {
 		return nil, err
