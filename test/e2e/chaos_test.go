@@ -69,8 +69,7 @@ func deployments() schema.GroupVersionResource {
 // and one is a Deployment.
 type fleetOf struct {
 	*fed
-	ns    string
-	count int
+	ns string
 }
 
 func (o fleetOf) isDeployment(i int) bool { return i%5 == 4 }
@@ -311,7 +310,7 @@ func (f *fed) unwritten(t *testing.T, ns string, before map[string]string) {
 func TestHubKilled(t *testing.T) {
 	f := chaos(t)
 	const count = 1000
-	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "hub-killed"), count: count}
+	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "hub-killed")}
 	for _, phase := range []struct {
 		name string
 		to   int
@@ -350,7 +349,7 @@ func (f *fed) quiet(t *testing.T) {
 // TestMemberKilled kills a member, makes changes meanwhile, and starts it again.
 func TestMemberKilled(t *testing.T) {
 	f := chaos(t)
-	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "member-killed"), count: 100}
+	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "member-killed")}
 	o.each(t, 0, 100, o.make, nil)
 	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
 	before := f.memberVersions(t, o.ns)
@@ -383,9 +382,28 @@ func TestMemberKilled(t *testing.T) {
 // the hub has long been back.
 func TestHubAndMemberKilled(t *testing.T) {
 	f := chaos(t)
-	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "both-killed"), count: 100}
+	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "both-killed")}
 	amber := f.member("amber")
 	o.each(t, 0, 50, o.make, nil)
+	const jobs = 9 // of a kind that must not run twice
+	for i := range jobs {
+		f.create(t, fmt.Sprintf(`
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once-%d, namespace: %s}
+spec:
+  completionMode: Indexed
+  completions: 1
+  template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox}]}}`, i, o.ns))
+	}
+	var homes map[string]string
+	eventually(t, soon, func(ctx context.Context) (err error) {
+		homes, err = f.jobHomes(ctx, o.ns)
+		if err == nil && len(homes) != jobs {
+			err = fmt.Errorf("the Jobs are at %v, want all %d", homes, jobs)
+		}
+		return err
+	})
 	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
 	before := f.memberVersions(t, o.ns)
 	o.each(t, 50, 100, o.make, func() {
@@ -402,4 +420,30 @@ func TestHubAndMemberKilled(t *testing.T) {
 	}
 	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
 	f.unwritten(t, o.ns, before)
+	after, err := f.jobHomes(t.Context(), o.ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := same("where the Jobs are", after, homes); err != nil {
+		t.Error(err)
+	}
+}
+
+// jobHomes says in which member each Job of a namespace is. More than one is an
+// error.
+func (f *fed) jobHomes(ctx context.Context, ns string) (map[string]string, error) {
+	out := map[string]string{}
+	for name, in := range f.in {
+		jobs, err := in.BatchV1().Jobs(ns).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range jobs.Items {
+			if there, twice := out[j.Name]; twice {
+				return nil, fmt.Errorf("Job %s is in %s and in %s", j.Name, there, name)
+			}
+			out[j.Name] = name
+		}
+	}
+	return out, nil
 }

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/test/federation"
+)
+
+// TestHubRestored restores a hub from a copy of its data that knows nothing of
+// what came later, and then joins the member to a fresh hub: neither deletes
+// anything by itself.
+func TestHubRestored(t *testing.T) {
+	f := own(t, "restored", federation.MemberSpec{Name: "agate"})
+	ctx, agate := t.Context(), f.in["agate"]
+	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "restored")}
+	o.each(t, 0, 10, o.make, nil)
+	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
+
+	snapshot := f.hub.Dir + "/snapshot"
+	must(t, f.hub.Stop(ctx))
+	must(t, os.CopyFS(snapshot, os.DirFS(f.hub.DataDir())))
+	must(t, f.hub.Start(ctx))
+	o.each(t, 10, 40, o.make, nil)
+	o.each(t, 0, 5, o.change, nil)
+	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
+	before := f.memberVersions(t, o.ns)
+
+	must(t, f.hub.Stop(ctx))
+	must(t, os.RemoveAll(f.hub.DataDir()))
+	must(t, os.Rename(snapshot, f.hub.DataDir()))
+	must(t, f.hub.Start(ctx))
+	f.holds(t, "agate", 30)
+	for k := range before {
+		if name := k[len(k)-len("o0000"):]; name < "o0005" {
+			delete(before, k) // as the restored hub knows them: put back
+		}
+	}
+	f.unwritten(t, o.ns, before)
+	if n := len(f.memberVersions(t, o.ns)); n != 40 {
+		t.Fatalf("the member has %d objects, want all 40", n)
+	}
+	// What the hub knows goes on as always.
+	o.each(t, 9, 10, o.remove, nil)
+	eventually(t, soon, func(context.Context) error {
+		if n := len(f.memberVersions(t, o.ns)); n != 39 {
+			return fmt.Errorf("the member has %d objects, want 39", n)
+		}
+		return nil
+	})
+	result := f.hanse(t, "prune", "agate", "--kubeconfig", f.hub.Kubeconfig())
+	if result.Code != 1 || !strings.Contains(result.Stderr, "30") || !strings.Contains(result.Stderr, "Try: --yes") {
+		t.Errorf("prune with nobody to ask: %s", result)
+	}
+	if result := f.hanse(t, "prune", "agate", "--yes", "--kubeconfig", f.hub.Kubeconfig()); result.Code != 0 {
+		t.Fatalf("prune: %s", result)
+	}
+	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
+	eventually(t, soon, func(ctx context.Context) error {
+		return f.condition(ctx, "agate", v1alpha1.ConditionDeletionsHeld, metav1.ConditionFalse)
+	})
+
+	t.Run("a fresh hub", func(t *testing.T) {
+		before := f.memberVersions(t, o.ns)
+		must(t, f.hub.Kill(ctx))
+		fresh, err := f.home.NewHub(ctx, "fresh")
+		must(t, err)
+		t.Cleanup(func() { _ = fresh.Kill(context.Background()) })
+		if err := fresh.Join(ctx, f.members[0]); err == nil || !strings.Contains(err.Error(), "--take-over") {
+			t.Errorf("a member of another hub is joined without --take-over: %v", err)
+		}
+		must(t, fresh.Join(ctx, f.members[0], "--take-over"))
+		second := &fed{name: "fresh", home: f.home, hub: fresh, members: f.members}
+		must(t, second.connect())
+		// Only its own objects concern a fresh hub, and it makes one.
+		_, err = second.at.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "fresh"}}, metav1.CreateOptions{})
+		must(t, err)
+		eventually(t, soon, func(ctx context.Context) error {
+			_, err := agate.CoreV1().Namespaces().Get(ctx, "fresh", metav1.GetOptions{})
+			return err
+		})
+		second.holds(t, "agate", len(before)+1) // and the namespace
+		if err := same("what the member has", f.memberVersions(t, o.ns), before); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// holds waits until the hub says that it holds back that many deletions.
+func (f *fed) holds(t *testing.T, cluster string, held int) {
+	t.Helper()
+	eventually(t, soon, func(ctx context.Context) error {
+		if err := f.condition(ctx, cluster, v1alpha1.ConditionDeletionsHeld, metav1.ConditionTrue); err != nil {
+			return err
+		}
+		c, err := f.cluster(ctx, cluster)
+		if err == nil && int(c.Status.Held) != held {
+			err = fmt.Errorf("%d deletions are held back, want %d", c.Status.Held, held)
+		}
+		return err
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
