@@ -20,13 +20,12 @@ type phase struct {
 }
 
 func phases(l workload, objects int) []phase {
-	per := float64(objects) / 1000
 	return []phase{
 		{name: "create", floor: l.create(l.arrived), hub: l.create(l.created), objects: objects, number: l.arrived,
-			target: 2, karmada: "24 / 95", cpuTarget: 20 * per, cpuOfKarmada: "347 (all three)", fullWhenEnded: true},
+			target: 2, karmada: l.karmada[0], cpuTarget: l.cpuTarget * float64(objects) / 1000, cpuOfKarmada: l.cpuOfKarmada, fullWhenEnded: true},
 		{name: "update", floor: l.change(l.rearrived), hub: l.change(l.changed), objects: objects, number: l.rearrived,
-			target: 2, karmada: "18 / 25"},
-		{name: "delete", floor: l.remove, hub: l.remove, target: 2, karmada: "13 / 48"},
+			target: 2, karmada: l.karmada[1]},
+		{name: "delete", floor: l.remove, hub: l.remove, target: 2, karmada: l.karmada[2]},
 	}
 }
 
