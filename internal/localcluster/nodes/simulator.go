@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"os"
 	"time"
@@ -133,10 +134,13 @@ func usable(node *corev1.Node) bool {
 	return false
 }
 
-// stages are KWOK's own simplest ones.
+//go:embed ready-again.yaml
+var readyAgain string
+
+// stages are KWOK's own simplest ones, and one that they lack.
 func stages() (map[internalversion.StageResourceRef][]*internalversion.Stage, error) {
 	result := map[internalversion.StageResourceRef][]*internalversion.Stage{}
-	for _, text := range []string{nodefast.DefaultNodeInit, podfast.DefaultPodReady, podfast.DefaultPodComplete, podfast.DefaultPodDelete} {
+	for _, text := range []string{nodefast.DefaultNodeInit, podfast.DefaultPodReady, podfast.DefaultPodComplete, podfast.DefaultPodDelete, readyAgain} {
 		var stage kwokv1alpha1.Stage
 		if err := yaml.Unmarshal([]byte(text), &stage); err != nil {
 			return nil, fmt.Errorf("read a stage of KWOK: %w", err)

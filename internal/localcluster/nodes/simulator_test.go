@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 	"sigs.k8s.io/kwok/pkg/apis/internalversion"
+	"sigs.k8s.io/kwok/pkg/utils/lifecycle"
 )
 
 func pod(name, node, ip string) *corev1.Pod {
@@ -47,8 +48,47 @@ func TestStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	pod, node := internalversion.StageResourceRef{APIGroup: "v1", Kind: "Pod"}, internalversion.StageResourceRef{APIGroup: "v1", Kind: "Node"}
-	if len(got[pod]) != 3 || len(got[node]) != 1 {
-		t.Errorf("%d stages of pods and %d of nodes, want 3 and 1", len(got[pod]), len(got[node]))
+	if len(got[pod]) != 4 || len(got[node]) != 1 {
+		t.Errorf("%d stages of pods and %d of nodes, want 4 and 1", len(got[pod]), len(got[node]))
+	}
+}
+
+func TestStageOfAPod(t *testing.T) {
+	all, err := stages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubelet, err := lifecycle.NewLifecycle(all[internalversion.StageResourceRef{APIGroup: "v1", Kind: "Pod"}])
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(phase corev1.PodPhase, ready, containers corev1.ConditionStatus) corev1.PodStatus {
+		return corev1.PodStatus{Phase: phase, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodReady, Status: ready}, {Type: corev1.ContainersReady, Status: containers}}}
+	}
+	now := metav1.Now()
+	for _, test := range []struct {
+		name    string
+		status  corev1.PodStatus
+		deleted *metav1.Time
+		want    string
+	}{
+		{"new", corev1.PodStatus{Phase: corev1.PodPending}, nil, "pod-ready"},
+		{"ready", status(corev1.PodRunning, "True", "True"), nil, ""},
+		{"its node was lost", status(corev1.PodRunning, "False", "True"), nil, "pod-ready-again"},
+		{"somebody plays a failing container", status(corev1.PodRunning, "False", "False"), nil, ""},
+		{"deleted", status(corev1.PodRunning, "False", "True"), &now, "pod-delete"},
+	} {
+		p := pod("p", "n", "")
+		p.Status, p.DeletionTimestamp = test.status, test.deleted
+		stage, err := kubelet.Match(context.Background(), &lifecycle.Event{Data: p})
+		got := ""
+		if stage != nil {
+			got = stage.Name()
+		}
+		if err != nil || got != test.want {
+			t.Errorf("%s: stage %q, %v, want %q", test.name, got, err, test.want)
+		}
 	}
 }
 
