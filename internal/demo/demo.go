@@ -111,7 +111,7 @@ func (d *Demo) Up(ctx context.Context) (already bool, err error) {
 		}
 		return false, nil
 	}
-	now := &state{Clusters: d.options.Clusters, Nodes: d.options.Nodes, Made: made}
+	now := &state{Clusters: d.options.Clusters, Nodes: d.options.Nodes, Bare: d.options.Bare, Made: made}
 	if err := d.begin(now); err != nil {
 		return false, errors.Join(err, removeEmpty(made))
 	}

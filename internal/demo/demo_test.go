@@ -132,11 +132,17 @@ func TestUpRefuses(t *testing.T) {
 	})
 	t.Run("another demo", func(t *testing.T) {
 		d := newTestDemo(t, t.TempDir(), &fakeMembers{})
-		if err := (&state{Clusters: []string{"z"}, Nodes: 1}).write(d.at); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "--clusters z") {
-			t.Errorf("got %v", err)
+		for flags, s := range map[string]*state{
+			"--clusters z --nodes 1.":          {Clusters: []string{"z"}, Nodes: 1},
+			"--clusters a,b --nodes 2.":        {Clusters: []string{"a", "b"}, Nodes: 2},
+			"--clusters a,b --nodes 1 --bare.": {Clusters: []string{"a", "b"}, Nodes: 1, Bare: true},
+		} {
+			if err := s.write(d.at); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Up(t.Context()); err == nil || !strings.Contains(err.Error(), flags) {
+				t.Errorf("%s: got %v", flags, err)
+			}
 		}
 	})
 	t.Run("one at a time", func(t *testing.T) {

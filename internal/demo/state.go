@@ -17,6 +17,7 @@ import (
 type state struct {
 	Clusters []string `json:"clusters"`
 	Nodes    int      `json:"nodes"`
+	Bare     bool     `json:"bare,omitempty"`
 	// Made lists the directories that the demo made, the demo's own one last.
 	Made []string `json:"made,omitempty"`
 }
@@ -50,11 +51,14 @@ func (s *state) write(l layout) error {
 
 // fits says in one sentence why a demo that is there is not the one asked for.
 func (s *state) fits(o Options) error {
-	if slices.Equal(s.Clusters, o.Clusters) && s.Nodes == o.Nodes {
+	if slices.Equal(s.Clusters, o.Clusters) && s.Nodes == o.Nodes && s.Bare == o.Bare {
 		return nil
 	}
-	return fmt.Errorf("there is a demo in %s already, with --clusters %s --nodes %d. Try: the same, or --dir for another demo, or hanse demo down first",
-		o.Dir, strings.Join(s.Clusters, ","), s.Nodes)
+	flags := fmt.Sprintf("--clusters %s --nodes %d", strings.Join(s.Clusters, ","), s.Nodes)
+	if s.Bare {
+		flags += " --bare"
+	}
+	return fmt.Errorf("there is a demo in %s already, with %s. Try: the same, or --dir for another demo, or hanse demo down first", o.Dir, flags)
 }
 
 // makeDirs makes dir and what is missing above it, and returns what it made,
