@@ -49,7 +49,9 @@ func newClients(name string, cfg *rest.Config, err error) (*clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	typed, err := kubernetes.NewForConfig(cfg)
+	quick := rest.CopyConfig(cfg)
+	quick.ContentType = "application/vnd.kubernetes.protobuf"
+	typed, err := kubernetes.NewForConfig(quick)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +142,17 @@ func eventually(t *testing.T, deadline time.Duration, cond func(ctx context.Cont
 
 func await(ctx context.Context, deadline time.Duration, cond func(ctx context.Context) error) error {
 	last := errors.New("nothing was seen")
+	var next time.Time
 	err := wait.PollUntilContextTimeout(ctx, poll, deadline, true, func(ctx context.Context) (bool, error) {
+		began := time.Now()
+		if began.Before(next) {
+			return false, nil
+		}
 		err := cond(ctx)
-		if ctx.Err() == nil || last == nil {
+		// A condition that takes long does not take the machine from what it is
+		// waiting for.
+		next = time.Now().Add(5 * time.Since(began))
+		if ctx.Err() == nil {
 			last = err
 		}
 		return err == nil, nil
