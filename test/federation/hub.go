@@ -94,7 +94,7 @@ func (u *Hub) serves(ctx context.Context) error {
 }
 
 // Config reaches the hub as its administrator.
-func (u *Hub) Config() (*rest.Config, error) { return loadConfig(u.Kubeconfig()) }
+func (u *Hub) Config() (*rest.Config, error) { return LoadConfig(u.Kubeconfig()) }
 
 // PID of the hub's process, 0 if it does not run.
 func (u *Hub) PID() int { return pidOf(u.pidFile()) }
@@ -112,7 +112,7 @@ func (u *Hub) Join(ctx context.Context, m *Member, flags ...string) error {
 	return u.home.must(ctx, args...)
 }
 
-func loadConfig(kubeconfig string) (*rest.Config, error) {
+func LoadConfig(kubeconfig string) (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", kubeconfig, err)

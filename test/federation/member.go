@@ -70,7 +70,7 @@ func (m *Member) AdminKubeconfig() string { return filepath.Join(m.dir(), "data"
 func (m *Member) Kubeconfig() string { return m.joinBy }
 
 // Config reaches the member directly, as its administrator.
-func (m *Member) Config() (*rest.Config, error) { return loadConfig(m.AdminKubeconfig()) }
+func (m *Member) Config() (*rest.Config, error) { return LoadConfig(m.AdminKubeconfig()) }
 
 // Log is what the member's process writes.
 func (m *Member) Log() string { return filepath.Join(m.dir(), "log") }
