@@ -112,6 +112,8 @@ func (u *Hub) Join(ctx context.Context, m *Member, flags ...string) error {
 	return u.home.must(ctx, args...)
 }
 
+// LoadConfig reads the current context of a kubeconfig, for a client that is not
+// slowed down.
 func LoadConfig(kubeconfig string) (*rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
