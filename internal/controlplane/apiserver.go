@@ -109,7 +109,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		"--service-account-signing-key-file=" + c.ServiceAccountKey,
 		"--service-cluster-ip-range=" + serviceRange,
 		"--allow-privileged=true",
-		"--profiling=false",
+		"--profiling=true", // /debug/pprof, for administrators
 		// Nobody reaches the API server by the Service "kubernetes": it has no
 		// endpoints, and no lease is renewed for them.
 		"--endpoint-reconciler-type=none",

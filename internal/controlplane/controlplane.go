@@ -37,19 +37,18 @@ type part struct {
 	ended  chan struct{}
 }
 
-// Start starts the control plane and returns once /readyz is ok, whatever the
-// caller's own ReadyChecks say. ctx bounds the start only: call Stop to end what
-// was started. After an error nothing is left running.
+// Start starts the control plane and returns once its administrator can work
+// with it; WaitReady waits for the rest. ctx bounds the start only: call Stop to
+// end what was started. After an error nothing is left running.
 func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
-	log := newGate(cfg.Log)
-	if err := errors.Join(log.collect(), SetKubernetesVersion()); err != nil {
+	c := &ControlPlane{log: newGate(cfg.Log), done: make(chan struct{})}
+	if err := errors.Join(c.log.collect(c.died), SetKubernetesVersion()); err != nil {
 		return nil, err
 	}
-	dir, err := datadir.Open(cfg.DataDir, datadir.Identity{Role: cfg.Role.String(), Name: cfg.Name})
-	if err != nil {
+	var err error
+	if c.dir, err = datadir.Open(cfg.DataDir, datadir.Identity{Role: cfg.Role.String(), Name: cfg.Name}); err != nil {
 		return nil, err
 	}
-	c := &ControlPlane{dir: dir, log: log, done: make(chan struct{})}
 	if err := c.start(ctx, cfg); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -60,7 +59,7 @@ func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 		}
 		return nil, err
 	}
-	log.open.Store(true)
+	c.log.open.Store(true)
 	return c, nil
 }
 
@@ -94,14 +93,41 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := c.waitReady(ctx, cfg.ReadyChecks); err != nil {
+	own := names(cfg.ReadyChecks)
+	if err := c.waitReady(ctx, append(lateHooks(cfg.Role), own...)); err != nil {
 		return err
 	}
 	for _, client := range clients {
-		c.run(ctx, client.name, client.run)
+		c.run(ctx, client.name, func(ctx context.Context) error {
+			if err := c.waitReady(ctx, own); err != nil {
+				return err
+			}
+			return client.run(ctx)
+		})
 	}
 	return nil
 }
+
+// lateHooks are the checks of /readyz that Start does not wait for: upstream
+// sleeps a second before it writes the default roles and priority classes. The
+// hub's own parts are administrators and need neither.
+func lateHooks(role Role) []string {
+	if role != Hub {
+		return nil
+	}
+	return []string{"poststarthook/rbac/bootstrap-roles", "poststarthook/scheduling/bootstrap-system-priority-classes"}
+}
+
+func names(checks []ReadyCheck) []string {
+	var all []string
+	for _, check := range checks {
+		all = append(all, check.Name)
+	}
+	return all
+}
+
+// WaitReady blocks until /readyz is ok in all respects.
+func (c *ControlPlane) WaitReady(ctx context.Context) error { return c.waitReady(ctx, nil) }
 
 // client is a component that works through the API server.
 type client struct {

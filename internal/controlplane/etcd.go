@@ -24,6 +24,8 @@ const (
 	// etcdSnapshotCount is how many writes etcd keeps in memory and in its log
 	// before it makes a snapshot: few, since there is no slow follower to serve.
 	etcdSnapshotCount = 5000
+	// electionTimeout is in milliseconds.
+	electionTimeout = 250
 	// socketPathLimit is how long the path of a Unix socket may be, everywhere.
 	socketPathLimit = 100
 )
@@ -51,6 +53,11 @@ func startEtcd(ctx context.Context, dir *datadir.Dir, unsafeNoFsync bool, log *g
 	c.ListenPeerUrls = nil
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.EnableGRPCGateway = false
+	// A lone server elects itself at a random time within the timeout: a short
+	// one starts sooner, and there is nobody whose silence it could mistake.
+	c.TickMs = electionTimeout / 5
+	c.ElectionMs = electionTimeout
+	c.PreVote = false
 	c.QuotaBackendBytes = etcdQuota
 	c.SnapshotCount = etcdSnapshotCount
 	c.SnapshotCatchUpEntries = etcdSnapshotCount
@@ -135,14 +142,14 @@ func etcdLogger(log *gate, gaveUp func(error)) *zap.Logger {
 	encoder := zap.NewProductionEncoderConfig()
 	encoder.EncodeTime = zapcore.RFC3339TimeEncoder
 	core := zapcore.NewCore(zapcore.NewConsoleEncoder(encoder), zapcore.AddSync(log), zapcore.ErrorLevel)
-	hook := lastWords(gaveUp)
+	hook := fatalHook(gaveUp)
 	return zap.New(core, zap.WithFatalHook(hook), zap.WithPanicHook(hook))
 }
 
-type lastWords func(error)
+type fatalHook func(error)
 
 // OnWrite ends the goroutine, since etcd does not expect these calls to return.
-func (gaveUp lastWords) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
+func (gaveUp fatalHook) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {
 	gaveUp(fatalError(entry.Message, fields))
 	runtime.Goexit()
 }

@@ -5,6 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	_ "unsafe" // for go:linkname
 
@@ -42,15 +45,44 @@ func (g *gate) Write(line []byte) (int, error) {
 	return g.to.Write(line)
 }
 
+// lastWords keeps the first line that is written to it and closes the gate, since
+// the stacks of all goroutines follow.
+type lastWords struct {
+	gate *gate
+	mu   sync.Mutex
+	line string
+}
+
+func (w *lastWords) Write(text []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gate.open.Store(false)
+	if w.line == "" {
+		w.line, _, _ = strings.Cut(string(text), "\n")
+	}
+	return len(text), nil
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, message, found := strings.Cut(w.line, "] ") // past klog's header
+	if !found {
+		return w.line
+	}
+	return message
+}
+
 // collect sends the errors of everything that logs by klog to the gate and drops
-// the rest. Loggers are one per process.
-func (g *gate) collect() error {
+// the rest. What klog calls fatal ends the goroutine and is given to died, instead
+// of ending the process. Loggers are one per process.
+func (g *gate) collect(died func(error)) error {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	err := errors.Join(
 		flags.Set("logtostderr", "false"),
 		flags.Set("alsologtostderr", "false"),
-		flags.Set("stderrthreshold", "FATAL"),
+		flags.Set("stderrthreshold", "4"), // above FATAL: never
 		flags.Set("one_output", "true"),
 	)
 	if err != nil {
@@ -59,5 +91,11 @@ func (g *gate) collect() error {
 	etcdClientLogger = zap.NewNop()
 	klog.SetOutput(io.Discard)
 	klog.SetOutputBySeverity("ERROR", g)
+	fatal := &lastWords{gate: g}
+	klog.SetOutputBySeverity("FATAL", fatal)
+	klog.OsExit = func(int) {
+		died(fmt.Errorf("the API server gave up: %s. Try: start it again", fatal))
+		runtime.Goexit()
+	}
 	return nil
 }

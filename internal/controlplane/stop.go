@@ -68,15 +68,15 @@ func within(ctx context.Context, patience time.Duration, name string, ended <-ch
 	}
 }
 
-// waitReady blocks until /readyz is ok apart from the caller's own checks.
-func (c *ControlPlane) waitReady(ctx context.Context, excluded []ReadyCheck) error {
+// waitReady blocks until /readyz is ok apart from some checks.
+func (c *ControlPlane) waitReady(ctx context.Context, excluded []string) error {
 	client, err := rest.HTTPClientFor(c.RESTConfig())
 	if err != nil {
 		return fmt.Errorf("making a client of the API server: %w", err)
 	}
 	query := url.Values{}
 	for _, check := range excluded {
-		query.Add("exclude", check.Name)
+		query.Add("exclude", check)
 	}
 	ticker := time.NewTicker(readyPoll)
 	defer ticker.Stop()
