@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -40,7 +42,7 @@ func newKubectlCommand(s Streams) *cobra.Command {
 }
 
 // errKubectl says that kubectl failed; it has printed why already.
-var errKubectl = errors.New("")
+var errKubectl = errors.New("kubectl failed")
 
 // runKubectl runs kubectl with args (with the program's name first) and returns
 // its exit code. On its own errors kubectl prints and ends the process itself,
@@ -50,6 +52,8 @@ func runKubectl(args []string, s Streams) int {
 		fmt.Fprintln(s.Err, "Error: "+err.Error())
 		return 1
 	}
+	// kubectl handles Ctrl-C itself, or leaves it to end the process.
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
 	logs.GlogSetter(kubectl.GetLogVerbosity(args)) //nolint:errcheck // a bad -v is reported when the flags are parsed
 	streams := genericiooptions.IOStreams{In: s.In, Out: s.Out, ErrOut: s.Err}
 	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().

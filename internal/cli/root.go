@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -27,7 +28,11 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	}
 	root := newRootCommand(program, s)
 	root.SetArgs(args[1:])
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	if errors.Is(err, errKubectl) {
+		return 1
+	}
+	if err != nil {
 		fmt.Fprintln(s.Err, "Error: "+strings.TrimSpace(err.Error()))
 		return 1
 	}
