@@ -106,11 +106,16 @@ func runDemo(ctx context.Context, s Streams, o demo.Options, detach bool) error 
 	} else {
 		fmt.Fprintf(s.Err, "Ready after %.1f s.\n", time.Since(started).Seconds())
 	}
-	if err := reportDemo(ctx, s, d, o); err != nil {
+	err = reportDemo(ctx, s, d, o)
+	switch {
+	case already:
 		return err
-	}
-	if detach || already {
-		return nil
+	case ctx.Err() != nil:
+		return demoDown(context.WithoutCancel(ctx), s, o.Dir)
+	case detach:
+		return err
+	case err != nil:
+		return errors.Join(err, demoDown(ctx, s, o.Dir))
 	}
 	fmt.Fprintln(s.Err, "\nThe demo runs until Ctrl-C.")
 	return stayUp(ctx, s, d, o.Dir)
