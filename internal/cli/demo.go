@@ -110,6 +110,8 @@ func runDemo(ctx context.Context, s Streams, o demo.Options, detach bool) error 
 	switch {
 	case already:
 		return err
+	case ctx.Err() != nil && detach:
+		return errors.Join(errors.New("interrupted; the demo is taken down again"), demoDown(context.WithoutCancel(ctx), s, o.Dir))
 	case ctx.Err() != nil:
 		return demoDown(context.WithoutCancel(ctx), s, o.Dir)
 	case detach:
