@@ -72,8 +72,6 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	}
 	if err == nil {
 		later.engine.Store(members.engine)
-		fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
-			hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
 		err = serve(ctx, hub, func(ctx context.Context) error {
 			if len(o.EtcdServers) == 0 {
 				return members.run(ctx) // the lock on DataDir keeps others away
@@ -83,6 +81,9 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 				later.standby.Store(false)
 				return members.run(ctx)
 			})
+		}, func() {
+			fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
+				hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
 		})
 	}
 
@@ -92,12 +93,18 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 }
 
 // serve runs what makes a control plane a hub, until ctx ends or a part dies.
-// Members are let go before it returns, while the API server still answers.
-func serve(ctx context.Context, hub *controlplane.ControlPlane, federate func(context.Context) error) error {
+// Members are let go before it returns, while the API server still answers. It
+// calls ready once /readyz is ok.
+func serve(ctx context.Context, hub *controlplane.ControlPlane, federate func(context.Context) error, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- federate(ctx) }()
+	go func() {
+		if hub.WaitReady(ctx) == nil {
+			ready()
+		}
+	}()
 	select {
 	case err := <-done:
 		return err
