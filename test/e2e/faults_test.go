@@ -72,6 +72,11 @@ func TestMisbehavingMember(t *testing.T) {
 func TestCredentialRevoked(t *testing.T) {
 	f := chaos(t)
 	ctx, cobalt := t.Context(), f.in["cobalt"]
+	t.Cleanup(func() {
+		if t.Failed() { // the next tests want the member back
+			_ = f.hub.Join(context.Background(), f.member("cobalt"))
+		}
+	})
 	o := fleetOf{fed: f, ns: f.lastingNamespace(t, "revoked")}
 	o.each(t, 0, 10, o.make, nil)
 	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
