@@ -55,6 +55,23 @@ func installKinds(ctx context.Context, config *rest.Config) error {
 			return fmt.Errorf("waiting for %s: %w", kind.GetName(), err)
 		}
 	}
+	return waitServed(ctx, client)
+}
+
+// waitServed blocks until Clusters can be listed: after a restart their kind was
+// established before, but is not served from the first moment, and a watch that
+// finds that out waits longer than this until it tries again.
+func waitServed(ctx context.Context, client dynamic.Interface) error {
+	err := wait.PollUntilContextCancel(ctx, establishPoll, true, func(ctx context.Context) (bool, error) {
+		_, err := client.Resource(v1alpha1.Resource("clusters")).List(ctx, metav1.ListOptions{Limit: 1})
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return fmt.Errorf("waiting until clusters are served: %w", err)
+	}
 	return nil
 }
 
