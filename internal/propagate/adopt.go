@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
@@ -169,5 +168,3 @@ func (t *task) replaceNamesake(ctx context.Context) error {
 	}
 	return waiting{"the object's predecessor to be deleted"}
 }
-
-func uidOf(s types.UID) *types.UID { return &s }

@@ -46,7 +46,7 @@ func (t *task) remove(ctx context.Context) error {
 func (t *task) delete(ctx context.Context, uid types.UID) error {
 	background := metav1.DeletePropagationBackground
 	err := t.objects().Delete(ctx, t.key.Name, metav1.DeleteOptions{
-		Preconditions:     &metav1.Preconditions{UID: uidOf(uid)},
+		Preconditions:     &metav1.Preconditions{UID: &uid},
 		PropagationPolicy: &background,
 	})
 	switch {
