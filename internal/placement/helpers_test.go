@@ -50,11 +50,16 @@ func (m *memory) set(p v1alpha1.Placement) {
 
 // remove takes away what whoami(namespace, name, …) made.
 func (m *memory) remove(namespace, name string) {
+	m.notify(m.removeQuietly(namespace, name))
+}
+
+// removeQuietly is remove without the notice, which the caller sends.
+func (m *memory) removeQuietly(namespace, name string) types.NamespacedName {
 	key := types.NamespacedName{Namespace: namespace, Name: "deployments.apps." + name}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	delete(m.items, key)
-	m.mu.Unlock()
-	m.notify(key)
+	return key
 }
 
 func (m *memory) notify(key types.NamespacedName) {

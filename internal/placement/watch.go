@@ -21,6 +21,7 @@ type watcher struct {
 	journal   *journal
 	selection selection
 	bookmarks bool
+	resumes   bool // the client holds what a list or a former watch gave it
 
 	known   map[types.NamespacedName]v1alpha1.Placement // what the client holds, as it was last told
 	version uint64                                      // up to here it has been told
@@ -53,7 +54,7 @@ func startWatch(ctx context.Context, j *journal, s selection, from uint64, o *in
 			return nil, err
 		}
 		w.remember(s.list(j), missed)
-		w.version = from
+		w.version, w.resumes = from, true
 	}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	go w.run(initial, asked && *o.SendInitialEvents)
@@ -129,12 +130,18 @@ func (w *watcher) tell(c change) bool {
 		return true
 	}
 	last, known := w.known[c.key]
-	p, there := w.journal.source.Get(c.key.Namespace, c.key.Name)
-	there = there && w.selection.matches(&p)
+	p, exists := w.journal.source.Get(c.key.Namespace, c.key.Name)
+	there := exists && w.selection.matches(&p)
 	event := watch.Modified
 	switch {
 	case there && !known:
 		event = watch.Added
+	case !exists && !known && w.resumes:
+		// It may have vanished after the client's list, and before the watch began without being in the journal yet:
+		// the client may hold it. One that does not ignores this.
+		event = watch.Deleted
+		last.Namespace, last.Name = c.key.Namespace, c.key.Name
+		p = last
 	case !there && !known:
 		return true
 	case !there:

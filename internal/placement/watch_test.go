@@ -71,6 +71,24 @@ func TestWatchFromList(t *testing.T) {
 	expect(t, w, "ADDED deployments.apps.d 0/3", "DELETED deployments.apps.a 3/3")
 }
 
+func TestWatchFromListWithNoticeToCome(t *testing.T) {
+	source := threeWhoamis()
+	c := client(t, source)
+	list, err := c.List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Gone before the watch begins, and told only after it.
+	key := source.removeQuietly("shop", "b")
+	w, err := c.Namespace("shop").Watch(t.Context(), metav1.ListOptions{ResourceVersion: list.GetResourceVersion()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	source.notify(key)
+	expect(t, w, "DELETED deployments.apps.b ")
+}
+
 func TestWatchResumesAfterEachEvent(t *testing.T) {
 	source := newMemory()
 	c := client(t, source)
