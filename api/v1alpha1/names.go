@@ -50,6 +50,16 @@ const (
 	AnnotationDivision = "hanse.dev/division"
 )
 
+// Annotations that make and steer GlobalRoutes.
+const (
+	// AnnotationGlobal, "true" on an Ingress, a Service of type LoadBalancer or a
+	// Gateway at the hub, has a GlobalRoute made for it.
+	AnnotationGlobal = "hanse.dev/global"
+	// LabelDerivedFrom marks a GlobalRoute or DNSZone that the hub made by itself,
+	// and keeps in step or removes: with the kind of what it was made for.
+	LabelDerivedFrom = "hanse.dev/derived-from"
+)
+
 // Values of AnnotationConflict.
 const (
 	// ConflictAdopt takes the member's object over: the fields that the hub's

@@ -18,7 +18,8 @@ func Resource(plural string) schema.GroupVersionResource {
 
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion(), &Cluster{}, &ClusterList{}, &Placement{}, &PlacementList{})
+	s.AddKnownTypes(GroupVersion(), &Cluster{}, &ClusterList{}, &Placement{}, &PlacementList{},
+		&GlobalRoute{}, &GlobalRouteList{}, &DNSZone{}, &DNSZoneList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
 }

@@ -1,0 +1,335 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// GlobalRoute is one or more hostnames that are answered with the addresses of
+// several clusters: to each client those of the cluster that suits it, of those
+// that are healthy. An Ingress, Service or Gateway with AnnotationGlobal has one
+// made for it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,path=globalroutes,singular=globalroute,shortName=gr
+// +kubebuilder:printcolumn:name="HOSTS",type=string,JSONPath=`.status.summary.hosts`
+// +kubebuilder:printcolumn:name="ROUTING",type=string,JSONPath=`.status.summary.routing`
+// +kubebuilder:printcolumn:name="HEALTHY",type=string,JSONPath=`.status.summary.healthy`
+// +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type GlobalRoute struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   GlobalRouteSpec   `json:"spec"`
+	Status GlobalRouteStatus `json:"status,omitempty"`
+}
+
+// GlobalRouteSpec says which names are answered, with whose addresses, to whom.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.targets) && size(self.targets) > 0) || (has(self.endpoints) && size(self.endpoints) > 0)",message="targets or endpoints must say where the hosts lead"
+// +kubebuilder:validation:XValidation:rule="(has(self.hosts) && size(self.hosts) > 0) || (has(self.targets) && size(self.targets) > 0)",message="hosts must not be empty unless targets have hosts of their own"
+type GlobalRouteSpec struct {
+	// Hosts are DNS names without a final dot; the first label may be *. Empty:
+	// those of the targets (an Ingress' rules, a Gateway's listeners, the
+	// annotation external-dns.kubernetes.io/hostname).
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^(\*\.)?([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$`
+	Hosts []string `json:"hosts,omitempty"`
+	// Targets are objects of this namespace at the hub, which the clusters give
+	// addresses to.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Targets []RouteTarget `json:"targets,omitempty"`
+	// Endpoints are addresses that no object has, by cluster.
+	// +listType=map
+	// +listMapKey=cluster
+	// +kubebuilder:validation:MaxItems=256
+	Endpoints []RouteEndpoint `json:"endpoints,omitempty"`
+	// Routing says which cluster suits whom; empty: the nearest.
+	Routing Routing `json:"routing,omitempty"`
+	// TTL of the answers in seconds; 0: 30, or that of the annotation
+	// external-dns.kubernetes.io/ttl of the target.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=604800
+	TTL int32 `json:"ttl,omitempty"`
+	// HealthCheck is how the public addresses are probed.
+	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
+	// MinHealthy is how many of a cluster's addresses, as a number or as a
+	// percentage, have to pass for the cluster to be in the answers; empty: 1.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 : self.matches('^(100|[1-9]?[0-9])%$')",message="minHealthy must be a number from 1 or a percentage from 0% to 100%"
+	MinHealthy *intstr.IntOrString `json:"minHealthy,omitempty"`
+	// WhenAllDown is what to answer when no cluster is healthy.
+	// +kubebuilder:validation:Enum=All;Default;Nothing
+	WhenAllDown string `json:"whenAllDown,omitempty"`
+}
+
+// Values of WhenAllDown.
+const (
+	AllDownAll     = "All"     // all clusters, healthy or not: the hub may be wrong. The default
+	AllDownDefault = "Default" // the clusters of routing.default
+	AllDownNothing = "Nothing" // the name exists and has no addresses
+)
+
+// RouteTarget names an object beside the GlobalRoute.
+type RouteTarget struct {
+	// Kind is Ingress, Service or Gateway (of gateway.networking.k8s.io).
+	// +kubebuilder:validation:Enum=Ingress;Service;Gateway
+	Kind string `json:"kind"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// RouteEndpoint is where a cluster is reached from outside.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.hostname) != (has(self.addresses) && size(self.addresses) > 0)",message="either addresses or hostname"
+type RouteEndpoint struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Cluster string `json:"cluster"`
+	// Addresses are IPv4 and IPv6 addresses.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:items:XValidation:rule="isIP(self)",message="must be an IP address"
+	Addresses []string `json:"addresses,omitempty"`
+	// Hostname is a name that another DNS server knows the addresses of.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Hostname string `json:"hostname,omitempty"`
+}
+
+// Routing is how a cluster is chosen for a client. Clusters that are not healthy
+// are passed over.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.weights) || self.weights.exists(c, self.weights[c] > 0)",message="weights must not all be 0"
+// +kubebuilder:validation:XValidation:rule="!has(self.policy) || self.policy != 'Weighted' || has(self.weights)",message="policy Weighted needs weights"
+// +kubebuilder:validation:XValidation:rule="!has(self.policy) || self.policy != 'Failover' || has(self.order)",message="policy Failover needs order"
+// +kubebuilder:validation:XValidation:rule="!has(self.policy) || self.policy != 'Latency' || has(self.latency)",message="policy Latency needs latency"
+type Routing struct {
+	// Policy is Geography, Weighted, Failover, Latency or All; empty: the one
+	// whose field is set, or else Geography.
+	// +kubebuilder:validation:Enum=Geography;Weighted;Failover;Latency;All
+	Policy string `json:"policy,omitempty"`
+	// Geography gives places their clusters; for places that it does not name,
+	// and clusters beyond those of a rule, distance decides. The most specific
+	// rule wins.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	Geography []GeographyRule `json:"geography,omitempty"`
+	// Weights are the shares of the answers, by cluster. 0, or not listed: none
+	// as long as a weighted cluster is healthy.
+	// +kubebuilder:validation:MaxProperties=256
+	// +kubebuilder:validation:XValidation:rule="self.all(c, self[c] >= 0 && self[c] <= 1000000)",message="weights must be from 0 to 1000000"
+	Weights map[string]int32 `json:"weights,omitempty"`
+	// Order is the clusters in order of preference.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Order []string `json:"order,omitempty"`
+	// Latency is a table of round-trip times from places to clusters; the
+	// healthy cluster with the lowest answers.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=512
+	Latency []LatencyRule `json:"latency,omitempty"`
+	// Default is the clusters, in order of preference, for clients whose place is
+	// not known (or, with rules for some places only, whose place has none).
+	// Empty: all healthy clusters.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	Default []string `json:"default,omitempty"`
+}
+
+// Policies of Routing.
+const (
+	RoutingGeography = "Geography"
+	RoutingWeighted  = "Weighted"
+	RoutingFailover  = "Failover"
+	RoutingLatency   = "Latency"
+	RoutingAll       = "All"
+)
+
+// Origin is where a client is, in one of three ways; the zero Origin is
+// everywhere.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.continent), has(self.country), has(self.subdivision)].filter(x, x).size() <= 1",message="only one of continent, country and subdivision"
+type Origin struct {
+	// Continent is AF, AN, AS, EU, NA, OC or SA.
+	// +kubebuilder:validation:Enum=AF;AN;AS;EU;NA;OC;SA
+	Continent string `json:"continent,omitempty"`
+	// Country is an ISO 3166-1 code of two letters, as FR.
+	// +kubebuilder:validation:Pattern=`^[A-Z]{2}$`
+	Country string `json:"country,omitempty"`
+	// Subdivision is an ISO 3166-2 code, as US-NY. It needs a geographic database
+	// that knows subdivisions; the one in the binary knows countries.
+	// +kubebuilder:validation:Pattern=`^[A-Z]{2}-[A-Z0-9]{1,3}$`
+	Subdivision string `json:"subdivision,omitempty"`
+}
+
+// GeographyRule gives the clients of a place their clusters.
+type GeographyRule struct {
+	Origin `json:",inline"`
+	// Clusters in order of preference.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Clusters []string `json:"clusters"`
+}
+
+// LatencyRule is how far the clusters are from a place.
+type LatencyRule struct {
+	Origin `json:",inline"`
+	// Milliseconds by cluster.
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=256
+	Milliseconds map[string]int32 `json:"milliseconds"`
+}
+
+// HealthCheck is how an address is probed from outside.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration('1s')",message="interval must be at least 1s"
+// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || duration(self.timeout) > duration('0s')",message="timeout must be positive"
+type HealthCheck struct {
+	// Protocol is HTTP, HTTPS, TCP or None; empty: HTTP for an Ingress or Gateway
+	// (HTTPS if its host has a certificate and no path says otherwise), TCP for
+	// a Service or endpoints.
+	// +kubebuilder:validation:Enum=HTTP;HTTPS;TCP;None
+	Protocol string `json:"protocol,omitempty"`
+	// Path of the request; empty: /.
+	// +kubebuilder:validation:Pattern=`^/[!-~]*$`
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+	// Host of the request and of TLS; empty: the route's first host.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
+	Host string `json:"host,omitempty"`
+	// Port; 0: 80 for HTTP, 443 for HTTPS, the Service's first for TCP.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+	// ExpectedStatus is codes and ranges, as 200-399 (the default) or 200,204.
+	// +kubebuilder:validation:Pattern=`^[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$`
+	// +kubebuilder:validation:MaxLength=256
+	ExpectedStatus string `json:"expectedStatus,omitempty"`
+	// ExpectedText must be within the first 5120 bytes of the body.
+	// +kubebuilder:validation:MaxLength=255
+	ExpectedText string `json:"expectedText,omitempty"`
+	// Interval between two probes; empty: 10s.
+	// +kubebuilder:validation:Format=duration
+	Interval *metav1.Duration `json:"interval,omitempty"`
+	// Timeout of a probe; empty: 4s, or the interval if that is shorter.
+	// +kubebuilder:validation:Format=duration
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// Down is how many probes in a row must fail for an address to be down; 0: 3.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Down int32 `json:"down,omitempty"`
+	// Up is how many probes in a row must pass for it to be up again; 0: 2.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Up int32 `json:"up,omitempty"`
+}
+
+// GlobalRouteStatus is how the route is doing.
+type GlobalRouteStatus struct {
+	// ObservedGeneration is the generation of the spec that this is about.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Summary is what the columns of kubectl get show.
+	Summary RouteSummary `json:"summary,omitempty"`
+	// Conditions: Accepted (the spec makes sense), Ready (all hosts are answered).
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Hosts has an entry for each hostname.
+	// +listType=map
+	// +listMapKey=name
+	Hosts []RouteHost `json:"hosts,omitempty"`
+	// Clusters has an entry for each cluster that the route could lead to.
+	// +listType=map
+	// +listMapKey=name
+	Clusters []RouteCluster `json:"clusters,omitempty"`
+}
+
+// Condition types of a GlobalRoute.
+const (
+	// ConditionAccepted is False when the spec names what there is not, or what
+	// another route has.
+	ConditionAccepted = "Accepted"
+)
+
+// RouteSummary is a GlobalRoute in a line.
+type RouteSummary struct {
+	// Hosts are the hostnames, at most three, and how many more.
+	Hosts string `json:"hosts,omitempty"`
+	// Routing is the policy.
+	Routing string `json:"routing,omitempty"`
+	// Healthy is healthy/all clusters.
+	Healthy string `json:"healthy,omitempty"`
+}
+
+// RouteHost is one hostname of a route.
+type RouteHost struct {
+	Name string `json:"name"`
+	// Zone is the DNSZone that it is in.
+	Zone string `json:"zone,omitempty"`
+	// Answered says whether the name is served, or has been taken over by the
+	// zone's provider.
+	Answered bool `json:"answered"`
+	// Message is why it is not.
+	Message string `json:"message,omitempty"`
+}
+
+// RouteCluster is a cluster that a route could lead to.
+type RouteCluster struct {
+	Name string `json:"name"`
+	// Addresses and Hostnames are where it is reached.
+	// +listType=atomic
+	Addresses []string `json:"addresses,omitempty"`
+	// +listType=atomic
+	Hostnames []string `json:"hostnames,omitempty"`
+	// Healthy says whether it is in the answers.
+	Healthy bool `json:"healthy"`
+	// Since is when Healthy became what it is.
+	Since *metav1.Time `json:"since,omitempty"`
+	// Inside is what the member's endpoints say.
+	Inside *RouteHealth `json:"inside,omitempty"`
+	// Outside is what the probes of its addresses say.
+	Outside *RouteHealth `json:"outside,omitempty"`
+	// Share is its part of the world's answers, as 31%: of the world's IPv4
+	// networks for geography and latency, of the answers for weights.
+	Share string `json:"share,omitempty"`
+}
+
+// RouteHealth is what one side says of a cluster.
+type RouteHealth struct {
+	// State is Up, Down, or Unknown: not asked yet, or nobody to ask.
+	// +kubebuilder:validation:Enum=Up;Down;Unknown
+	State string `json:"state"`
+	// Message is why, in a line.
+	Message string `json:"message,omitempty"`
+	// Since is when State became what it is.
+	Since *metav1.Time `json:"since,omitempty"`
+}
+
+// States of a RouteHealth.
+const (
+	HealthUp      = "Up"
+	HealthDown    = "Down"
+	HealthUnknown = "Unknown"
+)
+
+// GlobalRouteList is a list of GlobalRoutes.
+//
+// +kubebuilder:object:root=true
+type GlobalRouteList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []GlobalRoute `json:"items"`
+}
