@@ -53,5 +53,5 @@ func (l looks) same(m looks) bool {
 	if l.FileInfo == nil || m.FileInfo == nil {
 		return l.FileInfo == nil && m.FileInfo == nil
 	}
-	return os.SameFile(l, m) && l.Size() == m.Size() && l.ModTime().Equal(m.ModTime())
+	return os.SameFile(l.FileInfo, m.FileInfo) && l.Size() == m.Size() && l.ModTime().Equal(m.ModTime())
 }
