@@ -89,7 +89,8 @@ func (n *notifier) run(ctx context.Context) {
 	var tries int
 	var wait time.Duration
 	var again <-chan time.Time
-	for now := false; ; now = false {
+	now := false
+	for {
 		soa, key := n.due()
 		if soa != told {
 			told, tries, wait, again = soa, 0, n.transfers.retry, nil
@@ -103,6 +104,7 @@ func (n *notifier) run(ctx context.Context) {
 				again = nil
 			}
 		}
+		now = false
 		select {
 		case <-ctx.Done():
 			return
