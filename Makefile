@@ -53,6 +53,10 @@ lint: go ## gofmt, go vet, staticcheck
 generate: go ## write api/v1alpha1's deep copies and CustomResourceDefinitions again
 	cd api/v1alpha1 && $(GO) tool -modfile=../../tools/go.mod controller-gen object crd paths=. output:crd:dir=crds
 
+.PHONY: geo
+geo: go ## write the embedded country database again from MMDB=FILE, described by ABOUT=LINE
+	$(GO) run ./internal/dns/geo/generate -about '$(ABOUT)' -o internal/dns/geo/country.bin '$(MMDB)'
+
 .PHONY: fuzz
 fuzz: go ## run every fuzz test for FUZZTIME (20s)
 	@for package in $(LIGHT); do \

