@@ -147,7 +147,12 @@ func (s *Server) checkConfig(c CheckConfig) *apiError {
 
 // public says whether the checkers of the real API would take an address.
 func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(a)
+	for _, p := range []string{"100.64.0.0/10", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"} {
+		if netip.MustParsePrefix(p).Contains(a) {
+			return false
+		}
+	}
+	return a.IsGlobalUnicast() && !a.IsPrivate()
 }
 
 // updateHealthCheck changes what can be changed: not type and interval.
