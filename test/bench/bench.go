@@ -48,6 +48,9 @@ func (b *bench) all(ctx context.Context) error {
 	if ctx.Err() == nil && b.run.MatchString("demo") {
 		errs = append(errs, b.demo(ctx))
 	}
+	if ctx.Err() == nil && b.run.MatchString("dns") {
+		errs = append(errs, b.dns(ctx))
+	}
 	if ctx.Err() == nil && b.run.MatchString("growth") {
 		errs = append(errs, b.grow(ctx))
 	}

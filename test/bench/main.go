@@ -15,7 +15,7 @@
 // the bench's own; CPU is the hub process's, until it is quiet again.
 //
 // The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, restart,
-// demo, growth. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
+// demo, dns, growth. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
 // other figures, and the exit code says only whether the measuring worked.
 package main
 
@@ -84,6 +84,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == serveDNS {
+		return runDNS(ctx, args[1:], os.Stdin, stdout)
+	}
 	o, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
