@@ -55,14 +55,13 @@ func (h *history) next(records []dns.RR) (*history, error) {
 	if len(d.removed)+len(d.added) == 0 && dns.IsDuplicate(soa, h.soa) && soa.Hdr.Ttl == h.soa.Hdr.Ttl {
 		return h, nil
 	}
-	if Newer(soa.Serial, h.soa.Serial) {
-		after.deltas = lastDeltas(append(slices.Clip(h.deltas), d), soa.Serial)
-	}
+	after.deltas = lastDeltas(append(slices.Clip(h.deltas), d), soa.Serial)
 	return after, nil
 }
 
-// lastDeltas is as many of the last deltas as are kept. One that is half the
-// circle of serials or more behind could not be told from a newer one.
+// lastDeltas is as many of the last deltas as are kept: none that do not begin at
+// an older serial, be it that the serial has not risen, or that so many have come
+// since that old cannot be told from new.
 func lastDeltas(deltas []delta, serial uint32) []delta {
 	first, bytes := len(deltas), 0
 	for first > 0 && len(deltas)-first < maxVersions && Newer(serial, deltas[first-1].from.Serial) {

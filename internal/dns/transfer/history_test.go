@@ -83,6 +83,19 @@ func TestHistoryIsForgotten(t *testing.T) {
 	}
 }
 
+func TestHistoryBranches(t *testing.T) {
+	h := mustNext(t, nil, soa(1))
+	for serial := range uint32(5) {
+		h = mustNext(t, h, soa(2+serial), a("a", byte(serial)))
+	}
+	one := mustNext(t, h, soa(10), a("one", 1))
+	mustNext(t, h, soa(10), a("two", 2))
+	d, _ := one.since(1)
+	if got := texts(d.added.sorted()); len(got) != 1 || !strings.HasPrefix(got[0], "one.") {
+		t.Errorf("a version has changed after it was made: %v", got)
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 255)
 	var h *history

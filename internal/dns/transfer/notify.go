@@ -14,8 +14,9 @@ import (
 
 const (
 	retries     = 6
-	maxWait     = time.Minute     // between two NOTIFYs
-	maxResponse = 2 * time.Second // of waiting for an acknowledgement; a newer version waits for it too
+	firstWait   = time.Second
+	maxWait     = time.Minute // between two NOTIFYs
+	maxResponse = time.Second // of waiting for an acknowledgement; a newer version waits for it too
 )
 
 // target is a secondary of a zone.
@@ -93,12 +94,12 @@ func (n *notifier) run(ctx context.Context) {
 	for {
 		soa, key := n.due()
 		if soa != told {
-			told, tries, wait, again = soa, 0, n.transfers.retry, nil
+			told, tries, wait, again = soa, 0, firstWait, nil
 			now = true
 		}
 		if soa != nil && now {
 			again = time.After(wait)
-			n.done(ctx, soa, n.send(ctx, soa, key, min(wait, maxResponse)))
+			n.done(ctx, soa, n.transfers.send(ctx, n.target, soa, key))
 			tries, wait = tries+1, min(2*wait, maxWait)
 			if tries > retries {
 				again = nil
@@ -131,16 +132,19 @@ func (n *notifier) due() (*dns.SOA, *Key) {
 	return nil, nil
 }
 
-// send sends one NOTIFY and waits for its acknowledgement.
-func (n *notifier) send(ctx context.Context, soa *dns.SOA, key *Key, timeout time.Duration) error {
-	m := new(dns.Msg).SetNotify(n.zone)
+// sender sends one NOTIFY and waits for its acknowledgement.
+type sender func(ctx context.Context, to target, soa *dns.SOA, key *Key) error
+
+// notify is the sender that uses the network.
+func (t *Transfers) notify(ctx context.Context, to target, soa *dns.SOA, key *Key) error {
+	m := new(dns.Msg).SetNotify(to.zone)
 	m.Answer = []dns.RR{soa}
-	client := &dns.Client{Timeout: timeout}
+	client := &dns.Client{Timeout: maxResponse}
 	if key != nil {
 		m.SetTsig(dns.CanonicalName(key.Name), dns.CanonicalName(key.Algorithm), fudge, time.Now().Unix())
-		client.TsigProvider = n.transfers.TSIG()
+		client.TsigProvider = t.TSIG()
 	}
-	r, _, err := client.ExchangeContext(ctx, m, n.addr.String())
+	r, _, err := client.ExchangeContext(ctx, m, to.addr.String())
 	switch {
 	case err != nil:
 		return err

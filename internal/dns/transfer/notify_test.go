@@ -3,11 +3,13 @@ package transfer
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -18,13 +20,14 @@ import (
 func TestNotifyUntilAcknowledged(t *testing.T) {
 	for name, key := range map[string]*Key{"without key": nil, "with key": testKey()} {
 		t.Run(name, func(t *testing.T) {
-			tr := New(Config{Retry: 5 * time.Millisecond})
+			t.Parallel()
+			tr := New()
 			s := &secondary{rcode: dns.RcodeServerFailure}
 			addr := s.serve(t, tr.TSIG())
 			run(t, tr)
 			mustUpdate(t, tr, 6) // in either order
 			mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{addr}, Key: key})
-			dnspeers.Wait(t, "three NOTIFYs", func() bool { return len(s.serials()) >= 3 })
+			dnspeers.Wait(t, "an error", func() bool { return status(t, tr).Secondaries[0].Error != "" })
 			if got := status(t, tr).Secondaries[0]; !got.At.IsZero() || !strings.Contains(got.Error, "SERVFAIL") {
 				t.Errorf("status while it does not acknowledge: %+v", got)
 			}
@@ -46,58 +49,88 @@ func TestNotifyUntilAcknowledged(t *testing.T) {
 	}
 }
 
-// While a secondary is silent, versions come and go; it hears of the last, after
-// the first retries alone, and not again once it was told often enough.
-func TestNotifyGivesUpAndBeginsAnew(t *testing.T) {
-	tr := New(Config{Retry: time.Millisecond})
-	s := &secondary{silent: true}
-	addr := s.serve(t, tr.TSIG())
-	run(t, tr)
-	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{addr}})
-	mustUpdate(t, tr, 1)
-	dnspeers.Wait(t, "all retries", func() bool { return len(s.serials()) == 1+retries })
-	for serial := range uint32(5) {
-		mustUpdate(t, tr, 2+serial)
-	}
-	dnspeers.Wait(t, "all retries of the last version", func() bool {
-		got := s.serials()
-		return len(got) > retries && !slices.ContainsFunc(got[len(got)-1-retries:], func(n uint32) bool { return n != 6 })
-	})
-	// Changes elsewhere are no reason to repeat.
-	n := len(s.serials())
-	other := soa(1)
-	other.Hdr.Name = "other."
-	for serial := range uint32(10) {
-		other := *other
-		other.Serial = serial + 1
-		if err := tr.Update("other.", []dns.RR{&other}); err != nil {
-			t.Fatal(err)
+// A secondary that is silent is told ever more slowly, and in the end no more; a
+// newer version begins anew, nothing else does.
+func TestNotifyRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type sent struct {
+			after  time.Duration
+			serial uint32
 		}
-	}
-	s.speak()
-	mustUpdate(t, tr, 9)
-	dnspeers.Wait(t, "acknowledgement", func() bool { return acknowledged(tr, 9) })
-	if got := s.serials()[n:]; !slices.Equal(got, []uint32{9}) {
-		t.Errorf("NOTIFYs of %v, want one of 9", got)
-	}
+		var got []sent
+		begin, fails := time.Now(), true
+		tr := New()
+		tr.send = func(_ context.Context, _ target, soa *dns.SOA, _ *Key) error {
+			got = append(got, sent{time.Since(begin), soa.Serial})
+			if fails {
+				return errors.New("silence")
+			}
+			return nil
+		}
+		expect := func(what string, pass time.Duration, serial uint32, seconds ...time.Duration) {
+			t.Helper()
+			<-time.After(pass) // of a clock that does not wait
+			synctest.Wait()
+			var want []sent
+			for _, s := range seconds {
+				want = append(want, sent{s * time.Second, serial})
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: sent %v, want %v", what, got, want)
+			}
+			begin, got = time.Now(), nil
+		}
+		zones := []Zone{{Name: zoneName, Secondaries: []netip.AddrPort{loopback}}}
+		run(t, tr)
+		mustSet(t, tr, zones...)
+		mustUpdate(t, tr, 1)
+		expect("silence", time.Hour, 1, 0, 1, 3, 7, 15, 31, 63)
+		mustUpdate(t, tr, 2)
+		expect("a new version", 4*time.Second, 2, 0, 1, 3)
+		for serial := range uint32(5) {
+			mustUpdate(t, tr, 3+serial)
+		}
+		expect("several at once", 2*time.Second, 7, 0, 1)
+		for range 3 { // none of which is news to it
+			mustSet(t, tr, zones...)
+			mustUpdate(t, tr, 7)
+			synctest.Wait()
+		}
+		expect("nothing new", 2*time.Second, 7, 1)
+		fails = false
+		expect("an acknowledgement", time.Hour, 7, 3)
+		if !acknowledged(tr, 7) {
+			t.Errorf("%+v", status(t, tr))
+		}
+		mustSet(t, tr, zones...)
+		expect("the same zones again", time.Hour, 7)
+		if !acknowledged(tr, 7) {
+			t.Errorf("forgotten by SetZones: %+v", status(t, tr))
+		}
+		fails = true
+		mustUpdate(t, tr, 8)
+		expect("silence", 2*time.Second, 8, 0, 1)
+		mustSet(t, tr, Zone{Name: zoneName})
+		expect("taken away", time.Hour, 8)
+	})
 }
 
 // Only the holder of the key acknowledges.
 func TestUnsignedAcknowledgementDoesNotCount(t *testing.T) {
-	tr := New(Config{Retry: time.Millisecond})
+	tr := New()
 	s := &secondary{leaveUnsigned: true}
 	addr := s.serve(t, tr.TSIG())
 	run(t, tr)
 	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{addr}, Key: testKey()})
 	mustUpdate(t, tr, 1)
-	dnspeers.Wait(t, "a second NOTIFY", func() bool { return len(s.serials()) > 1 })
+	dnspeers.Wait(t, "an error", func() bool { return status(t, tr).Secondaries[0].Error != "" })
 	if got := status(t, tr).Secondaries[0]; !got.At.IsZero() || !strings.Contains(got.Error, "not signed") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestSecondaryIsTakenAway(t *testing.T) {
-	tr := New(Config{Retry: time.Millisecond})
+	tr := New()
 	gone, stays := &secondary{}, &secondary{}
 	goneAddr, staysAddr := gone.serve(t, nil), stays.serve(t, nil)
 	run(t, tr)
@@ -118,7 +151,7 @@ func TestSecondaryIsTakenAway(t *testing.T) {
 
 func TestKeysThatCannotBeUsed(t *testing.T) {
 	const secret = "not base64, and not to be shown"
-	tr := New(Config{})
+	tr := New()
 	good := testKey()
 	twin := *good
 	twin.Secret = base64.StdEncoding.EncodeToString([]byte("another"))
@@ -139,6 +172,10 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	if strings.Contains(err.Error(), "zone a.") || strings.Contains(err.Error(), secret) {
 		t.Errorf("%v", err)
 	}
+	other := &dns.TSIG{Hdr: dns.RR_Header{Name: dns.CanonicalName(good.Name)}, Algorithm: dns.HmacSHA512}
+	if _, err := tr.TSIG().Generate(nil, other); tsigError(err) != dns.RcodeBadKey {
+		t.Errorf("a key used with another algorithm: %v", err)
+	}
 	if tr.keys.knows(&twin) || !tr.keys.knows(good) {
 		t.Error("which of two keys of one name is in force is not what the error says")
 	}
@@ -148,7 +185,6 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 type secondary struct {
 	mu            sync.Mutex
 	rcode         int
-	silent        bool
 	leaveUnsigned bool
 	got           []*dns.Msg
 }
@@ -162,9 +198,6 @@ func (s *secondary) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.got = append(s.got, r)
-	if s.silent {
-		return
-	}
 	m := new(dns.Msg).SetRcode(r, s.rcode)
 	if t := r.IsTsig(); t != nil && w.TsigStatus() == nil && !s.leaveUnsigned {
 		m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, time.Now().Unix())
@@ -173,7 +206,6 @@ func (s *secondary) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 }
 
 func (s *secondary) answer(rcode int) { s.mu.Lock(); s.rcode = rcode; s.mu.Unlock() }
-func (s *secondary) speak()           { s.mu.Lock(); s.silent = false; s.mu.Unlock() }
 
 // serials is those of the NOTIFYs for zoneName.
 func (s *secondary) serials() []uint32 {

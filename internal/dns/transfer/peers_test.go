@@ -29,7 +29,7 @@ func TestSecondaries(t *testing.T) {
 }
 
 func follow(t *testing.T, start func(testing.TB, dnspeers.Config) *dnspeers.Server, key *Key) {
-	tr := New(Config{})
+	tr := New()
 	served := &counter{}
 	addr := serveOn(t, "127.0.0.1:0", tr.TSIG(), served.count(handler(tr)))
 	listen := dnspeers.FreePort(t)
@@ -89,7 +89,7 @@ func TestSecondariesWithTheWrongKey(t *testing.T) {
 		for keyName, key := range map[string]*Key{"the wrong secret": wrong, "no key": nil} {
 			t.Run(name+" with "+keyName, func(t *testing.T) {
 				t.Parallel()
-				tr := New(Config{})
+				tr := New()
 				served := &counter{}
 				addr := serveOn(t, "127.0.0.1:0", tr.TSIG(), served.count(handler(tr)))
 				mustSet(t, tr, Zone{Name: zoneName, Key: testKey()})
@@ -109,7 +109,7 @@ func TestSecondariesWithTheWrongKey(t *testing.T) {
 
 // What people do by hand.
 func TestDigAndKdig(t *testing.T) {
-	tr := New(Config{})
+	tr := New()
 	key := testKey()
 	mustSet(t, tr, Zone{Name: zoneName, Key: key})
 	mustUpdate(t, tr, 1, largeZone()...)
@@ -150,11 +150,7 @@ func TestDigAndKdig(t *testing.T) {
 func largeZone() []dns.RR {
 	ns := header("", dns.TypeNS)
 	ns.Name = zoneName
-	records := []dns.RR{&dns.NS{Hdr: ns, Ns: "ns." + zoneName}, a("ns", 1), a("*", 9), a("*.deep.er", 9)}
-	for i := range 1500 {
-		records = append(records, a(fmt.Sprintf("host-%d", i), byte(i)))
-	}
-	return records
+	return append([]dns.RR{&dns.NS{Hdr: ns, Ns: "ns." + zoneName}, a("ns", 1), a("*", 9), a("*.deep.er", 9)}, records(1500, 3)...)
 }
 
 // otherTTL is the records with another TTL for some.

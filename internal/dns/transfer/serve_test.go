@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,13 +27,10 @@ func testKey() *Key {
 func TestTransfers(t *testing.T) {
 	for name, key := range map[string]*Key{"by address": nil, "by key": testKey()} {
 		t.Run(name, func(t *testing.T) {
-			tr := New(Config{})
+			tr := New()
 			mustSet(t, tr, Zone{Name: "Example", Secondaries: []netip.AddrPort{loopback}, Key: key})
 			addr := serve(t, tr)
-			large := make([]dns.RR, 3000)
-			for i := range large {
-				large[i] = a(fmt.Sprintf("host-%d", i), byte(i))
-			}
+			large := records(3000, 1)
 			versions := map[uint32][]dns.RR{11: large, 12: append(slices.Clone(large[2:]), a("new", 1)), 13: large[1:]}
 			for _, serial := range []uint32{11, 12, 13} {
 				mustUpdate(t, tr, serial, versions[serial]...)
@@ -69,13 +67,9 @@ func TestTransfers(t *testing.T) {
 
 // A transfer is of one version, also when the next one comes in its middle.
 func TestUpdateDuringTransfer(t *testing.T) {
-	tr := New(Config{})
+	tr := New()
 	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
-	records := make([]dns.RR, 2000)
-	for i := range records {
-		records[i] = a(fmt.Sprintf("host-%d", i), 1)
-	}
-	mustUpdate(t, tr, 1, records...)
+	mustUpdate(t, tr, 1, records(2000, 1)...)
 	w := &writer{remote: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
 	w.written = func() { mustUpdate(t, tr, 2+uint32(len(w.messages)), a("other", 1)) }
 	tr.ServeDNS(w, axfr())
@@ -83,14 +77,14 @@ func TestUpdateDuringTransfer(t *testing.T) {
 	for _, m := range w.messages {
 		answer = append(answer, m.Answer...)
 	}
-	if got, err := apply(0, nil, answer); err != nil || len(got) != len(records) || len(w.messages) < 2 {
+	if got, err := apply(0, nil, answer); err != nil || len(got) != 2000 || len(w.messages) < 2 {
 		t.Errorf("%d records in %d messages, %v", len(got), len(w.messages), err)
 	}
 }
 
 func TestMessagesAreOfAGoodSize(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		tr := New(Config{})
+		tr := New()
 		if err := tr.SetZones([]Zone{{Name: zoneName, Secondaries: []netip.AddrPort{loopback}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -125,51 +119,78 @@ func TestMessagesAreOfAGoodSize(t *testing.T) {
 	})
 }
 
+// By UDP comes what fits what the client can take, signature included, and never
+// more than 1,232 bytes; else the SOA alone.
 func TestUDP(t *testing.T) {
-	tr := New(Config{})
-	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
-	var records []dns.RR
-	for i := range 60 {
-		records = append(records, a("a", byte(i)))
+	tr := New()
+	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}}, Zone{Name: "key.", Key: testKey()})
+	const n = 100
+	for i := range n {
+		mustUpdate(t, tr, uint32(i), records(1+i, 1)...)
 	}
-	mustUpdate(t, tr, 1, records...)
-	mustUpdate(t, tr, 2, records[3:]...)
-	mustUpdate(t, tr, 3, records[30:]...)
-	ask := func(m *dns.Msg, size uint16) *dns.Msg {
+	ask := func(serial uint32, size uint16, signed bool) (records int) {
+		m := ixfr(serial)
+		limit := 512
 		if size > 0 {
 			m.SetEdns0(size, false)
+			limit = min(max(int(size), limit), 1232)
+		}
+		if signed {
+			m.SetTsig("transfer.key.", dns.HmacSHA256, 300, 1)
+			m.IsTsig().MAC, m.IsTsig().MACSize = strings.Repeat("00", 32), 32
 		}
 		w := &writer{remote: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}}
 		tr.ServeDNS(w, m)
-		if len(w.messages) != 1 {
-			t.Fatalf("%d answers by UDP", len(w.messages))
+		got := w.messages[0]
+		if s := got.IsTsig(); s != nil {
+			s.MAC, s.MACSize = strings.Repeat("00", 32), 32
 		}
-		if wire, err := w.messages[0].Pack(); err != nil || len(wire) > max(int(size), 512) {
-			t.Errorf("%d bytes, EDNS size %d, %v", len(wire), size, err)
+		wire, err := got.Pack()
+		if err != nil || len(wire) > limit || len(w.messages) > 1 || got.Truncated || (got.IsEdns0() != nil) != (size > 0) {
+			t.Fatalf("serial %d, size %d: %d bytes in %d messages, %v, %v", serial, size, len(wire), len(w.messages), err, got)
 		}
-		if (w.messages[0].IsEdns0() != nil) != (size > 0) {
-			t.Errorf("EDNS in %v", w.messages[0])
-		}
-		return w.messages[0]
+		return len(got.Answer)
 	}
-	if got := ask(ixfr(2), 1232); len(got.Answer) != 31 {
-		t.Errorf("27 differences fit 1,232 bytes, got %v", got)
-	}
-	for _, m := range []*dns.Msg{ask(ixfr(2), 0), ask(ixfr(2), 100), ask(ixfr(99+1<<31), 512)} {
-		if len(m.Answer) != 1 || m.Truncated {
-			t.Errorf("what does not fit should be the SOA alone: %v", m)
+	for _, size := range []uint16{0, 100, 700, 1232, 4096} {
+		for _, signed := range []bool{false, true} {
+			fit := 0
+			for changes := range n - 1 {
+				switch got := ask(uint32(n-1-changes), size, signed); {
+				case got == changes+4 && changes > 0:
+					fit++
+				case got != 1:
+					t.Fatalf("%d changes in %d records", changes, got)
+				}
+			}
+			if fit < 5 || size > 1000 && fit < 35 {
+				t.Errorf("size %d, signed %v: up to %d changes fit", size, signed, fit)
+			}
 		}
 	}
-	if got := ask(axfr(), 1232); got.Rcode != dns.RcodeFormatError {
-		t.Errorf("AXFR by UDP: %v", got)
+	w := &writer{remote: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	if tr.ServeDNS(w, axfr()); w.messages[0].Rcode != dns.RcodeFormatError {
+		t.Errorf("AXFR by UDP: %v", w.messages[0])
+	}
+}
+
+// Differences that are longer than the zone are not sent.
+func TestIXFRIsTheShorterWay(t *testing.T) {
+	tr := New()
+	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
+	mustUpdate(t, tr, 1, records(10, 1)...)
+	mustUpdate(t, tr, 2, records(10, 2)...)
+	w := &writer{remote: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	tr.ServeDNS(w, ixfr(1))
+	if n := len(w.messages[0].Answer); n != 12 {
+		t.Errorf("%d records, want the zone of 10 and its SOA twice", n)
 	}
 }
 
 func TestWhoMayHaveAZone(t *testing.T) {
-	tr := New(Config{})
+	tr := New()
 	badKey := &Key{Name: "bad.", Algorithm: "hmac-md5", Secret: "c2VjcmV0"}
 	err := tr.SetZones([]Zone{
-		{Name: "open.", Secondaries: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53"), netip.MustParseAddrPort("[2001:db8::7]:53")}},
+		{Name: "open.", Secondaries: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53"), netip.MustParseAddrPort("[2001:db8::7]:53"), netip.MustParseAddrPort("[::ffff:192.0.2.9]:53")}},
 		{Name: "keyed.", Secondaries: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53")}, Key: testKey()},
 		{Name: "other.", Key: &Key{Name: "other.", Algorithm: "hmac-sha512", Secret: "b3RoZXI="}},
 		{Name: "bad.", Secondaries: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53")}, Key: badKey},
@@ -194,6 +215,7 @@ func TestWhoMayHaveAZone(t *testing.T) {
 		{zone: "open.", client: "192.0.2.7", tsig: -1},
 		{zone: "OPEN.", client: "::ffff:192.0.2.7", tsig: -1},
 		{zone: "open.", client: "2001:db8::7", tsig: -1},
+		{zone: "open.", client: "192.0.2.9", tsig: -1},
 		{zone: "open.", client: "192.0.2.8", rcode: dns.RcodeRefused, tsig: -1},
 		{zone: "open.", client: "192.0.2.7", key: "other."},
 		{zone: "keyed.", client: "192.0.2.7", rcode: dns.RcodeRefused, tsig: -1},
@@ -257,7 +279,7 @@ func TestMalformedRequests(t *testing.T) {
 		"class CH": chaos, "two questions": two, "no question": noneAtAll,
 		"another type": new(dns.Msg).SetQuestion(zoneName, dns.TypeA),
 	} {
-		tr := New(Config{})
+		tr := New()
 		mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
 		mustUpdate(t, tr, 1)
 		w := &writer{remote: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
@@ -283,7 +305,7 @@ func FuzzServeDNS(f *testing.F) {
 			m.SetTsig("transfer.key.", dns.HmacSHA256, 300, 1)
 		}
 	}
-	tr := New(Config{})
+	tr := New()
 	if err := tr.SetZones([]Zone{{Name: zoneName, Key: testKey()}}); err != nil {
 		f.Fatal(err)
 	}
@@ -401,6 +423,15 @@ func pull(addr string, m *dns.Msg, key *Key) ([]dns.RR, int, error) {
 		n++
 	}
 	return records, n, err
+}
+
+// records are n hosts, all with one address.
+func records(n int, last byte) []dns.RR {
+	records := make([]dns.RR, n)
+	for i := range records {
+		records[i] = a(fmt.Sprintf("host-%d", i), last)
+	}
+	return records
 }
 
 func axfr() *dns.Msg { return new(dns.Msg).SetAxfr(zoneName) }

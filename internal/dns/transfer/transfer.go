@@ -25,17 +25,11 @@ type Zone struct {
 	Key *Key
 }
 
-// Config is for New; the zero Config is what a server wants.
-type Config struct {
-	// Retry is the time until the first NOTIFY is repeated; 0: a second.
-	Retry time.Duration
-}
-
 // Transfers is the zones, their last versions, and who has been told of them. All
 // its methods may be called at the same time.
 type Transfers struct {
-	retry time.Duration
-	keys  keyring
+	send sender
+	keys keyring
 
 	mu      sync.RWMutex
 	zones   map[string]*zone
@@ -68,15 +62,13 @@ type Secondary struct {
 }
 
 // New returns Transfers without zones.
-func New(c Config) *Transfers {
-	if c.Retry <= 0 {
-		c.Retry = time.Second
-	}
-	return &Transfers{
-		retry:   c.Retry,
+func New() *Transfers {
+	t := &Transfers{
 		zones:   map[string]*zone{},
 		changed: make(chan struct{}, 1),
 	}
+	t.send = t.notify
+	return t
 }
 
 // SetZones says which zones there are, and who may have them. Versions of a zone
