@@ -1,0 +1,195 @@
+package route
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/health"
+)
+
+// clusterState is a ClusterState with the probes that it needs.
+type clusterState struct {
+	ClusterState
+	checks []health.Check
+}
+
+// resolveCluster works out where a route is reached in one cluster, and whether
+// it is healthy there; ok is false if the route has nothing to do with the
+// cluster.
+//
+// Either side can take the cluster out of the answers. A side that does not know
+// cannot: what a member said of its endpoints before it went away says nothing of
+// now, and an address that has not been probed yet is as good as before.
+func resolveCluster(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, w World) (s clusterState, ok bool) {
+	s.Name = c.Name
+	exposure, known, inside := reached(r, c, targets, p, w)
+	if exposure.Empty() && inside.State == "" {
+		return s, false
+	}
+	s.Hostname, s.Inside = exposure.Hostname, inside
+	s.Addresses = exposure.Addresses
+	if s.Hostname != "" {
+		s.Addresses = append(slices.Clone(s.Addresses), w.Flat(s.Hostname)...)
+	}
+	slices.SortFunc(s.Addresses, netip.Addr.Compare)
+	s.Addresses = slices.Compact(s.Addresses)
+	before, restarted := stateBefore(r, c.Name)
+	if exposure.Empty() && !known && restarted {
+		s.Addresses, s.Hostname = before.addresses, before.hostname
+	}
+	up := s.probe(r, exposure.PortOffset, p, before, w)
+	s.Healthy = (len(s.Addresses) > 0 || s.Hostname != "") &&
+		s.Inside.State != v1alpha1.HealthDown && s.Outside.State != v1alpha1.HealthDown
+	if s.Healthy && s.Hostname == "" {
+		s.Addresses = up
+	}
+	return s, true
+}
+
+// reached is where the cluster exposes the route, whether that is known for all
+// targets, and what its endpoints say. The zero Health: the route has nothing to do
+// with it.
+func reached(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, w World) (all Exposure, known bool, inside Health) {
+	known = true
+	for _, e := range r.Spec.Endpoints {
+		if e.Cluster == c.Name {
+			all = endpointExposure(e)
+			inside = Health{v1alpha1.HealthUnknown, "no object to look at"}
+		}
+	}
+	for _, t := range targets {
+		e, seen := w.Exposure(c.Name, t.Key)
+		known = known && seen
+		if o, ok := override(t.Annotations); ok {
+			e = Exposure{Addresses: o.Addresses, Hostname: o.Hostname}
+		}
+		all.Addresses = append(all.Addresses, e.Addresses...)
+		if e.Hostname != "" {
+			all.Hostname = e.Hostname
+		}
+		all.PortOffset = max(all.PortOffset, e.PortOffset)
+		inside = better(inside, insideOf(c, t, p, e, seen, w))
+	}
+	return all, known, inside
+}
+
+func endpointExposure(e v1alpha1.RouteEndpoint) Exposure {
+	x := Exposure{Hostname: Canonical(e.Hostname)}
+	for _, s := range e.Addresses {
+		if a, err := netip.ParseAddr(s); err == nil {
+			x.Addresses = append(x.Addresses, a.Unmap().WithZone(""))
+		}
+	}
+	return x
+}
+
+// better of two targets' healths: a route is served where one of its targets is.
+func better(a, b Health) Health {
+	rank := func(h Health) int {
+		return slices.Index([]string{"", v1alpha1.HealthDown, v1alpha1.HealthUnknown, v1alpha1.HealthUp}, h.State)
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// insideOf is what the member says of a target: whether the Service behind the
+// path that is probed has a ready endpoint there.
+func insideOf(c *Cluster, t *Target, p *prober, e Exposure, known bool, w World) Health {
+	switch {
+	case !c.Answers:
+		return Health{v1alpha1.HealthUnknown, "the member does not answer the hub: its probes decide"}
+	case !known:
+		return Health{v1alpha1.HealthUnknown, "not looked at yet"}
+	case e.Empty():
+		return Health{v1alpha1.HealthDown, fmt.Sprintf("%s has no address there", t.Key)}
+	}
+	service := t.backend(p.host, p.path)
+	if service == "" {
+		return Health{v1alpha1.HealthUnknown, "the Service behind it cannot be told"}
+	}
+	endpoints, known := w.Endpoints(c.Name, t.Key.Namespace, service)
+	switch {
+	case !known:
+		return Health{v1alpha1.HealthUnknown, "not looked at yet"}
+	case endpoints.Ready == 0:
+		return Health{v1alpha1.HealthDown, fmt.Sprintf("Service %s has no ready endpoint (of %d)", service, endpoints.Total)}
+	}
+	return Health{v1alpha1.HealthUp, fmt.Sprintf("Service %s has %d of %d endpoints ready", service, endpoints.Ready, endpoints.Total)}
+}
+
+// before is what the route's status says of a cluster: what the hub knew before
+// it was started.
+type before struct {
+	outside   string
+	addresses []netip.Addr
+	hostname  string
+}
+
+func stateBefore(r *v1alpha1.GlobalRoute, cluster string) (b before, ok bool) {
+	for _, c := range r.Status.Clusters {
+		if c.Name != cluster {
+			continue
+		}
+		for _, s := range c.Addresses {
+			if a, err := netip.ParseAddr(s); err == nil {
+				b.addresses = append(b.addresses, a)
+			}
+		}
+		if len(c.Hostnames) > 0 {
+			b.hostname = c.Hostnames[0]
+		}
+		if c.Outside != nil {
+			b.outside = c.Outside.State
+		}
+		return b, true
+	}
+	return b, false
+}
+
+// probe asks what the probes say of the addresses, and returns those that pass
+// or are not known to fail.
+func (s *clusterState) probe(r *v1alpha1.GlobalRoute, offset int, p *prober, b before, w World) []netip.Addr {
+	if p.protocol == "" || len(s.Addresses) == 0 {
+		s.Outside = Health{v1alpha1.HealthUnknown, "not probed"}
+		return s.Addresses
+	}
+	var good []netip.Addr
+	passed, unknown := 0, 0
+	var failure, success string
+	for _, a := range s.Addresses {
+		check := p.check(a, offset)
+		s.checks = append(s.checks, check)
+		switch result := w.Probe(check); result.State {
+		case v1alpha1.HealthUp:
+			passed++
+			success = result.Message
+			good = append(good, a)
+		case v1alpha1.HealthDown:
+			failure = fmt.Sprintf("%s: %s", check.Address, result.Message)
+		default:
+			unknown++
+			good = append(good, a)
+		}
+	}
+	all := len(s.Addresses)
+	count := ""
+	if all > 1 {
+		count = fmt.Sprintf("%d of %d addresses pass", passed, all)
+	}
+	switch {
+	case unknown > 0 && enough(r.Spec.MinHealthy, passed+unknown, all) && !enough(r.Spec.MinHealthy, passed, all):
+		s.Outside = Health{v1alpha1.HealthUnknown, "not probed yet"}
+		if b.outside == v1alpha1.HealthDown {
+			s.Outside = Health{v1alpha1.HealthDown, "down before the hub was started, and not probed again yet"}
+		}
+	case enough(r.Spec.MinHealthy, passed, all):
+		s.Outside = Health{v1alpha1.HealthUp, lines(count, success)}
+	default:
+		s.Outside = Health{v1alpha1.HealthDown, lines(count, failure)}
+	}
+	return good
+}

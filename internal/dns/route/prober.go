@@ -1,0 +1,118 @@
+package route
+
+import (
+	"cmp"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/health"
+	"github.com/hanse-dev/hanse/internal/dns/steer"
+)
+
+// prober makes the probes of one route: its HealthCheck with all defaults filled
+// in.
+type prober struct {
+	protocol string // "" for none
+	host     string
+	path     string
+	port     uint16
+	status   string
+	text     string
+	interval time.Duration
+	timeout  time.Duration
+	down, up int
+}
+
+func newProber(r *v1alpha1.GlobalRoute, targets []*Target, firstHost string) *prober {
+	h := &r.Spec.HealthCheck
+	p := &prober{
+		host:     cmp.Or(Canonical(h.Host), strings.TrimPrefix(firstHost, "*.")),
+		path:     cmp.Or(h.Path, "/"),
+		status:   cmp.Or(h.ExpectedStatus, defaultStatus),
+		text:     h.ExpectedText,
+		interval: defaultInterval,
+		down:     cmp.Or(int(h.Down), defaultDown),
+		up:       cmp.Or(int(h.Up), defaultUp),
+	}
+	if h.Interval != nil {
+		p.interval = max(h.Interval.Duration, time.Second)
+	}
+	p.timeout = min(defaultTimeout, p.interval)
+	if h.Timeout != nil && h.Timeout.Duration > 0 {
+		p.timeout = min(h.Timeout.Duration, p.interval)
+	}
+	p.protocol = protocol(h, targets, firstHost)
+	p.port = port(h, p.protocol, targets)
+	return p
+}
+
+// protocol is the one asked for, or the one that suits what the route leads to.
+func protocol(h *v1alpha1.HealthCheck, targets []*Target, host string) string {
+	switch h.Protocol {
+	case "None":
+		return ""
+	case "":
+	default:
+		return h.Protocol
+	}
+	for _, t := range targets {
+		if t.Key.Kind == KindService {
+			continue
+		}
+		if t.TLS[host] && h.Port == 0 {
+			return "HTTPS"
+		}
+		return "HTTP"
+	}
+	if h.Path != "" || h.ExpectedStatus != "" || h.ExpectedText != "" {
+		return "HTTP"
+	}
+	return "TCP"
+}
+
+func port(h *v1alpha1.HealthCheck, protocol string, targets []*Target) uint16 {
+	if h.Port > 0 {
+		return uint16(h.Port)
+	}
+	switch protocol {
+	case "HTTP":
+		return 80
+	case "HTTPS":
+		return 443
+	}
+	for _, t := range targets {
+		if len(t.Ports) > 0 {
+			return uint16(t.Ports[0])
+		}
+	}
+	return 80
+}
+
+// check is the probe of one address.
+func (p *prober) check(a netip.Addr, offset int) health.Check {
+	port := p.port
+	if port < 1024 && offset > 0 {
+		port += uint16(offset)
+	}
+	c := health.Check{
+		Protocol: p.protocol, Address: netip.AddrPortFrom(a, port),
+		Interval: p.interval, Timeout: p.timeout, Down: p.down, Up: p.up,
+	}
+	if p.protocol != "TCP" { // a TCP probe is the same for all hosts: it is made once
+		c.Host, c.Path, c.Status, c.Text = p.host, p.path, p.status, p.text
+	}
+	return c
+}
+
+// forProviders is the check for those who probe by themselves; nil for none.
+func (p *prober) forProviders() *steer.Check {
+	if p.protocol == "" {
+		return nil
+	}
+	return &steer.Check{
+		Protocol: p.protocol, Port: p.port, Host: p.host, Path: p.path, Text: p.text,
+		Interval: int(p.interval / time.Second), Down: p.down,
+	}
+}

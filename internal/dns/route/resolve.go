@@ -1,0 +1,249 @@
+package route
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/health"
+	"github.com/hanse-dev/hanse/internal/dns/steer"
+)
+
+// Defaults of a GlobalRoute.
+const (
+	// DefaultTTL lets a change reach clients within half a minute, and costs a
+	// resolver two queries a minute.
+	DefaultTTL      = 30
+	defaultInterval = 10 * time.Second
+	defaultTimeout  = 4 * time.Second
+	defaultDown     = 3
+	defaultUp       = 2
+	defaultStatus   = "200-399"
+)
+
+// Resolved is what has become of a GlobalRoute.
+type Resolved struct {
+	// Key is NAMESPACE/NAME.
+	Key string
+	// Hosts are what is to be answered, a Host for each name.
+	Hosts []steer.Host
+	// Clusters are those that the route could lead to, by name.
+	Clusters []ClusterState
+	// Checks are the probes that it needs.
+	Checks []health.Check
+	// Policy that is in force.
+	Policy string
+	// Unknown names what the spec takes for a cluster and is none; empty if there is
+	// nothing of that kind. Such names are passed over: a cluster that leaves must
+	// not take the route with it.
+	Unknown string
+	// Problems make sense of nothing that is answered: each says in a sentence
+	// what is wrong, and what is done instead.
+	Problems []string
+	// Refused is why nothing is answered; empty if something is.
+	Refused string
+}
+
+// ClusterState is one cluster of a Resolved.
+type ClusterState struct {
+	Name      string
+	Addresses []netip.Addr
+	Hostname  string
+	Healthy   bool
+	Inside    Health
+	Outside   Health
+}
+
+// Health is what one side says.
+type Health struct {
+	State   string // one of v1alpha1.Health…
+	Message string
+}
+
+// Resolve works out a route. nearest is what Nearest says of the world's clusters.
+func Resolve(r *v1alpha1.GlobalRoute, w World, nearest []steer.Rule) *Resolved {
+	res := &Resolved{Key: r.Namespace + "/" + r.Name, Policy: policy(&r.Spec.Routing)}
+	targets, missing := res.targets(r, w)
+	hosts := hostsOf(r, targets)
+	if len(hosts) == 0 {
+		res.Refused = cmp.Or(missing, "neither the route nor its targets have a hostname. Try: spec.hosts, "+
+			"or the annotation external-dns.kubernetes.io/hostname on the target")
+		return res
+	}
+	clusters := w.Clusters()
+	res.Unknown = unknownClusters(&r.Spec, clusters)
+	prober := newProber(r, targets, hosts[0])
+	for i := range clusters {
+		if state, ok := resolveCluster(r, &clusters[i], targets, prober, w); ok {
+			res.Clusters = append(res.Clusters, state.ClusterState)
+			res.Checks = append(res.Checks, state.checks...)
+		}
+	}
+	if missing != "" {
+		res.Problems = append(res.Problems, missing)
+	}
+	res.Hosts = steered(r, targets, hosts, res, clusters, nearest, prober)
+	return res
+}
+
+// targets are the objects that the route leads to; missing says which are not
+// there.
+func (res *Resolved) targets(r *v1alpha1.GlobalRoute, w World) (found []*Target, missing string) {
+	for _, t := range r.Spec.Targets {
+		key := TargetKey{t.Kind, r.Namespace, t.Name}
+		if target, ok := w.Target(key); ok {
+			found = append(found, target)
+		} else if missing == "" {
+			what := ""
+			if t.Kind == KindService {
+				what = " of type LoadBalancer"
+			}
+			missing = fmt.Sprintf("there is no %s %s%s in namespace %s", t.Kind, t.Name, what, r.Namespace)
+		}
+	}
+	return found, missing
+}
+
+// hostsOf are the names of a route, each once, in the order they are written.
+func hostsOf(r *v1alpha1.GlobalRoute, targets []*Target) []string {
+	names := r.Spec.Hosts
+	if len(names) == 0 {
+		for _, t := range targets {
+			names = append(names, t.hostnames()...)
+		}
+	}
+	var hosts []string
+	for _, name := range names {
+		if name = Canonical(name); name != "" && !slices.Contains(hosts, name) {
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts
+}
+
+// unknownClusters says which name in the spec is no cluster's, the first of them.
+func unknownClusters(s *v1alpha1.GlobalRouteSpec, clusters []Cluster) string {
+	known := func(name string) bool {
+		return slices.ContainsFunc(clusters, func(c Cluster) bool { return c.Name == name })
+	}
+	check := func(field string, names []string) string {
+		for _, name := range names {
+			if !known(name) {
+				return fmt.Sprintf("%s names cluster %s, which there is not: it is passed over. Try: kubectl get clusters", field, name)
+			}
+		}
+		return ""
+	}
+	for i, g := range s.Routing.Geography {
+		if wrong := check(fmt.Sprintf("spec.routing.geography[%d]", i), g.Clusters); wrong != "" {
+			return wrong
+		}
+	}
+	for i, l := range s.Routing.Latency {
+		if wrong := check(fmt.Sprintf("spec.routing.latency[%d]", i), sortedKeys(l.Milliseconds)); wrong != "" {
+			return wrong
+		}
+	}
+	for _, f := range []struct {
+		field string
+		names []string
+	}{
+		{"spec.routing.order", s.Routing.Order},
+		{"spec.routing.default", s.Routing.Default},
+		{"spec.routing.weights", sortedKeys(s.Routing.Weights)},
+	} {
+		if wrong := check(f.field, f.names); wrong != "" {
+			return wrong
+		}
+	}
+	return ""
+}
+
+// steered makes a Host of each name.
+func steered(r *v1alpha1.GlobalRoute, targets []*Target, names []string, res *Resolved, all []Cluster, nearest []steer.Rule, p *prober) []steer.Host {
+	template := steer.Host{
+		TTL:         ttl(r, targets),
+		Owner:       res.Key,
+		Order:       r.Spec.Routing.Order,
+		Default:     r.Spec.Routing.Default,
+		WhenAllDown: whenAllDown(r.Spec.WhenAllDown),
+		Check:       p.forProviders(),
+	}
+	switch res.Policy {
+	case v1alpha1.RoutingWeighted:
+		template.Policy = steer.Weighted
+	case v1alpha1.RoutingFailover:
+		template.Policy = steer.Failover
+	case v1alpha1.RoutingAll:
+		template.Policy = steer.All
+	case v1alpha1.RoutingLatency:
+		template.Policy = steer.Latency
+		template.Rules = rules(&r.Spec.Routing, all, nearest)
+	default:
+		template.Rules = rules(&r.Spec.Routing, all, nearest)
+	}
+	for _, c := range res.Clusters {
+		hostname := ""
+		if c.Hostname != "" {
+			hostname = c.Hostname + "."
+		}
+		template.Clusters = append(template.Clusters, steer.Cluster{
+			Name: c.Name, Addresses: c.Addresses, Hostname: hostname, Up: c.Healthy,
+			Weight: uint32(max(0, r.Spec.Routing.Weights[c.Name])),
+		})
+	}
+	hosts := make([]steer.Host, len(names))
+	for i, name := range names {
+		hosts[i] = template
+		hosts[i].Name = name + "."
+	}
+	return hosts
+}
+
+// ttl is the route's, or that of a target's annotation, or the default.
+func ttl(r *v1alpha1.GlobalRoute, targets []*Target) uint32 {
+	if r.Spec.TTL > 0 {
+		return uint32(r.Spec.TTL)
+	}
+	for _, t := range targets {
+		if s := annotation(t.Annotations, externalDNS("ttl")...); s != "" {
+			if n, ok := parseTTL(s); ok {
+				return uint32(n)
+			}
+		}
+	}
+	return DefaultTTL
+}
+
+func whenAllDown(s string) steer.AllDown {
+	switch s {
+	case v1alpha1.AllDownDefault:
+		return steer.AnswerDefault
+	case v1alpha1.AllDownNothing:
+		return steer.AnswerNothing
+	}
+	return steer.AnswerAll
+}
+
+// enough says whether so many healthy addresses are.
+func enough(want *intstr.IntOrString, healthy, all int) bool {
+	least := 1
+	if want != nil {
+		if n, err := intstr.GetScaledValueFromIntOrPercent(want, all, true); err == nil {
+			least = max(1, min(n, all))
+		}
+	}
+	return healthy >= least
+}
+
+// lines joins what is worth saying.
+func lines(parts ...string) string {
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	return strings.Join(parts, "; ")
+}

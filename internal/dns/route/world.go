@@ -1,0 +1,50 @@
+package route
+
+import (
+	"net/netip"
+
+	"github.com/hanse-dev/hanse/internal/dns/health"
+)
+
+// Cluster is a member of the federation.
+type Cluster struct {
+	Name, Provider, Region, Continent string
+	Zones                             []string
+	// Answers says whether the member answers the hub, so that what is known of
+	// its objects is of this moment.
+	Answers bool
+}
+
+// Exposure is where a target is reached in one cluster.
+type Exposure struct {
+	Addresses []netip.Addr
+	// Hostname without a final dot, instead of addresses.
+	Hostname string
+	// PortOffset is added to ports below 1024, as local clusters do.
+	PortOffset int
+}
+
+// Empty says that the cluster has given the target no address (yet).
+func (e Exposure) Empty() bool { return len(e.Addresses) == 0 && e.Hostname == "" }
+
+// Endpoints is how many of a Service's endpoints are ready.
+type Endpoints struct{ Ready, Total int }
+
+// World is what is known at this moment. Its methods do not block.
+type World interface {
+	// Clusters are all members by name. The slice is the same until something in
+	// it changes.
+	Clusters() []Cluster
+	// Target is an object at the hub.
+	Target(TargetKey) (*Target, bool)
+	// Exposure is where a target is reached in a cluster; known is false as long
+	// as the cluster has not been asked. What a cluster said last stays known
+	// while it is away.
+	Exposure(cluster string, key TargetKey) (e Exposure, known bool)
+	// Endpoints are those of a Service in a cluster; known as above.
+	Endpoints(cluster, namespace, service string) (e Endpoints, known bool)
+	// Probe is what the probes of an address say.
+	Probe(health.Check) health.Result
+	// Flat are the addresses of a hostname.
+	Flat(hostname string) []netip.Addr
+}
