@@ -1,0 +1,158 @@
+package health
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Connections are used again, since connecting is most of a probe's cost, but
+// not for long: somebody who no longer accepts connections has to be noticed.
+const (
+	maxAge  = time.Minute
+	maxUses = 8
+)
+
+// route is whom a connection leads to. HTTP has no name in its connection.
+type route struct {
+	address netip.AddrPort
+	tls     bool
+	name    string
+}
+
+// connection is one that takes a request after another.
+type connection struct {
+	net.Conn
+	route route
+	born  time.Time
+	uses  int
+}
+
+// pool keeps connections that wait for another request, and closes all of them
+// in the end.
+type pool struct {
+	dialer   net.Dialer
+	sessions tls.ClientSessionCache
+
+	mu     sync.Mutex
+	idle   map[route][]*connection
+	open   map[*connection]struct{}
+	closed bool
+}
+
+func newPool() *pool {
+	return &pool{
+		// A connection lives for a minute: keep-alive probes are of no use.
+		dialer:   net.Dialer{KeepAlive: -1},
+		sessions: tls.NewLRUClientSessionCache(1024),
+		idle:     map[route][]*connection{},
+		open:     map[*connection]struct{}{},
+	}
+}
+
+// take returns a connection that waits, or nil.
+func (p *pool) take(r route, now time.Time) *connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		waiting := p.idle[r]
+		if len(waiting) == 0 {
+			return nil
+		}
+		c := waiting[len(waiting)-1]
+		p.idle[r] = waiting[:len(waiting)-1]
+		if now.Sub(c.born) < maxAge {
+			return c
+		}
+		delete(p.open, c)
+		c.Close()
+	}
+}
+
+// dial connects, and blocks until it has or ctx ends or the deadline is over.
+func (p *pool) dial(ctx context.Context, r route, now, deadline time.Time) (*connection, error) {
+	dialer := p.dialer
+	dialer.Deadline = deadline
+	raw, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, r.address)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{Conn: raw, route: r, born: now}
+	if r.tls {
+		c.Conn = tls.Client(raw, &tls.Config{
+			ServerName:         r.name,
+			NextProtos:         []string{"http/1.1"},
+			ClientSessionCache: p.sessions,
+			// Health, not identity: a certificate may be about to be replaced, or be for
+			// another name, while the address serves.
+			InsecureSkipVerify: true,
+		})
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		c.Close()
+		return nil, net.ErrClosed
+	}
+	p.open[c] = struct{}{}
+	return c, nil
+}
+
+// put keeps a connection for another request, if it is not too old for one.
+func (p *pool) put(c *connection, now time.Time) {
+	c.uses++
+	if c.uses >= maxUses || now.Sub(c.born) >= maxAge || c.SetDeadline(time.Time{}) != nil {
+		p.drop(c)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.idle[c.route] = append(p.idle[c.route], c)
+	}
+}
+
+// drop closes a connection that is in use.
+func (p *pool) drop(c *connection) {
+	p.mu.Lock()
+	delete(p.open, c)
+	p.mu.Unlock()
+	c.Close()
+}
+
+// sweep closes waiting connections that nobody would take any more.
+func (p *pool) sweep(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r, waiting := range p.idle {
+		kept := waiting[:0]
+		for _, c := range waiting {
+			if now.Sub(c.born) < maxAge {
+				kept = append(kept, c)
+				continue
+			}
+			delete(p.open, c)
+			c.Close()
+		}
+		p.idle[r] = kept
+		if len(kept) == 0 {
+			delete(p.idle, r)
+		}
+	}
+}
+
+// close closes all connections, those in use as well, so that nobody waits for
+// an answer any more.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for c := range p.open {
+		c.Close()
+	}
+	clear(p.open)
+	clear(p.idle)
+}

@@ -1,0 +1,206 @@
+package health
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// Prober probes a set of checks, each once an interval.
+type Prober struct {
+	changed func(Check, Result)
+	pool    *pool
+	seed    maphash.Seed
+
+	mu      sync.Mutex
+	targets map[Check]*target
+	// ctx is that of Run; nil before.
+	ctx context.Context
+	// probes are those that are under way.
+	probes sync.WaitGroup
+}
+
+// target is a check that is probed. The Prober's mutex is for all of it but the
+// request, which does not change.
+type target struct {
+	check   Check
+	request *request
+	phase   time.Duration
+	timer   *time.Timer // nil while nothing runs
+	due     time.Time   // of the latest or next probe
+	judge   judge
+	message string
+	gone    bool
+}
+
+// New returns a Prober. changed is called whenever the state of a check changes,
+// by several goroutines at once; it should not block, since the next probe of
+// that check waits for it. It may call the Prober.
+func New(changed func(Check, Result)) *Prober {
+	return &Prober{changed: changed, pool: newPool(), seed: maphash.MakeSeed(), targets: map[Check]*target{}}
+}
+
+// Set says what to probe from now on. Checks that were there keep their state,
+// and others end: nothing is said of them any more once Set returns, but for
+// what is under way. It does not block, and to set the same again does nothing.
+func (p *Prober) Set(checks []Check) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := make(map[Check]struct{}, len(checks))
+	for _, c := range checks {
+		wanted[c] = struct{}{}
+		if _, ok := p.targets[c]; !ok {
+			p.add(c)
+		}
+	}
+	for c, t := range p.targets {
+		if _, ok := wanted[c]; !ok {
+			delete(p.targets, c)
+			t.gone = true
+			if t.timer != nil {
+				t.timer.Stop()
+			}
+		}
+	}
+}
+
+func (p *Prober) add(c Check) {
+	t := &target{check: c, request: newRequest(c), judge: newJudge(time.Now()), message: "not probed yet"}
+	// Probes are spread over the interval, whatever the order of checks. Those of
+	// a tick wake the process only once.
+	spread := time.Duration(maphash.Comparable(p.seed, c) % uint64(t.request.Interval))
+	t.phase = spread.Truncate(tick)
+	p.targets[c] = t
+	if p.ctx != nil {
+		p.start(t)
+	}
+}
+
+const (
+	// tick is the grain of the schedule.
+	tick = 20 * time.Millisecond
+	// first is within what time a new check is probed, so that it is known soon
+	// even if its interval is long.
+	first = 2 * time.Second
+)
+
+// start begins to probe a target.
+func (p *Prober) start(t *target) {
+	now := time.Now()
+	wait := until(now, t.phase, min(first, t.request.Interval))
+	t.due = now.Add(until(now, t.phase, t.request.Interval))
+	if now.Add(wait).Before(t.due) {
+		// A first probe ahead of the schedule.
+		t.due = t.due.Add(-t.request.Interval)
+	}
+	t.timer = time.AfterFunc(wait, func() { p.fire(t) })
+}
+
+// until is how long it is from now to the next time that is phase after a
+// multiple of interval.
+func until(now time.Time, phase, interval time.Duration) time.Duration {
+	since := time.Duration(now.UnixNano()) % interval
+	return (phase%interval-since+interval-1)%interval + 1
+}
+
+// next is when to probe again what was due: an interval later; at once, if that
+// is over because the probe took so long. What was missed beyond that is left
+// out.
+func next(due, now time.Time, interval time.Duration) time.Time {
+	due = due.Add(interval)
+	if late := now.Sub(due); late > 0 {
+		due = due.Add(late.Truncate(interval))
+	}
+	return due
+}
+
+// Result returns how a check is: Unknown if it is not in the set.
+func (p *Prober) Result(c Check) Result {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t, ok := p.targets[c]
+	if !ok {
+		return Result{State: Unknown, Message: "not probed"}
+	}
+	return t.result()
+}
+
+func (t *target) result() Result {
+	return Result{State: t.judge.state, Since: t.judge.since, Message: t.message}
+}
+
+// Run probes until ctx ends. Only one Run may be called of a Prober.
+func (p *Prober) Run(ctx context.Context) {
+	p.mu.Lock()
+	p.ctx = ctx
+	for _, t := range p.targets {
+		p.start(t)
+	}
+	p.mu.Unlock()
+
+	sweep := time.NewTicker(maxAge / 4)
+	defer sweep.Stop()
+	for {
+		select {
+		case now := <-sweep.C:
+			p.pool.sweep(now)
+		case <-ctx.Done():
+			p.stop()
+			return
+		}
+	}
+}
+
+// stop ends all probes and waits for those that are under way.
+func (p *Prober) stop() {
+	p.mu.Lock()
+	for _, t := range p.targets {
+		t.gone = true
+		if t.timer != nil {
+			t.timer.Stop()
+		}
+	}
+	p.mu.Unlock()
+	p.pool.close()
+	p.probes.Wait()
+}
+
+// fire probes a target and sets its timer again.
+func (p *Prober) fire(t *target) {
+	p.mu.Lock()
+	if t.gone || p.ctx.Err() != nil {
+		p.mu.Unlock()
+		return
+	}
+	p.probes.Add(1)
+	defer p.probes.Done()
+	ctx := p.ctx
+	p.mu.Unlock()
+
+	v := p.probe(ctx, t.request)
+	if result, ok := p.record(t, v); ok {
+		p.changed(t.check, result)
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !t.gone {
+		now := time.Now()
+		t.due = next(t.due, now, t.request.Interval)
+		t.timer.Reset(t.due.Sub(now))
+	}
+}
+
+// record takes in a verdict; it returns true if it changed the state. What is
+// seen of a target that is gone, or because Run ends, does not count.
+func (p *Prober) record(t *target, v verdict) (Result, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.gone || p.ctx.Err() != nil {
+		return Result{}, false
+	}
+	t.message = v.message
+	changed := t.judge.see(time.Now(), v.passed, t.request.Down, t.request.Up)
+	return t.result(), changed
+}
