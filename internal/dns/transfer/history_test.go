@@ -219,3 +219,19 @@ func soa(serial uint32) *dns.SOA {
 func a(name string, last byte) *dns.A {
 	return &dns.A{Hdr: header(name, dns.TypeA), A: []byte{192, 0, 2, last}}
 }
+
+// One of 10,000 hosts has changed.
+func BenchmarkNext(b *testing.B) {
+	all := records(10_000, 1)
+	h, err := (*history)(nil).next(append([]dns.RR{soa(1)}, all...))
+	if err != nil {
+		b.Fatal(err)
+	}
+	all[5000] = a("host-5000", 2)
+	changed := append([]dns.RR{soa(2)}, all...)
+	for b.Loop() {
+		if _, err := h.next(changed); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
