@@ -228,10 +228,11 @@ func (k *socket) receive(b *batch) (int, error) {
 }
 
 // send sends the responses. One that cannot be sent is left out: the client will ask
-// again.
+// again. The call does not wait, so Go's scheduler need not know of it, whose
+// watchman would otherwise come to look at each.
 func (k *socket) send(b *batch) {
 	for sent := 0; sent < b.responses; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(k.fd), uintptr(unsafe.Pointer(&b.out[sent])), uintptr(b.responses-sent), 0, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(k.fd), uintptr(unsafe.Pointer(&b.out[sent])), uintptr(b.responses-sent), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == unix.EINTR:
 		case errno != 0:
