@@ -12,8 +12,8 @@ import (
 // Connections are used again, since connecting is most of a probe's cost, but
 // not for long: somebody who no longer accepts connections has to be noticed.
 const (
-	maxAge  = time.Minute
-	maxUses = 8
+	maxAge  = 2 * time.Minute
+	maxUses = 16
 )
 
 // route is whom a connection leads to. HTTP has no name in its connection.
@@ -45,7 +45,7 @@ type pool struct {
 
 func newPool() *pool {
 	return &pool{
-		// A connection lives for a minute: keep-alive probes are of no use.
+		// A connection does not live long: keep-alive probes are of no use.
 		dialer:   net.Dialer{KeepAlive: -1},
 		sessions: tls.NewLRUClientSessionCache(1024),
 		idle:     map[route][]*connection{},
@@ -104,7 +104,7 @@ func (p *pool) dial(ctx context.Context, r route, now, deadline time.Time) (*con
 // put keeps a connection for another request, if it is not too old for one.
 func (p *pool) put(c *connection, now time.Time) {
 	c.uses++
-	if c.uses >= maxUses || now.Sub(c.born) >= maxAge || c.SetDeadline(time.Time{}) != nil {
+	if c.uses >= maxUses || now.Sub(c.born) >= maxAge || c.SetReadDeadline(time.Time{}) != nil {
 		p.drop(c)
 		return
 	}

@@ -128,7 +128,8 @@ var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) 
 // roundTrip sends the request and reads the response. answered says that at
 // least a byte came.
 func (p *Prober) roundTrip(c *connection, r *request, reader *bufio.Reader, deadline time.Time) (resp response, answered bool, err error) {
-	if err := c.SetDeadline(deadline); err != nil {
+	// Writing does not wait: a request fits what the system buffers.
+	if err := c.SetReadDeadline(deadline); err != nil {
 		return response{}, false, err
 	}
 	if _, err := c.Write(r.bytes); err != nil {
