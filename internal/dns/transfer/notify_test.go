@@ -57,20 +57,26 @@ func TestNotifyRetries(t *testing.T) {
 			after  time.Duration
 			serial uint32
 		}
+		var mu sync.Mutex
 		var got []sent
 		begin, fails := time.Now(), true
 		tr := New()
 		tr.send = func(_ context.Context, _ target, soa *dns.SOA, _ *Key) error {
+			mu.Lock()
+			defer mu.Unlock()
 			got = append(got, sent{time.Since(begin), soa.Serial})
 			if fails {
 				return errors.New("silence")
 			}
 			return nil
 		}
+		fail := func(is bool) { mu.Lock(); fails = is; mu.Unlock() }
 		expect := func(what string, pass time.Duration, serial uint32, seconds ...time.Duration) {
 			t.Helper()
 			<-time.After(pass) // of a clock that does not wait
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			var want []sent
 			for _, s := range seconds {
 				want = append(want, sent{s * time.Second, serial})
@@ -97,7 +103,7 @@ func TestNotifyRetries(t *testing.T) {
 			synctest.Wait()
 		}
 		expect("nothing new", 2*time.Second, 7, 1)
-		fails = false
+		fail(false)
 		expect("an acknowledgement", time.Hour, 7, 3)
 		if !acknowledged(tr, 7) {
 			t.Errorf("%+v", status(t, tr))
@@ -107,7 +113,7 @@ func TestNotifyRetries(t *testing.T) {
 		if !acknowledged(tr, 7) {
 			t.Errorf("forgotten by SetZones: %+v", status(t, tr))
 		}
-		fails = true
+		fail(true)
 		mustUpdate(t, tr, 8)
 		expect("silence", 2*time.Second, 8, 0, 1)
 		mustSet(t, tr, Zone{Name: zoneName})
