@@ -29,9 +29,41 @@ type RecordSet struct {
 	Failover      string       `xml:"Failover,omitempty"`
 	MultiValue    bool         `xml:"MultiValueAnswer,omitempty"`
 	TTL           *int64       `xml:"TTL"`
-	Values        []string     `xml:"ResourceRecords>ResourceRecord>Value,omitempty"`
+	Values        Values       `xml:"ResourceRecords,omitempty"`
 	AliasTarget   *AliasTarget `xml:"AliasTarget"`
 	HealthCheckID string       `xml:"HealthCheckId,omitempty"`
+}
+
+// Values of a RecordSet, each of which is an element in an element of its own.
+type Values []string
+
+type records struct {
+	Records []record `xml:"ResourceRecord"`
+}
+
+type record struct {
+	Value string `xml:"Value"`
+}
+
+// MarshalXML writes them.
+func (v Values) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	var r records
+	for _, value := range v {
+		r.Records = append(r.Records, record{value})
+	}
+	return e.EncodeElement(r, start)
+}
+
+// UnmarshalXML reads them.
+func (v *Values) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	var r records
+	if err := d.DecodeElement(&r, &start); err != nil {
+		return err
+	}
+	for _, record := range r.Records {
+		*v = append(*v, record.Value)
+	}
+	return nil
 }
 
 // GeoLocation of a RecordSet.

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Deletions of at most free sets, or of at most one in share of the owner's, need
-// no permission.
+// Deletions of at most free records, or of at most one in share of the owner's,
+// need no permission. A record is a name with a type, in however many sets for
+// different places or weights it is kept.
 const (
 	freeDeletions  = 10
 	deletionsShare = 10
@@ -25,15 +26,17 @@ type Input struct {
 	Wanted, Current []Set
 	// Keep are names that are left as they are.
 	Keep map[string]bool
-	// AllowDeletion is how many sets may be deleted even if they are many.
+	// AllowDeletion is how many records may be deleted even if they are many.
 	AllowDeletion int
 }
 
 // Result is what to do.
 type Result struct {
 	Changes []Change
-	// Held are sets that are not deleted because they would be too many.
-	Held []Set
+	// Held are sets that are not deleted because they would be too many, and
+	// HeldRecords how many records (names with a type) those are.
+	Held        []Set
+	HeldRecords int
 	// Conflicts have the reason by name, for names that others' sets are in the way
 	// of. What can be changed for them is.
 	Conflicts map[string]string
@@ -51,8 +54,8 @@ func Plan(in Input) Result {
 	p.sortWanted()
 	deletions, count := p.deletions()
 	var r Result
-	if count > freeDeletions && count*deletionsShare > p.ownedSets() && count > in.AllowDeletion {
-		r.Held = deletions
+	if count > freeDeletions && count*deletionsShare > p.ownedRecords() && count > in.AllowDeletion {
+		r.Held, r.HeldRecords = deletions, count
 	}
 	held := map[Key]bool{}
 	for _, s := range r.Held {
@@ -171,16 +174,26 @@ func describe(s Set) string {
 	return text
 }
 
-// ownedSets is how many sets the owner has in the zone.
-func (p *planner) ownedSets() int {
+// ownedRecords is how many records the owner has in the zone.
+func (p *planner) ownedRecords() int {
 	n := 0
 	for _, sets := range p.owned {
-		n += len(sets)
+		n += countRecords(sets)
 	}
 	return n
 }
 
-// deletions are the sets that would vanish without another in their place.
+// countRecords is how many names with a type sets are about.
+func countRecords(sets []Set) int {
+	records := map[Key]bool{}
+	for _, s := range sets {
+		records[Key{Name: s.Name, Type: s.Type}] = true
+	}
+	return len(records)
+}
+
+// deletions are the sets that would vanish without another in their place, and how
+// many records they are.
 func (p *planner) deletions() ([]Set, int) {
 	var all []Set
 	for _, name := range slices.Sorted(maps.Keys(p.owned)) {
@@ -193,7 +206,7 @@ func (p *planner) deletions() ([]Set, int) {
 			}
 		}
 	}
-	return all, len(all)
+	return all, countRecords(all)
 }
 
 // gone are the owner's sets of a name that are not wanted. None as long as the name

@@ -63,7 +63,7 @@ type Routing struct {
 	Primary bool
 }
 
-// String is short: geo EU, weighted 3.
+// String is short: geo FR, weighted 3.
 func (r Routing) String() string {
 	switch r.Kind {
 	case Geo:
@@ -80,7 +80,8 @@ func (r Routing) String() string {
 	}
 }
 
-// placeName is the most specific code of p; * is everywhere.
+// placeName is the most specific code of p; * is everywhere. AF alone is
+// Afghanistan.
 func placeName(p geo.Place) string {
 	switch {
 	case p.Subdivision != "":
@@ -88,7 +89,7 @@ func placeName(p geo.Place) string {
 	case p.Country != "":
 		return p.Country
 	case p.Continent != "":
-		return p.Continent
+		return "continent " + p.Continent
 	default:
 		return "*"
 	}

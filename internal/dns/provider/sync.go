@@ -18,7 +18,8 @@ type Options struct {
 	Owner string
 	// DryRun changes nothing.
 	DryRun bool
-	// AllowDeletion is how many sets may be deleted even if they are many.
+	// AllowDeletion is how many records (names with a type) may be deleted even if
+	// they are many.
 	AllowDeletion int
 	// Known is Report.Known of the pass before: the zone is not read again. What
 	// others changed there since makes single changes fail, never overwrites, and
@@ -32,7 +33,8 @@ type Report struct {
 	// Changed are the changes that were made, Pending those that are held back or
 	// (DryRun) shown only; a line each.
 	Changed, Pending []string
-	// Held is how many deletions are held back: what AllowDeletion must be.
+	// Held is how many deletions of records are held back: what AllowDeletion must
+	// be.
 	Held int
 	// Settled: all servers of the provider have what was changed.
 	Settled bool
@@ -70,7 +72,7 @@ func Sync(ctx context.Context, p Provider, hosts []steer.Host, o Options) (Repor
 	}
 	plan := func() Result {
 		res := Plan(Input{Owner: o.Owner, Zone: o.Domain, Wanted: wanted.Sets, Current: current, Keep: keep(wanted.Refused), AllowDeletion: o.AllowDeletion})
-		r.Conflicts, r.Held = res.Conflicts, len(res.Held)
+		r.Conflicts, r.Held = res.Conflicts, res.HeldRecords
 		return res
 	}
 	todo := plan()

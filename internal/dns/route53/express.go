@@ -245,7 +245,7 @@ func (e *expression) cnames(answers []answer) []provider.Set {
 	var sets []provider.Set
 	for _, a := range answers {
 		s := e.set("CNAME", a)
-		s.Values = []string{e.host.Clusters[a.clusters[0]].Hostname}
+		s.Values = []string{strings.ToLower(e.host.Clusters[a.clusters[0]].Hostname)}
 		if e.probes() && len(answers) > 1 {
 			s.Health = e.probeName(s.Values[0])
 		}

@@ -22,9 +22,9 @@ func between(country string) string {
 	switch country {
 	case "AM", "AZ", "CY", "GE", "KZ", "RU", "TR":
 		return "EU AS"
-	case "CC", "ID", "TL":
+	case "CC", "TL":
 		return "AS OC"
-	case "EG", "IO":
+	case "IO":
 		return "AF AS"
 	case "GS":
 		return "AN SA"
@@ -42,14 +42,14 @@ type atlas struct {
 	host    *steer.Host
 	ruled   map[geo.Place]bool
 	answers []answer
-	seen    map[string]string // by continent, country, state: what a client gets
+	seen    map[geo.Place]string // what a client gets in a continent, country, state
 }
 
 // geographic gives the fewest sets that answer as the rules do. A country has a
 // set only where its answer is not its continent's; a continent without a rule of
 // its own has what most of its countries have.
 func (e *expression) geographic() ([]answer, error) {
-	a := &atlas{host: e.host, ruled: map[geo.Place]bool{}, seen: map[string]string{}}
+	a := &atlas{host: e.host, ruled: map[geo.Place]bool{}, seen: map[geo.Place]string{}}
 	for _, r := range e.host.Rules {
 		a.ruled[r.From] = true
 		if s := r.From.Subdivision; s != "" && !knownState(s) {
@@ -65,14 +65,14 @@ func (e *expression) geographic() ([]answer, error) {
 	a.set(geo.Place{}, geo.Place{}, "")
 	countries := slices.DeleteFunc(geo.Countries(), func(p geo.Place) bool { return listed(unknown, p.Country) })
 	for _, continent := range []string{"AF", "AN", "AS", "EU", "NA", "OC", "SA"} {
-		a.set(geo.Place{Continent: continent}, a.typical(continent, countries), a.seen["*"])
+		a.set(geo.Place{Continent: continent}, a.typical(continent, countries), a.seen[geo.Place{}])
 	}
 	for _, p := range countries {
 		a.country(p)
 	}
 	for _, r := range e.host.Rules {
 		if s := r.From.Subdivision; s != "" {
-			a.set(geo.Place{Subdivision: s}, geo.Place{Continent: "NA", Country: "US", Subdivision: s}, a.seen["US"])
+			a.set(geo.Place{Subdivision: s}, geo.Place{Continent: "NA", Country: "US", Subdivision: s}, a.seen[geo.Place{Country: "US"}])
 		}
 	}
 	return a.answers, nil
@@ -98,21 +98,26 @@ func (a *atlas) at(p geo.Place) []int {
 // next larger place gets.
 func (a *atlas) set(place, full geo.Place, larger string) {
 	clusters := a.at(full)
-	code, key := code(place), fmt.Sprint(clusters)
-	a.seen[code] = key
+	key := fmt.Sprint(clusters)
+	a.seen[place] = key
 	if clusters != nil && key != larger {
-		a.answers = append(a.answers, answer{provider.Routing{Kind: provider.Geo, Place: place}, code, clusters})
+		a.answers = append(a.answers, answer{provider.Routing{Kind: provider.Geo, Place: place}, code(place), clusters})
 	}
 }
 
-// code is the most specific of a place; * is everywhere.
+// code names a place in the identifier of a set. AF is Afghanistan: a continent
+// says that it is one.
 func code(p geo.Place) string {
-	for _, c := range []string{p.Subdivision, p.Country, p.Continent} {
-		if c != "" {
-			return c
-		}
+	switch {
+	case p.Subdivision != "":
+		return p.Subdivision
+	case p.Country != "":
+		return p.Country
+	case p.Continent != "":
+		return "continent-" + p.Continent
+	default:
+		return "*"
 	}
-	return "*"
 }
 
 // country adds a set for a country if its continent's is not right, or would not
@@ -122,9 +127,9 @@ func (a *atlas) country(p geo.Place) {
 	if !a.ruled[geo.Place{Country: p.Country}] {
 		full.Country = ""
 	}
-	larger := a.seen[p.Continent]
+	larger := a.seen[geo.Place{Continent: p.Continent}]
 	for _, other := range strings.Fields(between(p.Country)) {
-		if a.seen[other] != fmt.Sprint(a.at(full)) {
+		if a.seen[geo.Place{Continent: other}] != fmt.Sprint(a.at(full)) {
 			larger = ""
 		}
 	}

@@ -84,7 +84,7 @@ func New(ctx context.Context, c Config) (*Zone, error) {
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion("us-east-1"), // Route 53 is global and signed for here
-		config.WithHTTPClient(paced{c.Pace, awshttp.NewBuildableClient().WithTimeout(requestTimeout)}),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout)),
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts, o.MaxBackoff, o.RateLimiter = attempts, c.MaxBackoff, ratelimit.None
@@ -99,6 +99,7 @@ func New(ctx context.Context, c Config) (*Zone, error) {
 		return nil, fmt.Errorf("the settings of the AWS SDK in the hub's environment cannot be used: %w", err)
 	}
 	client := api.NewFromConfig(settings, func(o *api.Options) {
+		o.HTTPClient = paced{c.Pace, o.HTTPClient}
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
@@ -222,6 +223,10 @@ func (z *Zone) explain(what string, err error) error {
 		case "NoSuchHostedZone":
 			z.id = "" // look for it again
 		}
+	}
+	var batch *types.InvalidChangeBatch
+	if errors.As(err, &batch) && len(batch.Messages) > 0 {
+		return fmt.Errorf("could not %s in Route 53: %s: %w", what, batch.Messages[0], err)
 	}
 	return fmt.Errorf("could not %s in Route 53: %w", what, err)
 }
