@@ -21,9 +21,10 @@ const (
 	maxUDP = 1232
 )
 
-// ServeDNS answers a request for AXFR or IXFR, and blocks until all is written: the
-// server must set a deadline for that. The server must have verified the request
-// with TSIG, and answers everything else itself.
+// ServeDNS answers a request for AXFR or IXFR, and says what is wrong with the
+// signature of any other message that the server has found not to be valid. It
+// blocks until all is written: the server must set a deadline for that. The server
+// must have verified the request with TSIG.
 func (t *Transfers) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	a := &answer{w: w, request: r}
 	err := t.serve(a)
@@ -39,8 +40,7 @@ func (t *Transfers) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 }
 
 func (t *Transfers) serve(a *answer) error {
-	serial, ok := parse(a.request)
-	if !ok {
+	if tsigElsewhere(a.request) {
 		return a.refuse(dns.RcodeFormatError)
 	}
 	if a.request.IsTsig() != nil {
@@ -52,6 +52,10 @@ func (t *Transfers) serve(a *answer) error {
 		default:
 			return a.refuseKey(code)
 		}
+	}
+	serial, ok := parse(a.request)
+	if !ok {
+		return a.refuse(dns.RcodeFormatError)
 	}
 	q := a.request.Question[0]
 	t.mu.RLock()
@@ -78,17 +82,23 @@ func (t *Transfers) serve(a *answer) error {
 	return a.send(versions.all())
 }
 
-// parse checks that a request is one for a transfer, and has a signature at its
-// end or none: one elsewhere would have been overlooked by who verified it, or
-// verified instead of the one at the end. It returns the serial that IXFR is from.
+// tsigElsewhere says whether a message has a signature that is not at its end. Who
+// verified it would have overlooked it, or verified it in place of the one at the
+// end (RFC 8945, section 5.1).
+func tsigElsewhere(r *dns.Msg) bool {
+	for i, rr := range r.Extra {
+		if rr.Header().Rrtype == dns.TypeTSIG && i < len(r.Extra)-1 {
+			return true
+		}
+	}
+	return false
+}
+
+// parse checks that a request is one for a transfer, and returns the serial that
+// IXFR is from.
 func parse(r *dns.Msg) (serial uint32, ok bool) {
 	if len(r.Question) != 1 || r.Question[0].Qclass != dns.ClassINET {
 		return 0, false
-	}
-	for i, rr := range r.Extra {
-		if rr.Header().Rrtype == dns.TypeTSIG && i < len(r.Extra)-1 {
-			return 0, false
-		}
 	}
 	switch q := r.Question[0]; q.Qtype {
 	case dns.TypeAXFR:

@@ -208,6 +208,7 @@ func TestWhoMayHaveAZone(t *testing.T) {
 	}
 	for _, c := range []struct {
 		zone, client, key string
+		kind              uint16 // 0: AXFR
 		status            error
 		rcode             int
 		tsig              int // -1: none
@@ -231,8 +232,13 @@ func TestWhoMayHaveAZone(t *testing.T) {
 		{zone: "empty.", client: "192.0.2.7", rcode: dns.RcodeServerFailure, tsig: -1},
 		{zone: "unnamed.", client: "192.0.2.7", rcode: dns.RcodeRefused, tsig: -1},
 		{zone: "nowhere.", client: "192.0.2.7", rcode: dns.RcodeNotAuth, tsig: -1},
+		{zone: "keyed.", kind: dns.TypeSOA, client: "192.0.2.7", key: "no.", status: dns.ErrSecret, rcode: dns.RcodeNotAuth, tsig: dns.RcodeBadKey},
+		{zone: "keyed.", kind: dns.TypeSOA, client: "192.0.2.7", key: "transfer.key.", rcode: dns.RcodeFormatError}, // the server's to answer
 	} {
 		m := new(dns.Msg).SetAxfr(c.zone)
+		if c.kind != 0 {
+			m.Question[0].Qtype = c.kind
+		}
 		if c.key != "" {
 			m.SetTsig(c.key, dns.HmacSHA256, 300, 1_000_000)
 		}
@@ -373,7 +379,7 @@ func serve(t testing.TB, tr *Transfers) string {
 
 func handler(tr *Transfers) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, r *dns.Msg) {
-		if q := r.Question[0].Qtype; q == dns.TypeAXFR || q == dns.TypeIXFR {
+		if q := r.Question[0].Qtype; q == dns.TypeAXFR || q == dns.TypeIXFR || w.TsigStatus() != nil {
 			tr.ServeDNS(w, r)
 			return
 		}
