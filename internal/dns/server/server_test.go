@@ -75,7 +75,7 @@ chain CNAME www
 sub NS ns.sub
 ns.sub A 192.0.2.53
 *.wild TXT "wild"
-` + large()),
+`+large()),
 		Hosts: []steer.Host{
 			{Name: "www.example.org.", TTL: 30, Rules: continents(), Clusters: clusters()},
 			{Name: "*.apps.example.org.", TTL: 30, Rules: continents(), Clusters: clusters()},
