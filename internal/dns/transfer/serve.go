@@ -244,19 +244,25 @@ func (a *answer) refuse(rcode int) error {
 }
 
 // refuseKey tells what is wrong with a request's signature: NOTAUTH, with the
-// error in the TSIG record. That is signed only if the clocks are all that
-// differs, and then has the client's time and, besides, ours (RFC 8945, section
-// 5.2).
+// error in the TSIG record (RFC 8945, section 5.2). That is signed only if the
+// clocks are all that differs, and then has the client's time and, besides, ours.
 func (a *answer) refuseKey(code int) error {
 	a.rcode = code
 	m := new(dns.Msg).SetRcode(a.request, dns.RcodeNotAuth)
-	t := a.request.IsTsig()
-	m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, int64(t.TimeSigned))
-	signature := m.IsTsig()
-	signature.Error = uint16(code)
+	t, now := a.request.IsTsig(), time.Now().Unix()
 	if code == dns.RcodeBadTime {
-		signature.OtherData = fmt.Sprintf("%012x", time.Now().Unix())
-		signature.OtherLen = 6
+		m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, int64(t.TimeSigned))
+		signature := m.IsTsig()
+		signature.Error, signature.OtherLen, signature.OtherData = uint16(code), 6, fmt.Sprintf("%012x", now)
+		return a.w.WriteMsg(m)
 	}
-	return a.w.WriteMsg(m)
+	m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, now)
+	m.IsTsig().Error = uint16(code)
+	// WriteMsg would leave out the time, and BIND would take it for the error.
+	wire, err := m.Pack()
+	if err != nil {
+		return err
+	}
+	_, err = a.w.Write(wire)
+	return err
 }

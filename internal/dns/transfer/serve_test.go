@@ -252,6 +252,11 @@ func TestWhoMayHaveAZone(t *testing.T) {
 		if got.Rcode != c.rcode || tsig != c.tsig || (len(got.Answer) > 0) != (c.rcode == 0) {
 			t.Errorf("%+v: got %v", c, got)
 		}
+		if c.tsig == dns.RcodeBadKey || c.tsig == dns.RcodeBadSig {
+			if s := got.IsTsig(); s.MACSize != 0 || s.TimeSigned < uint64(time.Now().Unix()-100) {
+				t.Errorf("not without a signature, or time: %v", got)
+			}
+		}
 		if c.tsig == dns.RcodeBadTime {
 			if s := got.IsTsig(); s.TimeSigned != 1_000_000 || s.OtherLen != 6 || s.OtherData < fmt.Sprintf("%012x", time.Now().Unix()-100) {
 				t.Errorf("BADTIME: %v", got)
@@ -360,8 +365,15 @@ type writer struct {
 }
 
 func (w *writer) RemoteAddr() net.Addr { return w.remote }
-func (w *writer) TsigStatus() error    { return w.status }
-func (w *writer) TsigTimersOnly(bool)  {}
+func (w *writer) Write(wire []byte) (int, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(wire); err != nil {
+		return 0, err
+	}
+	return len(wire), w.WriteMsg(m)
+}
+func (w *writer) TsigStatus() error   { return w.status }
+func (w *writer) TsigTimersOnly(bool) {}
 func (w *writer) WriteMsg(m *dns.Msg) error {
 	w.messages = append(w.messages, m)
 	if w.written != nil {
