@@ -45,8 +45,8 @@ func (z *Zone) send(c *dns.Conn, m *dns.Msg) (mac string, err error) {
 	return mac, err
 }
 
-// receive reads a message that answers id. With a key it has to be signed: an
-// answer that is not could be anybody's. timers: it is not the first one.
+// receive reads a message that answers id. With a key it has to be signed, unless
+// it is a refusal: an answer that is not could be anybody's. timers: it is not the first one.
 func (z *Zone) receive(c *dns.Conn, id uint16, mac string, timers bool) (*dns.Msg, string, error) {
 	if err := c.SetDeadline(time.Now().Add(z.timeout)); err != nil {
 		return nil, "", err
@@ -68,12 +68,14 @@ func (z *Zone) receive(c *dns.Conn, id uint16, mac string, timers bool) (*dns.Ms
 	}
 	sig := m.IsTsig()
 	switch {
+	case sig == nil && m.Rcode != dns.RcodeSuccess:
+		return m, "", nil // a refusal: who forges one can do no harm
 	case sig == nil:
 		return nil, "", fmt.Errorf("the answer (%s) is not signed with the key %s. Try: check that the server knows the key and requires it for updates and transfers", rcode(m.Rcode), z.key.Name)
 	case sig.Error == dns.RcodeBadTime:
 		return nil, "", fmt.Errorf("the server's clock differs from the hub's by more than %d s. Try: set both", fudge)
 	case sig.Error != dns.RcodeSuccess:
-		return nil, "", fmt.Errorf("the server does not accept the key %s (%s). Try: the same name, algorithm and secret on both sides", z.key.Name, rcode(int(sig.Error)))
+		return nil, "", fmt.Errorf("the server does not accept the key %s (%s). Try: the same name, algorithm and secret on both sides, and allow it updates and transfers there (Knot: acl)", z.key.Name, rcode(int(sig.Error)))
 	}
 	if err := dns.TsigVerify(packed, z.key.Secret, mac, timers); err != nil {
 		return nil, "", fmt.Errorf("the answer's signature is wrong: %w", err)

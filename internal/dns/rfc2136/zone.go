@@ -133,6 +133,9 @@ func records(s *provider.Set) ([]dns.RR, error) {
 		}
 		all = append(all, rr)
 	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s %s has no values", s.Name, s.Type)
+	}
 	return all, nil
 }
 
