@@ -149,9 +149,11 @@ func (a *answer) ixfr(h *history, serial uint32) error {
 	if serial == h.soa.Serial || Newer(serial, h.soa.Serial) {
 		return a.send(current)
 	}
-	records := h.all()
+	var records []dns.RR
 	if d, ok := h.since(serial); ok && len(d.removed)+len(d.added) < len(h.records) {
 		records = h.difference(d)
+	} else {
+		records = h.all()
 	}
 	if a.udp() && !a.fitsUDP(records) {
 		records = current // the client comes again, by TCP
