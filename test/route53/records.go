@@ -39,11 +39,28 @@ func (s *Server) Remove(zoneID, name, typ, id string) {
 }
 
 func (z *zone) sorted() []RecordSet {
-	return slices.SortedFunc(maps.Values(z.sets), func(a, b RecordSet) int { return compareKeys(keyOf(a), keyOf(b)) })
+	keys := make([]setKey, 0, len(z.sets)) // with names reversed, once
+	original := make(map[setKey]setKey, len(z.sets))
+	for k := range z.sets {
+		r := k.reversed()
+		keys, original[r] = append(keys, r), k
+	}
+	slices.SortFunc(keys, compareKeys)
+	all := make([]RecordSet, len(keys))
+	for i, k := range keys {
+		all[i] = z.sets[original[k]]
+	}
+	return all
 }
 
+func (k setKey) reversed() setKey {
+	k.name = reversed(k.name)
+	return k
+}
+
+// compareKeys orders keys whose names are reversed.
 func compareKeys(a, b setKey) int {
-	return cmp.Or(cmp.Compare(reversed(a.name), reversed(b.name)), cmp.Compare(a.typ, b.typ), cmp.Compare(a.id, b.id))
+	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.typ, b.typ), cmp.Compare(a.id, b.id))
 }
 
 func (s *Server) listResourceRecordSets(r *request) (any, *apiError) {
@@ -60,9 +77,9 @@ func (s *Server) listResourceRecordSets(r *request) (any, *apiError) {
 	if start.typ != "" && start.name == "" {
 		return nil, fail(400, "InvalidInput", "The input is not valid: type without name")
 	}
-	start.name = fqdn(start.name)
+	start.name = reversed(fqdn(start.name))
 	for _, set := range z.sorted() {
-		if q.Get("name") != "" && compareKeys(keyOf(set), start) < 0 {
+		if q.Get("name") != "" && compareKeys(keyOf(set).reversed(), start) < 0 {
 			continue
 		}
 		if len(out.Sets) == out.MaxItems {

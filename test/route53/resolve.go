@@ -55,7 +55,7 @@ func (z *zone) find(name, typ string) []RecordSet {
 		}
 		_, parent, ok := strings.Cut(base, ".")
 		if len(found) > 0 || exists || !ok || base == z.Name {
-			slices.SortFunc(found, func(a, b RecordSet) int { return compareKeys(keyOf(a), keyOf(b)) })
+			slices.SortFunc(found, func(a, b RecordSet) int { return compareKeys(keyOf(a).reversed(), keyOf(b).reversed()) })
 			return found
 		}
 		n = wildcard + parent

@@ -15,9 +15,6 @@ import (
 	"time"
 )
 
-// namespace of all documents.
-const namespace = "https://route53.amazonaws.com/doc/2013-04-01/"
-
 // Options of a Server; the zero value is one that does everything at once.
 type Options struct {
 	// Delay until changes are INSYNC and answered.

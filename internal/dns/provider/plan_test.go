@@ -16,14 +16,6 @@ const zone = "example.org."
 // box is a zone that checks each step as a server does.
 type box map[Key]Set
 
-func boxOf(sets ...[]Set) box {
-	b := box{}
-	for _, s := range slices.Concat(sets...) {
-		b[s.Key()] = s
-	}
-	return b
-}
-
 func (b box) sets() []Set { return slices.Collect(maps.Values(b)) }
 
 func (b box) step(s Step) error {

@@ -112,7 +112,13 @@ func answers(h *steer.Host) (clusters []int, same bool) {
 	if h.Policy != steer.Geography && h.Policy != steer.Latency {
 		return clusters, true
 	}
+	tried := map[string]bool{} // rules with the same clusters say the same
 	for _, r := range h.Rules {
+		key := strings.Join(r.Clusters, ",")
+		if tried[key] {
+			continue
+		}
+		tried[key] = true
 		if there := steer.Choose(h, within(r.From)); len(there) != len(choices) || len(there) == 1 && !slices.Equal(there[0].Clusters, clusters) {
 			return nil, false
 		}

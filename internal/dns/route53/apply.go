@@ -73,7 +73,7 @@ func (z *Zone) Apply(ctx context.Context, changes []provider.Change) []error {
 }
 
 // errLacking: a set is written without the health check that it should have.
-var errLacking = errors.New("Route 53 takes no more health checks, so it is answered without one. Try: raise the account's limit, or set spec.route53.healthChecks to false")
+var errLacking = errors.New("it is answered without its health check")
 
 // translate makes the steps of a change those of the API.
 func (z *Zone) translate(c provider.Change, lacking map[string]error) ([]types.Change, error) {
@@ -93,7 +93,7 @@ func (z *Zone) translate(c provider.Change, lacking map[string]error) ([]types.C
 		wanted := *s.New
 		if err := lacking[wanted.Health]; err != nil && wanted.Health != "" {
 			wanted.Health = ""
-			without = fmt.Errorf("%s: %w: %w", strings.TrimSuffix(c.Name, "."), errLacking, err)
+			without = fmt.Errorf("%s: %w: %w", strings.TrimSuffix(c.Name, "."), errLacking, z.explain("create the health check", err))
 		}
 		set, err := z.write(&wanted)
 		if err != nil {

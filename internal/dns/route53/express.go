@@ -39,8 +39,9 @@ type answer struct {
 // CNAME cannot have, what they resolve to is written, and a note says so.
 func (z *Zone) Express(hosts []steer.Host) provider.Expressed {
 	out := provider.Expressed{Refused: map[string]string{}, Notes: map[string]string{}}
+	cache := map[string][]answer{}
 	for i := range hosts {
-		e := &expression{zone: z, host: &hosts[i]}
+		e := &expression{zone: z, host: &hosts[i], cache: cache}
 		sets, err := e.express()
 		if err != nil {
 			out.Refused[hosts[i].Name] = err.Error()
@@ -59,6 +60,7 @@ func (z *Zone) Express(hosts []steer.Host) provider.Expressed {
 type expression struct {
 	zone  *Zone
 	host  *steer.Host
+	cache map[string][]answer // of geographic, by what it depends on
 	notes []string
 }
 
@@ -84,9 +86,10 @@ func (e *expression) express() ([]provider.Set, error) {
 	if named {
 		return e.cnames(answers), nil
 	}
-	e.flatten()
-	if answers, err = e.answers(); err != nil { // without clusters that have no address
-		return nil, err
+	if e.flatten() {
+		if answers, err = e.answers(); err != nil { // without clusters that have no address
+			return nil, err
+		}
 	}
 	var sets []provider.Set
 	for _, typ := range []string{"A", "AAAA"} {
@@ -100,7 +103,15 @@ func (e *expression) answers() ([]answer, error) {
 	choices := steer.Choose(e.host, geo.Place{})
 	switch e.host.Policy {
 	case steer.Geography, steer.Latency:
-		return e.geographic()
+		key := e.dependsOn()
+		if known, ok := e.cache[key]; ok {
+			return known, nil
+		}
+		all, err := e.geographic()
+		if err == nil {
+			e.cache[key] = all
+		}
+		return all, err
 	case steer.Weighted:
 		return e.weighted(choices)
 	case steer.Failover:
@@ -110,6 +121,18 @@ func (e *expression) answers() ([]answer, error) {
 		return nil, nil
 	}
 	return []answer{{clusters: choices[0].Clusters}}, nil
+}
+
+// dependsOn is what steer.Choose depends on. Hosts that share their Rules share
+// the work of turning them into sets.
+func (e *expression) dependsOn() string {
+	h := e.host
+	key := fmt.Appendf(nil, "%p %d %d %d %q", h.Rules, len(h.Rules), h.Policy, h.WhenAllDown, h.Default)
+	for i := range h.Clusters {
+		c := &h.Clusters[i]
+		key = fmt.Appendf(key, " %q %t %t", c.Name, c.Up, c.Reachable())
+	}
+	return string(key)
 }
 
 // weighted divides the weights by what they have in common, for Route 53's end at
@@ -210,8 +233,12 @@ func (e *expression) byName(answers []answer) (bool, error) {
 	return false, nil
 }
 
-// flatten takes the addresses of clusters in place of their hostnames.
-func (e *expression) flatten() {
+// flatten takes the addresses of clusters in place of their hostnames, and says
+// whether there were any.
+func (e *expression) flatten() bool {
+	if !slices.ContainsFunc(e.host.Clusters, func(c steer.Cluster) bool { return c.Hostname != "" }) {
+		return false
+	}
 	h := *e.host
 	h.Clusters = slices.Clone(h.Clusters)
 	for i := range h.Clusters {
@@ -226,6 +253,7 @@ func (e *expression) flatten() {
 		c.Hostname = ""
 	}
 	e.host = &h
+	return true
 }
 
 // set is what all sets of the host have in common.

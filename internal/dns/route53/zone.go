@@ -220,6 +220,8 @@ func (z *Zone) explain(what string, err error) error {
 			return fmt.Errorf("the credentials may not %s in Route 53. Try: allow it in their IAM policy: %w", what, err)
 		case "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException", "ExpiredToken":
 			return fmt.Errorf("the credentials for Route 53 are not valid. Try: renew those in the Secret of spec.route53.credentialsSecret: %w", err)
+		case "TooManyHealthChecks":
+			return fmt.Errorf("the account has as many health checks as it may have. Try: raise its limit in AWS, or set spec.route53.healthChecks to false: %w", err)
 		case "NoSuchHostedZone":
 			z.id = "" // look for it again
 		}

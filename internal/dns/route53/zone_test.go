@@ -27,7 +27,6 @@ type fixture struct {
 	t      *testing.T
 	server *route53test.Server
 	zone   *Zone
-	known  []provider.Set
 }
 
 func setUp(t *testing.T, o route53test.Options, change func(*Config)) *fixture {
