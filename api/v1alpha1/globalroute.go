@@ -117,9 +117,9 @@ type Routing struct {
 	// whose field is set, or else Geography.
 	// +kubebuilder:validation:Enum=Geography;Weighted;Failover;Latency;All
 	Policy string `json:"policy,omitempty"`
-	// Geography gives places their clusters; for places that it does not name,
-	// and clusters beyond those of a rule, distance decides. The most specific
-	// rule wins.
+	// Geography gives places their clusters. The most specific rule wins. Places
+	// that it does not name get default, or without one the nearest; when the
+	// clusters of a rule are down, so do its places.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=512
 	Geography []GeographyRule `json:"geography,omitempty"`
@@ -140,8 +140,8 @@ type Routing struct {
 	// +kubebuilder:validation:MaxItems=512
 	Latency []LatencyRule `json:"latency,omitempty"`
 	// Default is the clusters, in order of preference, for clients whose place is
-	// not known (or, with rules for some places only, whose place has none).
-	// Empty: all healthy clusters.
+	// not known, or has no rule where there are some. Empty: all healthy clusters
+	// where the place is not known.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	Default []string `json:"default,omitempty"`
@@ -206,7 +206,8 @@ type HealthCheck struct {
 	// +kubebuilder:validation:Pattern=`^/[!-~]*$`
 	// +kubebuilder:validation:MaxLength=1024
 	Path string `json:"path,omitempty"`
-	// Host of the request and of TLS; empty: the route's first host.
+	// Host of the request and of TLS; empty: each host of the route is asked for, a
+	// wildcard as hanse-health.DOMAIN.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
 	Host string `json:"host,omitempty"`
@@ -282,6 +283,9 @@ type RouteHost struct {
 	// Answered says whether the name is served, or has been taken over by the
 	// zone's provider.
 	Answered bool `json:"answered"`
+	// Clusters are those that are healthy, for this host.
+	// +listType=atomic
+	Clusters []string `json:"clusters,omitempty"`
 	// Message is why it is not.
 	Message string `json:"message,omitempty"`
 }
@@ -294,7 +298,7 @@ type RouteCluster struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// +listType=atomic
 	Hostnames []string `json:"hostnames,omitempty"`
-	// Healthy says whether it is in the answers.
+	// Healthy says whether it is in the answers of all hosts.
 	Healthy bool `json:"healthy"`
 	// Since is when Healthy became what it is.
 	Since *metav1.Time `json:"since,omitempty"`

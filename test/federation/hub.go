@@ -31,12 +31,16 @@ type Hub struct {
 	Name string
 	Dir  string // its own directory; its data are in Dir/data
 
-	home *Home
+	home  *Home
+	flags []string
 }
 
-// NewHub starts a hub and returns when it serves.
-func (h *Home) NewHub(ctx context.Context, name string) (*Hub, error) {
-	hub := &Hub{Name: name, Dir: filepath.Join(h.Dir, "hubs", name), home: h}
+// NewHub starts a hub and returns when it serves. Further flags of hanse server
+// may be given; it is started with them each time.
+func (h *Home) NewHub(ctx context.Context, name string, flags ...string) (*Hub, error) {
+	// Several hubs run at once: none of them gets the usual port.
+	flags = append([]string{"--dns-listen", "127.0.0.1:0"}, flags...)
+	hub := &Hub{Name: name, Dir: filepath.Join(h.Dir, "hubs", name), home: h, flags: flags}
 	if err := os.MkdirAll(hub.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of hub %s: %w", name, err)
 	}
@@ -57,7 +61,7 @@ func (u *Hub) pidFile() string { return filepath.Join(u.Dir, pidFile) }
 // Start starts the hub and returns when it serves its own kinds.
 func (u *Hub) Start(ctx context.Context) error {
 	child, err := process.Start(ctx, process.Spec{
-		Argv:    []string{u.home.Binary, "server", "--data-dir", u.DataDir(), "--listen", "127.0.0.1:0"},
+		Argv:    append([]string{u.home.Binary, "server", "--data-dir", u.DataDir(), "--listen", "127.0.0.1:0"}, u.flags...),
 		LogFile: u.Log(),
 		PIDFile: u.pidFile(),
 	})

@@ -87,13 +87,15 @@ func endpointExposure(e v1alpha1.RouteEndpoint) Exposure {
 
 // better of two targets' healths: a route is served where one of its targets is.
 func better(a, b Health) Health {
-	rank := func(h Health) int {
-		return slices.Index([]string{"", v1alpha1.HealthDown, v1alpha1.HealthUnknown, v1alpha1.HealthUp}, h.State)
-	}
 	if rank(b) > rank(a) {
 		return b
 	}
 	return a
+}
+
+// rank orders what one side says, from worst to best.
+func rank(h Health) int {
+	return slices.Index([]string{"", v1alpha1.HealthDown, v1alpha1.HealthUnknown, v1alpha1.HealthUp}, h.State)
 }
 
 // insideOf is what the member says of a target: whether the Service behind the
@@ -107,7 +109,7 @@ func insideOf(c *Cluster, t *Target, p *prober, e Exposure, known bool, w World)
 	case e.Empty():
 		return Health{v1alpha1.HealthDown, fmt.Sprintf("%s has no address there", t.Key)}
 	}
-	service := t.backend(p.host, p.path)
+	service := t.backend(p.name, p.path)
 	if service == "" {
 		return Health{v1alpha1.HealthUnknown, "the Service behind it cannot be told"}
 	}

@@ -11,9 +11,14 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
 
-// prober makes the probes of one route: its HealthCheck with all defaults filled
-// in.
+// wildcardProbe is the label that stands in for the * of a wildcard, so that what
+// is asked for is a name that the wildcard answers for.
+const wildcardProbe = "hanse-health"
+
+// prober makes the probes of one host: its route's HealthCheck with all defaults
+// filled in.
 type prober struct {
+	name     string // of the host
 	protocol string // "" for none
 	host     string
 	path     string
@@ -25,16 +30,20 @@ type prober struct {
 	down, up int
 }
 
-func newProber(r *v1alpha1.GlobalRoute, targets []*Target, firstHost string) *prober {
+func newProber(r *v1alpha1.GlobalRoute, targets []*Target, name string) *prober {
 	h := &r.Spec.HealthCheck
 	p := &prober{
-		host:     cmp.Or(Canonical(h.Host), strings.TrimPrefix(firstHost, "*.")),
+		name:     name,
+		host:     cmp.Or(Canonical(h.Host), name),
 		path:     cmp.Or(h.Path, "/"),
 		status:   cmp.Or(h.ExpectedStatus, defaultStatus),
 		text:     h.ExpectedText,
 		interval: defaultInterval,
 		down:     cmp.Or(int(h.Down), defaultDown),
 		up:       cmp.Or(int(h.Up), defaultUp),
+	}
+	if rest, ok := strings.CutPrefix(p.host, "*."); ok {
+		p.host = wildcardProbe + "." + rest
 	}
 	if h.Interval != nil {
 		p.interval = max(h.Interval.Duration, time.Second)
@@ -43,7 +52,7 @@ func newProber(r *v1alpha1.GlobalRoute, targets []*Target, firstHost string) *pr
 	if h.Timeout != nil && h.Timeout.Duration > 0 {
 		p.timeout = min(h.Timeout.Duration, p.interval)
 	}
-	p.protocol = protocol(h, targets, firstHost)
+	p.protocol = protocol(h, targets, name)
 	p.port = port(h, p.protocol, targets)
 	return p
 }

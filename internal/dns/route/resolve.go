@@ -78,18 +78,68 @@ func Resolve(r *v1alpha1.GlobalRoute, w World, nearest []steer.Rule) *Resolved {
 	}
 	clusters := w.Clusters()
 	res.Unknown = unknownClusters(&r.Spec, clusters)
-	prober := newProber(r, targets, hosts[0])
-	for i := range clusters {
-		if state, ok := resolveCluster(r, &clusters[i], targets, prober, w); ok {
-			res.Clusters = append(res.Clusters, state.ClusterState)
-			res.Checks = append(res.Checks, state.checks...)
-		}
-	}
 	if missing != "" {
 		res.Problems = append(res.Problems, missing)
 	}
-	res.Hosts = steered(r, targets, hosts, res, clusters, nearest, prober)
+	template := steered(r, targets, res, clusters, nearest)
+	for _, host := range hosts {
+		res.add(r, host, template, targets, clusters, w)
+	}
 	return res
+}
+
+// add works out one host: each has backends and probes of its own.
+func (res *Resolved) add(r *v1alpha1.GlobalRoute, name string, h steer.Host, targets []*Target, clusters []Cluster, w World) {
+	p := newProber(r, targets, name)
+	h.Name, h.Check = name+".", p.forProviders()
+	for i := range clusters {
+		s, ok := resolveCluster(r, &clusters[i], targets, p, w)
+		if !ok {
+			continue
+		}
+		for _, check := range s.checks {
+			if !slices.Contains(res.Checks, check) {
+				res.Checks = append(res.Checks, check)
+			}
+		}
+		hostname := ""
+		if s.Hostname != "" {
+			hostname = s.Hostname + "."
+		}
+		h.Clusters = append(h.Clusters, steer.Cluster{
+			Name: s.Name, Addresses: s.Addresses, Hostname: hostname, Up: s.Healthy,
+			Weight: uint32(max(0, r.Spec.Routing.Weights[s.Name])),
+		})
+		res.merge(name, s.ClusterState)
+	}
+	res.Hosts = append(res.Hosts, h)
+}
+
+// merge makes one state of a cluster of those that its hosts have: it is healthy
+// if it is for all of them, and else says for which it is not.
+func (res *Resolved) merge(host string, s ClusterState) {
+	i := slices.IndexFunc(res.Clusters, func(c ClusterState) bool { return c.Name == s.Name })
+	if i < 0 {
+		res.Clusters = append(res.Clusters, s)
+		return
+	}
+	c := &res.Clusters[i]
+	c.Healthy = c.Healthy && s.Healthy
+	c.Inside = worse(c.Inside, s.Inside, host)
+	c.Outside = worse(c.Outside, s.Outside, host)
+	for _, a := range s.Addresses {
+		if !slices.Contains(c.Addresses, a) {
+			c.Addresses = append(c.Addresses, a)
+		}
+	}
+}
+
+// worse is what one side says where it is at its worst.
+func worse(known, of Health, host string) Health {
+	if rank(of) >= rank(known) {
+		return known
+	}
+	return Health{of.State, host + ": " + of.Message}
 }
 
 // targets are the objects that the route leads to; missing says which are not
@@ -165,45 +215,29 @@ func unknownClusters(s *v1alpha1.GlobalRouteSpec, clusters []Cluster) string {
 	return ""
 }
 
-// steered makes a Host of each name.
-func steered(r *v1alpha1.GlobalRoute, targets []*Target, names []string, res *Resolved, all []Cluster, nearest []steer.Rule, p *prober) []steer.Host {
-	template := steer.Host{
+// steered is what all hosts of a route have in common.
+func steered(r *v1alpha1.GlobalRoute, targets []*Target, res *Resolved, all []Cluster, nearest []steer.Rule) steer.Host {
+	h := steer.Host{
 		TTL:         ttl(r, targets),
 		Owner:       res.Key,
 		Order:       r.Spec.Routing.Order,
 		Default:     r.Spec.Routing.Default,
 		WhenAllDown: whenAllDown(r.Spec.WhenAllDown),
-		Check:       p.forProviders(),
 	}
 	switch res.Policy {
 	case v1alpha1.RoutingWeighted:
-		template.Policy = steer.Weighted
+		h.Policy = steer.Weighted
 	case v1alpha1.RoutingFailover:
-		template.Policy = steer.Failover
+		h.Policy = steer.Failover
 	case v1alpha1.RoutingAll:
-		template.Policy = steer.All
+		h.Policy = steer.All
 	case v1alpha1.RoutingLatency:
-		template.Policy = steer.Latency
-		template.Rules = rules(&r.Spec.Routing, all, nearest)
+		h.Policy = steer.Latency
+		h.Rules = rules(&r.Spec.Routing, all, nearest)
 	default:
-		template.Rules = rules(&r.Spec.Routing, all, nearest)
+		h.Rules = rules(&r.Spec.Routing, all, nearest)
 	}
-	for _, c := range res.Clusters {
-		hostname := ""
-		if c.Hostname != "" {
-			hostname = c.Hostname + "."
-		}
-		template.Clusters = append(template.Clusters, steer.Cluster{
-			Name: c.Name, Addresses: c.Addresses, Hostname: hostname, Up: c.Healthy,
-			Weight: uint32(max(0, r.Spec.Routing.Weights[c.Name])),
-		})
-	}
-	hosts := make([]steer.Host, len(names))
-	for i, name := range names {
-		hosts[i] = template
-		hosts[i].Name = name + "."
-	}
-	return hosts
+	return h
 }
 
 // ttl is the route's, or that of a target's annotation, or the default.

@@ -64,8 +64,8 @@ func TestHealthFromTwoSides(t *testing.T) {
 		{"no endpoint is ready", func(w *world, _ *v1alpha1.GlobalRoute) {
 			w.endpoints["azure/wordpress"] = route.Endpoints{Total: 2}
 		}, false, down, up},
-		{"another host's endpoints", func(w *world, _ *v1alpha1.GlobalRoute) {
-			w.endpoints["azure/whoami"] = route.Endpoints{}
+		{"another path's endpoints", func(w *world, _ *v1alpha1.GlobalRoute) {
+			w.endpoints["azure/api"] = route.Endpoints{}
 		}, true, up, up},
 		{"probes fail", func(w *world, _ *v1alpha1.GlobalRoute) { w.probes["192.0.2.2"] = down }, false, up, down},
 		{"not probed yet", func(w *world, _ *v1alpha1.GlobalRoute) { delete(w.probes, "192.0.2.2") }, true, up, unknown},
@@ -100,6 +100,25 @@ func TestHealthFromTwoSides(t *testing.T) {
 				t.Errorf("got %+v", s)
 			}
 		})
+	}
+}
+
+// TestEachHostHasItsOwnHealth: one of two applications is down in one cloud.
+func TestEachHostHasItsOwnHealth(t *testing.T) {
+	w := tutorial()
+	w.endpoints["azure/whoami"] = route.Endpoints{Total: 1}
+	res := resolve(t, devfest(), w)
+	for i, want := range []bool{true, false} {
+		if h := res.Hosts[i]; h.Clusters[1].Up != want {
+			t.Errorf("%s in azure: up %t", h.Name, h.Clusters[1].Up)
+		}
+	}
+	s := state(t, res, "azure")
+	if want := "www.devfest.example: Service whoami has no ready endpoint (of 1)"; s.Healthy || s.Inside.Message != want {
+		t.Errorf("got %+v", s)
+	}
+	if len(res.Checks) != 6 {
+		t.Errorf("%d probes, want one for each host in each cluster", len(res.Checks))
 	}
 }
 
@@ -273,7 +292,7 @@ func TestGateway(t *testing.T) {
 	w.targets[target.Key] = &target
 	r := devfest()
 	r.Spec.Targets = []v1alpha1.RouteTarget{{Kind: "Gateway", Name: "gw"}}
-	if c := resolve(t, r, w).Checks[0]; c.Protocol != "HTTPS" || c.Host != "example.com" || c.Address.Port() != 20443 {
+	if c := resolve(t, r, w).Checks[0]; c.Protocol != "HTTPS" || c.Host != "hanse-health.example.com" || c.Address.Port() != 20443 {
 		t.Errorf("check %+v", c)
 	}
 }

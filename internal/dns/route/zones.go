@@ -39,6 +39,12 @@ func (z Zones) Of(host string) *v1alpha1.DNSZone {
 	return nil
 }
 
+// Within says whether a host (with final dot) is a domain (without) or below it.
+func Within(host, domain string) bool {
+	domain = Canonical(domain) + "."
+	return host == domain || strings.HasSuffix(host, "."+domain)
+}
+
 func older(a, b *v1alpha1.DNSZone) bool {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) < 0
 }
