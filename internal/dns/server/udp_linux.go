@@ -96,19 +96,26 @@ func (k *socket) configure(at netip.AddrPort, family int, shared bool) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("setting up a UDP socket: %w", err)
 	}
-	var address unix.Sockaddr = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().Unmap().As4()}
-	if family == unix.AF_INET6 {
-		six := &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
-		if zone := at.Addr().Zone(); zone != "" {
-			index, err := zoneIndex(zone)
-			if err != nil {
-				return err
-			}
-			six.ZoneId = index
-		}
-		address = six
+	address, err := sockaddr(at)
+	if err != nil {
+		return err
 	}
 	return os.NewSyscallError("bind", unix.Bind(k.fd, address))
+}
+
+func sockaddr(at netip.AddrPort) (unix.Sockaddr, error) {
+	if at.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, nil
+	}
+	six := &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+	if zone := at.Addr().Zone(); zone != "" { // fe80::1%eth0
+		i, err := net.InterfaceByName(zone)
+		if err != nil {
+			return nil, fmt.Errorf("there is no interface %s: %w", zone, err)
+		}
+		six.ZoneId = uint32(i.Index)
+	}
+	return six, nil
 }
 
 func (k *socket) close() { _ = unix.Close(k.fd) }
@@ -268,13 +275,4 @@ func anyInterface(control []byte, from netip.Addr) {
 	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && !from.IsLinkLocalUnicast():
 		(*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0])).Ifindex = 0
 	}
-}
-
-// zoneIndex is the number of an interface, of fe80::1%eth0 for instance.
-func zoneIndex(zone string) (uint32, error) {
-	i, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0, fmt.Errorf("there is no interface %s: %w", zone, err)
-	}
-	return uint32(i.Index), nil
 }
