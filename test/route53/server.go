@@ -62,8 +62,8 @@ type Fault struct {
 	// After: it is done before it fails.
 	After bool
 	// Cut: the answer is right but ends in its middle. Endless: a list says that
-	// there is more without saying where.
-	Cut, Endless bool
+	// there is more without saying where. Empty: a list says that there is nothing.
+	Cut, Endless, Empty bool
 }
 
 // New starts a server; the caller has to Close it.
@@ -132,7 +132,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var answer any
 	var failed *apiError
-	switch failing := fault.Status != 0 || fault.Operation != "" && !fault.Cut && !fault.Endless; {
+	switch failing := fault.Status != 0 || fault.Operation != "" && !fault.Cut && !fault.Endless && !fault.Empty; {
 	case handle == nil:
 		failed = fail(404, "InvalidAction", "no such operation: %s %s", r.Method, r.URL.Path)
 	case s.throttled():
@@ -149,6 +149,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if list, ok := answer.(*recordList); ok && fault.Endless && failed == nil {
 		list.IsTruncated, list.NextName, list.NextType, list.NextID = true, "", "", ""
+	}
+	if list, ok := answer.(*recordList); ok && fault.Empty && failed == nil {
+		list.IsTruncated, list.Sets = false, nil
 	}
 	reply(w, answer, failed, fault.Cut)
 }

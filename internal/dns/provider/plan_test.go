@@ -264,6 +264,9 @@ func TestPlanHoldsDeletions(t *testing.T) {
 			}
 		})
 	}
+	if r := Plan(Input{Owner: "me", Zone: zone, Wanted: sets(20, "h%d.")[10:], Current: registered("me", sets(20, "h%d.")...)}); len(r.Changes) != 10 {
+		t.Errorf("ten deletions are free, and %d are held", len(r.Held))
+	}
 	names := sets(200, "h%d.")
 	for i := range names {
 		names[i].Type, names[i].Values = "CNAME", []string{"lb.example.net."}
@@ -298,6 +301,37 @@ func TestPlanConflicts(t *testing.T) {
 				t.Error("the other host was held up")
 			}
 		})
+	}
+}
+
+// TestPlanKeepsWhatThereIs of a name that cannot be had as it is wanted.
+func TestPlanKeepsWhatThereIs(t *testing.T) {
+	old := Set{Name: "www." + zone, Type: "AAAA", TTL: 30, Values: []string{"2001:db8::1"}, Route: "shop/web"}
+	current := append(registered("me", old), address("www."+zone, "198.51.100.7"))
+	r := Plan(Input{Owner: "me", Zone: zone, Wanted: []Set{address("www."+zone, "192.0.2.1")}, Current: current})
+	if len(r.Conflicts) != 1 || len(r.Changes) > 0 {
+		t.Errorf("conflicts %v, changes %v", r.Conflicts, r.Changes)
+	}
+	r = Plan(Input{Owner: "me", Zone: zone, Current: registered("me", old), Keep: map[string]bool{"www." + zone: true}})
+	if len(r.Changes)+len(r.Held) > 0 {
+		t.Errorf("a name to keep: %v", r.Changes)
+	}
+}
+
+// TestPlanForgery: a record of the registry that is about something else than its
+// name says is nobody's.
+func TestPlanForgery(t *testing.T) {
+	theirs := Set{Name: "www." + zone, Type: "MX", TTL: 30, Values: []string{"10 mail."}}
+	for _, o := range []Ownership{{Owner: "me", Type: "AAAA"}, {Owner: "me", Type: "A", ID: "x"}} {
+		forged := Set{Name: "_hanse-a.www." + zone, Type: "TXT", TTL: 300, Values: []string{o.String()}}
+		r := Plan(Input{Owner: "me", Zone: zone, Wanted: []Set{address("www."+zone, "192.0.2.1")}, Current: []Set{forged, theirs}})
+		if len(r.Conflicts) != 1 || len(r.Changes) > 0 {
+			t.Errorf("%v: conflicts %v, changes %v", o, r.Conflicts, r.Changes)
+		}
+	}
+	mx := Set{Name: RegistryName(theirs.Key()), Type: "TXT", TTL: 300, Values: []string{Ownership{Owner: "me", Type: "MX"}.String()}}
+	if r := Plan(Input{Owner: "me", Zone: zone, Current: []Set{theirs, mx}}); len(r.Changes) > 0 {
+		t.Errorf("a type that no route has: %v", r.Changes[0].lines())
 	}
 }
 

@@ -1,6 +1,7 @@
 package rfc2136
 
 import (
+	"cmp"
 	"net"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ func TestBrokenTransfer(t *testing.T) {
 		messages [][]string
 		rcode    int
 		unsigned bool
+		secret   string
 		want     string
 	}{
 		"whole":             {messages: [][]string{{soa, ns}, {a}, {soa}}},
@@ -34,9 +36,10 @@ func TestBrokenTransfer(t *testing.T) {
 		"refused":           {messages: [][]string{{}}, rcode: dns.RcodeRefused, want: "allow transfers"},
 		"refused unsigned":  {messages: [][]string{{}}, rcode: dns.RcodeRefused, unsigned: true, want: "allow transfers"},
 		"not signed":        {messages: [][]string{{soa, ns, a, soa}}, unsigned: true, want: "is not signed"},
+		"forged":            {messages: [][]string{{soa, ns, a, soa}}, secret: "b3RoZXI=", want: "signature is wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr := serve(t, func(w dns.ResponseWriter, q *dns.Msg) {
+			addr := serve(t, cmp.Or(c.secret, key().Secret), func(w dns.ResponseWriter, q *dns.Msg) {
 				for i, records := range c.messages {
 					m := new(dns.Msg).SetReply(q)
 					m.Rcode = c.rcode
@@ -71,14 +74,14 @@ func TestBrokenTransfer(t *testing.T) {
 	}
 }
 
-// serve is a name server on loopback that knows the key.
-func serve(t *testing.T, handle dns.HandlerFunc) string {
+// serve is a name server on loopback that signs with a secret.
+func serve(t *testing.T, secret string, handle dns.HandlerFunc) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &dns.Server{Listener: l, Handler: handle, TsigSecret: map[string]string{"hanse.": key().Secret}}
+	s := &dns.Server{Listener: l, Handler: handle, TsigSecret: map[string]string{"hanse.": secret}}
 	ended := make(chan error, 1)
 	go func() { ended <- s.ActivateAndServe() }()
 	t.Cleanup(func() {

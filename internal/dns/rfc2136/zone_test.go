@@ -222,15 +222,23 @@ func TestBadRecord(t *testing.T) {
 			case 9:
 				s.Name = "legacy." + domain
 			}
-			changes = append(changes, provider.Change{Name: s.Name, Steps: []provider.Step{{New: &s}}})
+			step := provider.Step{New: &s}
+			if i == 10 { // not what is there any more
+				s.Name = "mail." + domain
+				step.Old = &provider.Set{Name: s.Name, Type: "A", TTL: 300, Values: []string{"192.0.2.26"}}
+			}
+			changes = append(changes, provider.Change{Name: s.Name, Steps: []provider.Step{step}})
 		}
 		for i, err := range p.zone.Apply(t.Context(), changes) {
-			if bad := i == 7 || i == 8 || i == 9; (err != nil) != bad {
+			if bad := i >= 7 && i <= 10; (err != nil) != bad {
 				t.Errorf("%d: %v", i, err)
 			}
 		}
 		if got := p.ask("legacy."+domain, dns.TypeA); got != "192.0.2.99" {
 			t.Errorf("legacy is now %s", got)
+		}
+		if got := p.ask("mail."+domain, dns.TypeA); got != "192.0.2.25" {
+			t.Errorf("mail is now %s", got)
 		}
 	})
 }

@@ -21,6 +21,15 @@ func ttl(n int64) *int64 { return &n }
 // TestBatches: many hosts take few requests, none of them too large.
 func TestBatches(t *testing.T) {
 	f := setUp(t, route53test.Options{}, nil)
+	long := simple(400, "h%d.", aws1)
+	for i := range long {
+		long[i].Owner = "shop/" + strings.Repeat("x", 150)
+	}
+	f.sync(long...) // 400 × 200 characters
+	if n := f.server.Calls("ChangeResourceRecordSets"); n != 3 {
+		t.Errorf("%d requests for 80,000 characters", n)
+	}
+	f = setUp(t, route53test.Options{}, nil)
 	f.sync(simple(3000, "h%d.", aws1)...)
 	first := f.server.Calls("ChangeResourceRecordSets")
 	f.sync(simple(3000, "h%d.", google)...)
