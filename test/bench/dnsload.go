@@ -21,13 +21,9 @@ func writeQueries(file string, routes int, subnets bool) error {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same load for all
 	var all []byte
 	for range 100_000 {
-		q := new(dns.Msg)
-		q.SetQuestion(routeName(random.IntN(routes)), dns.TypeA)
-		q.RecursionDesired = false
-		if subnets {
-			q.SetEdns0(1232, false)
-			network := net.IPv4(byte(1+random.IntN(223)), byte(random.IntN(256)), byte(random.IntN(256)), 0)
-			q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: network})
+		q := subnetQuery(routeName(random.IntN(routes)), random)
+		if !subnets {
+			q.Extra = nil
 		}
 		data, err := q.Pack()
 		if err != nil {
@@ -105,6 +101,51 @@ func answers(ctx context.Context, s *nameServer) error {
 			return fmt.Errorf("the name server at port %s does not answer: %w", s.port, err)
 		}
 	}
+}
+
+// compared is how many networks are asked about, to see that both servers do the same.
+const compared = 10_000
+
+// different counts the networks for which two servers differ in their answers, or have a scope that is none.
+func different(ctx context.Context, ours, theirs *nameServer) (int, error) {
+	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same networks each time
+	n := 0
+	for range compared {
+		q := subnetQuery(routeName(0), random)
+		var answers [2]string
+		for i, s := range []*nameServer{ours, theirs} {
+			r, err := dns.ExchangeContext(ctx, q, net.JoinHostPort("127.0.0.1", s.port))
+			if err != nil {
+				return n, fmt.Errorf("asking for a network: %w", err)
+			}
+			scope := -1
+			if opt := r.IsEdns0(); opt != nil && len(opt.Option) == 1 {
+				if o, ok := opt.Option[0].(*dns.EDNS0_SUBNET); ok {
+					scope = int(o.SourceScope)
+				}
+			}
+			if len(r.Answer) != 1 || scope <= 0 {
+				answers[i] = fmt.Sprint("none of ", i)
+				continue
+			}
+			answers[i] = r.Answer[0].String()
+		}
+		if answers[0] != answers[1] {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// subnetQuery asks for a random /24.
+func subnetQuery(name string, random *rand.Rand) *dns.Msg {
+	q := new(dns.Msg)
+	q.SetQuestion(name, dns.TypeA)
+	q.RecursionDesired = false
+	q.SetEdns0(1232, false)
+	network := net.IPv4(byte(1+random.IntN(223)), byte(random.IntN(256)), byte(random.IntN(256)), 0)
+	q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: network}}
+	return q
 }
 
 // startGdnsd runs gdnsd with networks for the places that our rules name.

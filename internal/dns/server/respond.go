@@ -64,7 +64,7 @@ func (r *responder) respond(m, out []byte, from netip.Addr, now time.Time, tcp b
 	}
 	if q.signed || q.rtype == dns.TypeAXFR || q.rtype == dns.TypeIXFR {
 		if q.end > headerSize && q.class == dns.ClassINET && (tcp || q.rtype != dns.TypeAXFR) && r.config.Transfers != nil {
-			return nil, transfer
+			return nil, r.handOver(from, now, tcp)
 		}
 		return r.fail(m, out, from, now, tcp, dns.RcodeRefused)
 	}
@@ -73,6 +73,17 @@ func (r *responder) respond(m, out []byte, from netip.Addr, now time.Time, tcp b
 		return r.fail(m, out, from, now, tcp, rcode)
 	}
 	return r.look(m, out, from, now, tcp)
+}
+
+// handOver limits the rate of what goes to Config.Transfers, too, and is not worth a
+// truncated answer.
+func (r *responder) handOver(from netip.Addr, now time.Time, tcp bool) verdict {
+	r.answer = zone.Answer{Class: uint64(dns.TypeIXFR)}
+	if !tcp && (!r.allow(from, now) || r.answer.Truncated) {
+		r.counters.dropped.Add(1)
+		return drop
+	}
+	return transfer
 }
 
 // precondition is what a query has to be for the zones to be asked.

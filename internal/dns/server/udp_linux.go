@@ -132,13 +132,13 @@ type mmsghdr struct {
 
 // batch is the messages of one system call, and the responses.
 type batch struct {
-	in, out         [batchSize]mmsghdr
-	inVec, outVec   [batchSize]unix.Iovec
-	names           [batchSize]unix.RawSockaddrInet6 // large enough for both families
-	control         [batchSize][controlSize]byte
-	inData          [batchSize][inSize]byte
-	outData         [batchSize][outSize]byte
-	responses, used int
+	in, out       [batchSize]mmsghdr
+	inVec, outVec [batchSize]unix.Iovec
+	names         [batchSize]unix.RawSockaddrInet6 // large enough for both families
+	control       [batchSize][controlSize]byte
+	inData        [batchSize][inSize]byte
+	outData       [batchSize][outSize]byte
+	responses     int
 }
 
 func newBatch(k *socket) *batch {
