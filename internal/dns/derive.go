@@ -1,0 +1,210 @@
+package dns
+
+import (
+	"context"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/route"
+)
+
+// derivation is the GlobalRoutes and DNSZones that the hub has to make by itself,
+// and those of them that there are.
+type derivation struct {
+	wanted []*v1alpha1.GlobalRoute
+	routes map[string]*v1alpha1.GlobalRoute
+	// domains of hosts that are in no zone.
+	domains map[string]bool
+	zones   []*v1alpha1.DNSZone
+	inUse   map[string]bool // zones with hosts
+}
+
+// derive has the derived routes and zones kept, by a goroutine of its own: the
+// latest derivation counts.
+func (c *Controller) derive(zones []*v1alpha1.DNSZone, homeless []string) {
+	d := derivation{domains: map[string]bool{}, zones: zones, inUse: map[string]bool{}}
+	clusters := c.caches.Clusters()
+	d.routes, _ = c.caches.objects()
+	for _, t := range c.caches.global() {
+		r, _ := route.Derive(t, clusters)
+		r.OwnerReferences = []metav1.OwnerReference{ownerReference(t)}
+		d.wanted = append(d.wanted, r)
+	}
+	for _, host := range homeless {
+		d.domains[route.Domain(host)] = true
+	}
+	for _, used := range c.loop.publisher.zonesOf {
+		for _, z := range used {
+			d.inUse[z] = true
+		}
+	}
+	select {
+	case <-c.derivations: // an older one that nobody has looked at
+	default:
+	}
+	c.derivations <- d
+}
+
+// global are the targets that ask for a route.
+func (c *caches) global() []*route.Target {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var all []*route.Target
+	for _, t := range c.targets {
+		if t.Global() {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// ownerReference lets the hub's garbage collector delete a route with its target.
+func ownerReference(t *route.Target) metav1.OwnerReference {
+	version := "v1"
+	switch t.Key.Kind {
+	case route.KindIngress:
+		version = "networking.k8s.io/v1"
+	case route.KindGateway:
+		version = "gateway.networking.k8s.io/v1"
+	}
+	yes := true
+	return metav1.OwnerReference{APIVersion: version, Kind: t.Key.Kind, Name: t.Key.Name, UID: types.UID(t.UID), Controller: &yes}
+}
+
+// keepDerived makes, changes and deletes what derivations say, until ctx ends. What
+// fails is tried again with the next derivation, or after a while.
+func (c *Controller) keepDerived(ctx context.Context) {
+	for {
+		select {
+		case d := <-c.derivations:
+			if err := c.keep(ctx, d); err != nil && ctx.Err() == nil {
+				klog.FromContext(ctx).Error(err, "A route or zone could not be derived")
+				if pause(ctx, listenRetry) {
+					c.caches.change(func(d *dirty) { d.derived = true })
+				}
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Controller) keep(ctx context.Context, d derivation) error {
+	wanted := map[string]bool{}
+	for _, r := range d.wanted {
+		wanted[keyOf(r)] = true
+		if err := c.keepRoute(ctx, r, d.routes[keyOf(r)]); err != nil {
+			return err
+		}
+	}
+	for key, r := range d.routes {
+		if r.Labels[v1alpha1.LabelDerivedFrom] != "" && !wanted[key] {
+			if err := remove(ctx, c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(r.Namespace), r); err != nil {
+				return err
+			}
+		}
+	}
+	return c.keepZones(ctx, d)
+}
+
+// keepRoute makes a derived route what it has to be. One of the same name that
+// somebody else made is left alone: it is how to say more than annotations can.
+func (c *Controller) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRoute) error {
+	client := c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(want.Namespace)
+	if is == nil {
+		err := create(ctx, client, want, "GlobalRoute")
+		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) { // the Namespace is going
+			return nil
+		}
+		return err
+	}
+	if is.Labels[v1alpha1.LabelDerivedFrom] == "" ||
+		equality.Semantic.DeepEqual(is.Spec, want.Spec) && equality.Semantic.DeepEqual(is.OwnerReferences, want.OwnerReferences) {
+		return nil
+	}
+	changed := is.DeepCopy()
+	changed.Spec, changed.OwnerReferences = want.Spec, want.OwnerReferences
+	u, err := unstructuredOf(changed, "GlobalRoute")
+	if err != nil {
+		return err
+	}
+	_, err = client.Update(ctx, u, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil // the change that was in between brings the next derivation
+	}
+	return err
+}
+
+// keepZones makes a zone for each host that is in none, and deletes those it made
+// that nothing is in any more.
+func (c *Controller) keepZones(ctx context.Context, d derivation) error {
+	client := c.client.Resource(v1alpha1.Resource("dnszones"))
+	for domain := range d.domains {
+		if len(validation.IsDNS1123Subdomain(domain)) > 0 {
+			continue // no object can be called so; the route says that it is in no zone
+		}
+		z := &v1alpha1.DNSZone{}
+		z.Name, z.Spec.Domain = domain, domain
+		z.Labels = map[string]string{v1alpha1.LabelDerivedFrom: "GlobalRoute"}
+		if err := create(ctx, client, z, "DNSZone"); err != nil {
+			return err
+		}
+	}
+	for _, z := range d.zones {
+		if z.Labels[v1alpha1.LabelDerivedFrom] != "" && !d.inUse[z.Name] && !d.domains[z.Spec.Domain] {
+			if err := remove(ctx, client, z); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func unstructuredOf(o runtime.Object, kind string) (*unstructured.Unstructured, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return nil, err
+	}
+	u := &unstructured.Unstructured{Object: content}
+	u.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(kind))
+	return u, nil
+}
+
+// create is idempotent.
+func create(ctx context.Context, client dynamic.ResourceInterface, o runtime.Object, kind string) error {
+	u, err := unstructuredOf(o, kind)
+	if err != nil {
+		return err
+	}
+	unstructured.RemoveNestedField(u.Object, "status")
+	_, err = client.Create(ctx, u, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// remove is idempotent, and spares a namesake.
+func remove(ctx context.Context, client dynamic.ResourceInterface, o metav1.Object) error {
+	uid := o.GetUID()
+	err := client.Delete(ctx, o.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+func split(key string) (namespace, name string) {
+	namespace, name, _ = strings.Cut(key, "/")
+	return namespace, name
+}

@@ -1,0 +1,337 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/provider"
+	"github.com/hanse-dev/hanse/internal/dns/route53"
+	"github.com/hanse-dev/hanse/internal/dns/steer"
+)
+
+const (
+	// driftInterval is how often a zone kept elsewhere is read and put right.
+	driftInterval = 5 * time.Minute
+	// keepRest is the least time between two passes over such a zone, so that
+	// changes that come together are one batch.
+	keepRest = time.Second
+	// keepRetry is the first pause after a pass that failed; it doubles up to
+	// driftInterval.
+	keepRetry = 2 * time.Second
+	// maxPending bounds the lines in a zone's status.
+	maxPending = 50
+	// patience bounds one pass: a provider that does not answer holds up its zone
+	// only.
+	patience = 2 * time.Minute
+)
+
+// elsewhere keeps the zones that others serve: each has a goroutine of its own.
+type elsewhere struct {
+	c *Controller
+
+	mu      sync.Mutex
+	ctx     context.Context
+	keepers map[string]*keeper
+	paces   map[string]*route53.Pace // by the Secret with the account's credentials
+}
+
+// hostReport is what has become of a host in a zone kept elsewhere.
+type hostReport struct {
+	done    bool
+	message string
+}
+
+// keeper keeps one zone.
+type keeper struct {
+	c    *Controller
+	stop context.CancelFunc
+	wake chan struct{}
+
+	mu      sync.Mutex
+	zone    *v1alpha1.DNSZone
+	hosts   []steer.Host
+	reports map[string]hostReport
+	stale   bool // its credentials have changed
+}
+
+func newElsewhere(c *Controller) *elsewhere {
+	return &elsewhere{c: c, keepers: map[string]*keeper{}, paces: map[string]*route53.Pace{}}
+}
+
+// run lets keepers work until ctx ends.
+func (e *elsewhere) run(ctx context.Context) {
+	e.mu.Lock()
+	e.ctx = ctx
+	for _, k := range e.keepers {
+		k.start(ctx)
+	}
+	e.mu.Unlock()
+	<-ctx.Done()
+}
+
+// want says what a zone should answer; it does not block.
+func (e *elsewhere) want(z *v1alpha1.DNSZone, hosts []steer.Host) {
+	e.mu.Lock()
+	k := e.keepers[z.Name]
+	if k != nil && k.zone.UID != z.UID {
+		k.stop()
+		k = nil
+	}
+	if k == nil {
+		k = &keeper{c: e.c, wake: make(chan struct{}, 1), zone: z, stop: func() {}}
+		e.keepers[z.Name] = k
+		if e.ctx != nil {
+			defer k.start(e.ctx)
+		}
+	}
+	e.mu.Unlock()
+	k.want(z, hosts)
+}
+
+// only ends the keepers of zones that are not kept elsewhere any more. Their
+// records stay as they are: a zone is given up, not emptied.
+func (e *elsewhere) only(zones []*v1alpha1.DNSZone) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, k := range e.keepers {
+		if !slices.ContainsFunc(zones, func(z *v1alpha1.DNSZone) bool {
+			return z.Name == name && (z.Spec.Route53 != nil || z.Spec.RFC2136 != nil)
+		}) {
+			k.stop()
+			delete(e.keepers, name)
+		}
+	}
+}
+
+// nudge has a zone kept again, with a provider made anew.
+func (e *elsewhere) nudge(zone string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if k := e.keepers[zone]; k != nil {
+		k.mu.Lock()
+		k.stale = true
+		k.mu.Unlock()
+		k.again()
+	}
+}
+
+// host is what has become of a host; ok is false if its zone is not kept elsewhere.
+func (e *elsewhere) host(zone, host string) (r hostReport, ok bool) {
+	e.mu.Lock()
+	k := e.keepers[zone]
+	e.mu.Unlock()
+	if k == nil {
+		return hostReport{}, false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, known := k.reports[host]; known {
+		return r, true
+	}
+	return hostReport{message: strings.TrimSuffix(host, ".") + " is not there yet"}, true
+}
+
+func (k *keeper) want(z *v1alpha1.DNSZone, hosts []steer.Host) {
+	k.mu.Lock()
+	same := k.hosts != nil && k.zone.Generation == z.Generation && reflect.DeepEqual(k.hosts, hosts)
+	k.zone = z
+	if hosts == nil {
+		hosts = []steer.Host{}
+	}
+	k.hosts = hosts
+	k.mu.Unlock()
+	if !same {
+		k.again()
+	}
+}
+
+func (k *keeper) again() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) start(ctx context.Context) {
+	ctx, k.stop = context.WithCancel(ctx)
+	go k.run(ctx)
+}
+
+func (k *keeper) run(ctx context.Context) {
+	var p provider.Provider
+	var made *v1alpha1.DNSZone
+	var known []provider.Set
+	read := time.Time{}
+	retry := keepRetry
+	wait := driftInterval
+	for {
+		select {
+		case <-k.wake:
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		k.mu.Lock()
+		z, hosts, stale := k.zone, k.hosts, k.stale
+		k.stale = false
+		k.mu.Unlock()
+		if made == nil || stale || made.Generation != z.Generation || time.Since(read) >= driftInterval {
+			p, made, known = nil, z, nil
+		}
+		var report provider.Report
+		var err error
+		if p == nil {
+			p, err = k.c.newProvider(ctx, z)
+		}
+		if err == nil {
+			if known == nil {
+				read = time.Now()
+			}
+			report, err = k.sync(ctx, p, z, hosts, known)
+			known = report.Known
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		k.note(z, hosts, report, err)
+		wait = max(keepRest, driftInterval-time.Since(read))
+		if err != nil || len(report.Errors) > 0 || !report.Settled {
+			wait, retry = retry, min(2*retry, driftInterval)
+			p = nil
+		} else {
+			retry = keepRetry
+		}
+		if !pause(ctx, keepRest) {
+			return
+		}
+	}
+}
+
+func (k *keeper) sync(ctx context.Context, p provider.Provider, z *v1alpha1.DNSZone, hosts []steer.Host, known []provider.Set) (provider.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return provider.Sync(ctx, p, hosts, provider.Options{
+		Domain: dotted(z.Spec.Domain), Owner: k.c.owner(z), DryRun: z.Spec.DryRun,
+		AllowDeletion: int(z.Spec.AllowDeletion), Known: known,
+	})
+}
+
+// owner is whose the records in a zone are.
+func (c *Controller) owner(z *v1alpha1.DNSZone) string {
+	if z.Spec.Owner != "" {
+		return z.Spec.Owner
+	}
+	return c.cfg.HubUID
+}
+
+// note says on the zone and its hosts' routes how the pass went.
+func (k *keeper) note(z *v1alpha1.DNSZone, hosts []steer.Host, r provider.Report, err error) {
+	reports := map[string]hostReport{}
+	for i := range hosts {
+		name := hosts[i].Name
+		reports[name] = reportOf(name, z, r, err)
+	}
+	k.mu.Lock()
+	changed := !reflect.DeepEqual(k.reports, reports)
+	k.reports = reports
+	k.mu.Unlock()
+	k.c.statuses.zone(z, keptStatus(z, len(hosts), r, err))
+	if err != nil {
+		klog.Background().Error(err, "A DNS zone could not be kept", "zone", z.Name)
+	}
+	if changed {
+		k.c.caches.change(func(d *dirty) {
+			for i := range hosts {
+				d.routes[hosts[i].Owner] = true
+			}
+		})
+	}
+}
+
+func reportOf(name string, z *v1alpha1.DNSZone, r provider.Report, err error) hostReport {
+	switch {
+	case err != nil:
+		return hostReport{message: err.Error()}
+	case r.Refused[name] != "":
+		return hostReport{message: r.Refused[name]}
+	case r.Conflicts[name] != "":
+		return hostReport{message: r.Conflicts[name]}
+	case r.Errors[name] != nil:
+		return hostReport{message: r.Errors[name].Error()}
+	case z.Spec.DryRun:
+		return hostReport{message: "dryRun is set on DNSZone " + z.Name + ": nothing is changed there"}
+	}
+	return hostReport{done: true, message: r.Notes[name]}
+}
+
+// keptStatus says how a zone kept elsewhere is doing.
+func keptStatus(z *v1alpha1.DNSZone, hosts int, r provider.Report, err error) v1alpha1.DNSZoneStatus {
+	s := v1alpha1.DNSZoneStatus{
+		ObservedGeneration: z.Generation, Provider: providerName(z), Hosts: int32(hosts),
+		NameServers: r.Zone.NameServers, HostedZoneID: r.Zone.ID, Pending: r.Pending,
+	}
+	if len(s.Pending) > maxPending {
+		s.Pending = append(slices.Clone(s.Pending[:maxPending-1]), fmt.Sprintf("… and %d more", len(r.Pending)-maxPending+1))
+	}
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Kept", ObservedGeneration: z.Generation}
+	switch bad := len(r.Refused) + len(r.Conflicts) + len(r.Errors); {
+	case err != nil:
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "Failed", err.Error()
+		s.NameServers, s.HostedZoneID = z.Status.NameServers, z.Status.HostedZoneID
+	case bad > 0:
+		ready.Status, ready.Reason = metav1.ConditionFalse, "KeptInPart"
+		ready.Message = fmt.Sprintf("%d of %d hosts are not there as they should be: %s", bad, hosts, firstOf(r))
+	case z.Spec.DryRun:
+		ready.Status, ready.Reason = metav1.ConditionFalse, "DryRun"
+		ready.Message = fmt.Sprintf("%d changes are shown in status.pending, and not made", len(r.Pending))
+	case !r.Settled:
+		ready.Reason, ready.Message = "Propagating", "the provider's servers have not all taken the last change over yet"
+	case r.Tidying != nil:
+		ready.Message = r.Tidying.Error()
+	}
+	held := metav1.Condition{Type: v1alpha1.ConditionDeletionsHeld, Status: metav1.ConditionFalse, Reason: "NoneHeld", ObservedGeneration: z.Generation}
+	if r.Held > 0 {
+		held.Status, held.Reason = metav1.ConditionTrue, "TooMany"
+		held.Message = fmt.Sprintf("%d records would be deleted at once, more than a tenth of the zone's. Try: kubectl patch dnszone %s "+
+			"--type merge -p '{\"spec\":{\"allowDeletion\":%d}}' if that is meant", r.Held, z.Name, r.Held)
+	}
+	s.Conditions = []metav1.Condition{ready, held}
+	return s
+}
+
+// firstOf is the first of what is wrong, by host.
+func firstOf(r provider.Report) string {
+	var all []string
+	for _, m := range []map[string]string{r.Refused, r.Conflicts} {
+		for _, s := range m {
+			all = append(all, s)
+		}
+	}
+	for name, err := range r.Errors {
+		all = append(all, strings.TrimSuffix(name, ".")+": "+err.Error())
+	}
+	return slices.Min(all)
+}
+
+func providerName(z *v1alpha1.DNSZone) string {
+	switch {
+	case z.Spec.Route53 != nil:
+		return "Route53"
+	case z.Spec.RFC2136 != nil:
+		return "RFC2136"
+	}
+	return "Embedded"
+}
+
+// errNoSecret says that a Secret is not there, or lacks a key.
+var errNoSecret = errors.New("the Secret is missing or incomplete")

@@ -1,0 +1,87 @@
+package dns
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/route"
+)
+
+// announce says on a route what has changed for its clients.
+func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
+	about := &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion().String(), Kind: "GlobalRoute",
+		Namespace: r.Namespace, Name: r.Name, UID: r.UID, ResourceVersion: r.ResourceVersion,
+	}
+	if now.Refused != "" && (before == nil || before.Refused != now.Refused) {
+		l.c.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Refused)
+	}
+	if now.Unknown != "" && (before == nil || before.Unknown != now.Unknown) {
+		l.c.events.Event(about, corev1.EventTypeWarning, reasonUnknownCluster, now.Unknown)
+	}
+	if before == nil {
+		return
+	}
+	for _, c := range now.Clusters {
+		came, went := moved(before, now, c.Name)
+		if len(came) > 0 {
+			l.c.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s: inside %s, outside %s",
+				c.Name, strings.Join(came, ", "), say(c.Inside), say(c.Outside)))
+		}
+		if len(went) > 0 {
+			l.c.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s does not answer for %s any more: %s",
+				c.Name, strings.Join(went, ", "), reasonOf(c)))
+		}
+	}
+}
+
+// moved are the hosts whose answers a cluster has come into, or gone out of.
+func moved(before, now *route.Resolved, cluster string) (came, went []string) {
+	wasUp := map[string]bool{}
+	for i := range before.Hosts {
+		for _, c := range before.Hosts[i].Clusters {
+			if c.Name == cluster {
+				wasUp[before.Hosts[i].Name] = c.Up
+			}
+		}
+	}
+	for i := range now.Hosts {
+		name := now.Hosts[i].Name
+		for _, c := range now.Hosts[i].Clusters {
+			was, known := wasUp[name]
+			switch {
+			case c.Name != cluster || !known || was == c.Up:
+			case c.Up:
+				came = append(came, strings.TrimSuffix(name, "."))
+			default:
+				went = append(went, strings.TrimSuffix(name, "."))
+			}
+		}
+	}
+	return came, went
+}
+
+// reasonOf says why a cluster is not in the answers.
+func reasonOf(c route.ClusterState) string {
+	var why []string
+	if c.Inside.State == v1alpha1.HealthDown {
+		why = append(why, "inside: "+c.Inside.Message)
+	}
+	if c.Outside.State == v1alpha1.HealthDown {
+		why = append(why, "outside: "+c.Outside.Message)
+	}
+	if len(why) == 0 {
+		return "it has no address"
+	}
+	return strings.Join(why, "; ")
+}
+
+func say(h route.Health) string {
+	if h.Message == "" {
+		return strings.ToLower(h.State)
+	}
+	return strings.ToLower(h.State) + " (" + h.Message + ")"
+}

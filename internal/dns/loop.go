@@ -1,0 +1,288 @@
+package dns
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/geo"
+	"github.com/hanse-dev/hanse/internal/dns/health"
+	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/dns/steer"
+)
+
+// passRest is the pause between two passes: what changes at the same moment, as it
+// does when a cluster goes, is worked out together.
+const passRest = 20 * time.Millisecond
+
+// loop works out what has changed. All of it but what mu guards belongs to the
+// one goroutine of run.
+type loop struct {
+	c     *Controller
+	world world
+
+	resolved  map[string]*route.Resolved
+	federated map[string]*federation // by zone
+	nearest   []steer.Rule
+	nearestOf []route.Cluster
+	publisher publisher
+
+	db       atomic.Pointer[geo.DB]
+	reloaded atomic.Bool
+
+	mu       sync.Mutex
+	routesOf map[health.Check][]string
+	fedCheck map[health.Check]bool
+}
+
+// federation is the names of Federation v1 in one zone.
+type federation struct {
+	hosts  []steer.Host
+	checks []health.Check
+}
+
+func newLoop(c *Controller) loop {
+	return loop{
+		c:         c,
+		world:     world{caches: c.caches, prober: c.prober, flat: c.flat},
+		resolved:  map[string]*route.Resolved{},
+		federated: map[string]*federation{},
+		publisher: newPublisher(c),
+		routesOf:  map[health.Check][]string{},
+		fedCheck:  map[health.Check]bool{},
+	}
+}
+
+// followDatabase keeps the database in use that of path, until ctx ends: the one in
+// the binary if there is no path, or nothing usable at it yet.
+func (l *loop) followDatabase(ctx context.Context, path string) {
+	l.database(geo.Embedded())
+	if path != "" {
+		geo.Follow(ctx, path, l.database)
+	}
+}
+
+// database takes a geographic database over; one that cannot be read leaves the
+// last in use.
+func (l *loop) database(db *geo.DB, err error) {
+	l.c.listener.complain(err)
+	if err != nil {
+		klog.Background().Error(err, "The geographic database cannot be used", "path", l.c.cfg.Database)
+	}
+	if db != nil {
+		l.db.Store(db)
+		l.reloaded.Store(true)
+	}
+	l.c.caches.change(func(d *dirty) { d.zones = true })
+}
+
+// run makes passes until ctx ends.
+func (l *loop) run(ctx context.Context) {
+	for {
+		select {
+		case <-l.c.caches.dirty.wake:
+		case <-ctx.Done():
+			return
+		}
+		if l.c.caches.needed() {
+			l.c.closeOnce.Do(func() { close(l.c.wantedOnce) })
+		}
+		if l.db.Load() == nil {
+			l.c.derive(nil, nil) // what it makes may be the first that is wanted
+			continue             // the database wakes again when it is there
+		}
+		l.pass(ctx, l.c.caches.take())
+		if !pause(ctx, passRest) {
+			return
+		}
+	}
+}
+
+// pass works out what is dirty and publishes what came of it.
+func (l *loop) pass(ctx context.Context, d dirty) {
+	clusters := l.world.Clusters()
+	if !slices.EqualFunc(clusters, l.nearestOf, samePlace) {
+		l.nearest, l.nearestOf = route.Nearest(clusters), clusters
+		d.everything = true
+	}
+	routes, zones := l.c.caches.objects()
+	changed := l.resolve(routes, d)
+	federated := false
+	if d.services || d.everything || d.zones {
+		federated = l.federate(zones)
+	}
+	reloaded := l.reloaded.Swap(false)
+	if len(changed) == 0 && !federated && !d.zones && !reloaded {
+		if d.derived {
+			l.c.derive(zones, l.publisher.homeless)
+		}
+		return
+	}
+	l.probe()
+	l.publisher.publish(publication{
+		ctx: ctx, db: l.db.Load(), routes: routes, zones: zones, resolved: l.resolved, federated: l.federated,
+		changed: changed, all: d.zones || reloaded,
+	})
+	l.c.derive(zones, l.publisher.homeless)
+}
+
+// samePlace says whether two clusters are as near to everybody.
+func samePlace(a, b route.Cluster) bool {
+	return a.Name == b.Name && a.Provider == b.Provider && a.Region == b.Region && a.Continent == b.Continent
+}
+
+// resolve works out the routes that are dirty, and returns those of which
+// anything has changed, or that have gone.
+func (l *loop) resolve(routes map[string]*v1alpha1.GlobalRoute, d dirty) map[string]bool {
+	changed := map[string]bool{}
+	for key, r := range routes {
+		before := l.resolved[key]
+		namespace, _, _ := strings.Cut(key, "/")
+		if before != nil && !d.everything && !d.routes[key] && !d.namespaces[namespace] {
+			continue
+		}
+		now := route.Resolve(r, l.world, l.nearest)
+		now.Problems = append(now.Problems, l.derivedProblems(r)...)
+		if before != nil && reflect.DeepEqual(before, now) {
+			continue
+		}
+		l.announce(r, before, now)
+		l.resolved[key] = now
+		changed[key] = true
+	}
+	for key := range l.resolved {
+		if routes[key] == nil {
+			delete(l.resolved, key)
+			l.c.statuses.forget(key)
+			changed[key] = true
+		}
+	}
+	// A changed spec has to be seen in status.observedGeneration, whatever came of it.
+	for key := range d.routes {
+		if routes[key] != nil {
+			changed[key] = true
+		}
+	}
+	return changed
+}
+
+// derivedProblems are what made no sense in the annotations that a route was made
+// from.
+func (l *loop) derivedProblems(r *v1alpha1.GlobalRoute) []string {
+	if r.Labels[v1alpha1.LabelDerivedFrom] == "" || len(r.Spec.Targets) != 1 {
+		return nil
+	}
+	t, ok := l.world.Target(route.TargetKey{Kind: r.Spec.Targets[0].Kind, Namespace: r.Namespace, Name: r.Spec.Targets[0].Name})
+	if !ok {
+		return nil
+	}
+	_, problems := route.Derive(t, l.world.Clusters())
+	return problems
+}
+
+// federate works out the names of Federation v1, and says whether any has changed.
+func (l *loop) federate(zones []*v1alpha1.DNSZone) bool {
+	changed := false
+	now := map[string]*federation{}
+	for _, z := range zones {
+		if z.Spec.Federation == "" {
+			continue
+		}
+		f := &federation{}
+		for _, t := range l.c.caches.services() {
+			hosts, checks := route.Federated(t, z.Spec.Federation, route.Canonical(z.Spec.Domain), l.world)
+			f.hosts = append(f.hosts, hosts...)
+			f.checks = append(f.checks, checks...)
+		}
+		now[z.Name] = f
+		before := l.federated[z.Name]
+		changed = changed || before == nil || !reflect.DeepEqual(before, f)
+	}
+	changed = changed || len(now) != len(l.federated)
+	l.federated = now
+	return changed
+}
+
+// probe tells the prober, and who looks up hostnames, what they are wanted for.
+func (l *loop) probe() {
+	users, fed := map[health.Check][]string{}, map[health.Check]bool{}
+	var checks []health.Check
+	var hostnames []string
+	for key, r := range l.resolved {
+		for _, c := range r.Checks {
+			if users[c] == nil {
+				checks = append(checks, c)
+			}
+			users[c] = append(users[c], key)
+		}
+		for _, s := range r.Clusters {
+			if s.Hostname != "" {
+				hostnames = append(hostnames, s.Hostname)
+			}
+		}
+	}
+	for _, f := range l.federated {
+		for _, c := range f.checks {
+			if !fed[c] && users[c] == nil {
+				checks = append(checks, c)
+			}
+			fed[c] = true
+		}
+	}
+	slices.Sort(hostnames)
+	l.mu.Lock()
+	l.routesOf, l.fedCheck = users, fed
+	l.mu.Unlock()
+	l.c.prober.Set(checks)
+	l.c.flat.Want(slices.Compact(hostnames))
+}
+
+// users are the routes that an address is probed for.
+func (l *loop) users(c health.Check) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.routesOf[c]
+}
+
+func (l *loop) servesFederation(c health.Check) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fedCheck[c]
+}
+
+// objects are the routes and zones of this moment; nobody changes them.
+func (c *caches) objects() (map[string]*v1alpha1.GlobalRoute, []*v1alpha1.DNSZone) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	routes := make(map[string]*v1alpha1.GlobalRoute, len(c.routes))
+	for k, r := range c.routes {
+		routes[k] = r
+	}
+	zones := make([]*v1alpha1.DNSZone, 0, len(c.zones))
+	for _, z := range c.zones {
+		zones = append(zones, z)
+	}
+	slices.SortFunc(zones, func(a, b *v1alpha1.DNSZone) int { return strings.Compare(a.Name, b.Name) })
+	return routes, zones
+}
+
+// services are the Services of type LoadBalancer at the hub.
+func (c *caches) services() []*route.Target {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var all []*route.Target
+	for key, t := range c.targets {
+		if key.Kind == route.KindService {
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, func(a, b *route.Target) int { return strings.Compare(a.Key.String(), b.Key.String()) })
+	return all
+}

@@ -1,0 +1,272 @@
+package dns
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/route"
+)
+
+const (
+	// kindSlices stands for EndpointSlices beside the kinds of targets.
+	kindSlices = "EndpointSlice"
+	// annotationPortOffset is what local clusters add to ports below 1024.
+	annotationPortOffset = "hanse.dev/port-offset"
+	// managed selects what the hub put into a member. EndpointSlices have the
+	// labels of their Services.
+	managed = v1alpha1.LabelManaged + "=true"
+)
+
+// Engage begins to watch a member, until ctx ends: the terms are those of
+// fleet.Propagator. It does not block.
+func (c *Controller) Engage(ctx context.Context, name string, cfg *rest.Config) {
+	log := klog.FromContext(ctx).WithValues("cluster", name)
+	cfg = rest.CopyConfig(cfg)
+	typed, err := kubernetes.NewForConfig(protobuf(cfg))
+	if err != nil {
+		log.Error(err, "Member cannot be watched for DNS")
+		return
+	}
+	gateways, err := newGateways(cfg)
+	if err != nil {
+		log.Error(err, "Member cannot be watched for DNS")
+		return
+	}
+	c.caches.change(func(d *dirty) {
+		m := c.caches.member(name)
+		// What it said before counts until it has said it again.
+		m.answers, m.listed = true, map[string]bool{}
+		c.caches.sorted = nil
+		d.everything = true
+	})
+	s := &memberSession{caches: c.caches, name: name, typed: typed, gateways: gateways}
+	go func() {
+		if c.wanted(ctx) {
+			s.run(ctx)
+		}
+		<-ctx.Done()
+		c.caches.change(func(d *dirty) {
+			c.caches.member(name).answers = false
+			c.caches.sorted = nil
+			d.everything = true
+		})
+	}()
+}
+
+// protobuf makes a way to a member, or the hub, that decodes faster.
+func protobuf(cfg *rest.Config) *rest.Config {
+	p := rest.CopyConfig(cfg)
+	p.ContentType = runtime.ContentTypeProtobuf
+	p.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	return p
+}
+
+// memberSession is the watches of one member while it answers.
+type memberSession struct {
+	caches   *caches
+	name     string
+	typed    kubernetes.Interface
+	gateways *gateways
+}
+
+// run watches until ctx ends.
+func (s *memberSession) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { follow(ctx, ingresses(s.typed), managed, exposing(s, route.KindIngress, ingressExposure)) })
+	wg.Go(func() { follow(ctx, services(s.typed), managed, exposing(s, route.KindService, serviceExposure)) })
+	wg.Go(func() { follow(ctx, endpointSlices(s.typed), managed, s.endpoints()) })
+	wg.Go(func() {
+		s.gateways.watch(ctx, managed, exposing(s, route.KindGateway, gatewayExposure))
+	})
+	wg.Wait()
+}
+
+func ingresses(c kubernetes.Interface) source {
+	return source{"ingresses", &networkingv1.Ingress{},
+		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return c.NetworkingV1().Ingresses("").List(ctx, o)
+		},
+		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return c.NetworkingV1().Ingresses("").Watch(ctx, o)
+		}}
+}
+
+func services(c kubernetes.Interface) source {
+	return source{"services", &corev1.Service{},
+		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return c.CoreV1().Services("").List(ctx, o)
+		},
+		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return c.CoreV1().Services("").Watch(ctx, o)
+		}}
+}
+
+func endpointSlices(c kubernetes.Interface) source {
+	return source{"endpointslices", &discoveryv1.EndpointSlice{},
+		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return c.DiscoveryV1().EndpointSlices("").List(ctx, o)
+		},
+		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return c.DiscoveryV1().EndpointSlices("").Watch(ctx, o)
+		}}
+}
+
+// exposing keeps the exposures of one kind.
+func exposing[T metav1.Object](s *memberSession, kind string, read func(T) route.Exposure) sink[T] {
+	keyOf := func(o T) route.TargetKey {
+		return route.TargetKey{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+	}
+	return sink[T]{
+		replace: func(all []T) {
+			now := map[route.TargetKey]route.Exposure{}
+			for _, o := range all {
+				now[keyOf(o)] = read(o)
+			}
+			s.caches.change(func(d *dirty) {
+				m := s.caches.member(s.name)
+				maps.DeleteFunc(m.exposures, func(k route.TargetKey, _ route.Exposure) bool { return k.Kind == kind })
+				maps.Copy(m.exposures, now)
+				m.listed[kind] = true
+				d.everything = true
+			})
+		},
+		apply: func(o T) { s.expose(keyOf(o), read(o)) },
+		remove: func(o T) {
+			s.caches.change(func(d *dirty) {
+				delete(s.caches.member(s.name).exposures, keyOf(o))
+				d.touch(keyOf(o))
+			})
+		},
+	}
+}
+
+func (s *memberSession) expose(key route.TargetKey, e route.Exposure) {
+	s.caches.mu.RLock()
+	same := reflect.DeepEqual(s.caches.members[s.name].exposures[key], e)
+	s.caches.mu.RUnlock()
+	if same {
+		return
+	}
+	s.caches.change(func(d *dirty) {
+		s.caches.member(s.name).exposures[key] = e
+		d.touch(key)
+	})
+}
+
+// touch marks what may depend on a target.
+func (d *dirty) touch(key route.TargetKey) {
+	d.namespaces[key.Namespace] = true
+	if key.Kind == route.KindService {
+		d.services = true
+	}
+}
+
+func ingressExposure(i *networkingv1.Ingress) route.Exposure {
+	var addresses, hostnames []string
+	for _, lb := range i.Status.LoadBalancer.Ingress {
+		addresses, hostnames = append(addresses, lb.IP), append(hostnames, lb.Hostname)
+	}
+	return exposure(addresses, hostnames, i.Annotations)
+}
+
+func serviceExposure(s *corev1.Service) route.Exposure {
+	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		return route.Exposure{}
+	}
+	var addresses, hostnames []string
+	for _, lb := range s.Status.LoadBalancer.Ingress {
+		addresses, hostnames = append(addresses, lb.IP), append(hostnames, lb.Hostname)
+	}
+	return exposure(addresses, hostnames, s.Annotations)
+}
+
+func gatewayExposure(g *unstructured.Unstructured) route.Exposure {
+	var addresses, hostnames []string
+	list, _, _ := unstructured.NestedSlice(g.Object, "status", "addresses")
+	for _, one := range list {
+		address, _ := one.(map[string]any)
+		value, _ := address["value"].(string)
+		if kind, _ := address["type"].(string); kind == "Hostname" {
+			hostnames = append(hostnames, value)
+		} else {
+			addresses = append(addresses, value)
+		}
+	}
+	return exposure(addresses, hostnames, g.GetAnnotations())
+}
+
+func portOffset(annotations map[string]string) int {
+	n, err := strconv.Atoi(annotations[annotationPortOffset])
+	if err != nil || n < 0 || n > 64000 {
+		return 0
+	}
+	return n
+}
+
+// endpoints counts the ready endpoints of each Service.
+func (s *memberSession) endpoints() sink[*discoveryv1.EndpointSlice] {
+	return sink[*discoveryv1.EndpointSlice]{
+		replace: func(all []*discoveryv1.EndpointSlice) {
+			s.caches.change(func(d *dirty) {
+				m := s.caches.member(s.name)
+				m.slices = map[serviceKey]map[string]route.Endpoints{}
+				for _, slice := range all {
+					m.count(slice)
+				}
+				m.listed[kindSlices] = true
+				d.everything = true
+			})
+		},
+		apply: func(slice *discoveryv1.EndpointSlice) {
+			s.caches.change(func(d *dirty) {
+				if s.caches.member(s.name).count(slice) {
+					d.touch(route.TargetKey{Kind: route.KindService, Namespace: slice.Namespace})
+				}
+			})
+		},
+		remove: func(slice *discoveryv1.EndpointSlice) {
+			s.caches.change(func(d *dirty) {
+				delete(s.caches.member(s.name).slices[ownerOf(slice)], slice.Name)
+				d.touch(route.TargetKey{Kind: route.KindService, Namespace: slice.Namespace})
+			})
+		},
+	}
+}
+
+func ownerOf(slice *discoveryv1.EndpointSlice) serviceKey {
+	return serviceKey{slice.Namespace, slice.Labels[discoveryv1.LabelServiceName]}
+}
+
+// count notes how many endpoints of a slice are ready, and says whether that is
+// news. A readiness that nobody states counts as ready, as the API says.
+func (m *memberCache) count(slice *discoveryv1.EndpointSlice) bool {
+	key := ownerOf(slice)
+	var e route.Endpoints
+	for i := range slice.Endpoints {
+		e.Total++
+		if ready := slice.Endpoints[i].Conditions.Ready; ready == nil || *ready {
+			e.Ready++
+		}
+	}
+	if m.slices[key] == nil {
+		m.slices[key] = map[string]route.Endpoints{}
+	}
+	before, known := m.slices[key][slice.Name]
+	m.slices[key][slice.Name] = e
+	return !known || before != e
+}

@@ -1,0 +1,173 @@
+package dns
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/route"
+)
+
+// caches is what is known of the hub and its members. It is filled by watches and
+// read by the loop; each change marks what it may change.
+type caches struct {
+	mu       sync.RWMutex
+	routes   map[string]*v1alpha1.GlobalRoute // by NAMESPACE/NAME
+	zones    map[string]*v1alpha1.DNSZone     // by name
+	targets  map[route.TargetKey]*route.Target
+	clusters map[string]route.Cluster
+	sorted   []route.Cluster // of clusters, by name; nil when it has to be made again
+	members  map[string]*memberCache
+	secrets  map[string]map[string][]byte // of the hub's own namespace
+
+	dirty dirty
+}
+
+// dirty is what has to be worked out again.
+type dirty struct {
+	wake       chan struct{} // holds one
+	routes     map[string]bool
+	namespaces map[string]bool // all routes in them
+	everything bool
+	zones      bool // which zones there are, or what they are
+	derived    bool // which targets want a route
+	services   bool // what Federation v1's names lead to
+}
+
+// memberCache is what a member has said, at the last time that it answered.
+type memberCache struct {
+	answers   bool
+	exposures map[route.TargetKey]route.Exposure
+	slices    map[serviceKey]map[string]route.Endpoints // by EndpointSlice
+	listed    map[string]bool                           // by kind: its first list has come
+}
+
+type serviceKey struct{ namespace, name string }
+
+func newCaches() *caches {
+	return &caches{
+		routes:   map[string]*v1alpha1.GlobalRoute{},
+		zones:    map[string]*v1alpha1.DNSZone{},
+		targets:  map[route.TargetKey]*route.Target{},
+		clusters: map[string]route.Cluster{},
+		members:  map[string]*memberCache{},
+		secrets:  map[string]map[string][]byte{},
+		dirty:    newDirty(make(chan struct{}, 1)),
+	}
+}
+
+func newDirty(wake chan struct{}) dirty {
+	return dirty{wake: wake, routes: map[string]bool{}, namespaces: map[string]bool{}}
+}
+
+// change runs a change of the caches, which marks what it makes dirty, and wakes
+// the loop.
+func (c *caches) change(do func(*dirty)) {
+	c.mu.Lock()
+	do(&c.dirty)
+	c.mu.Unlock()
+	select {
+	case c.dirty.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take is what is dirty, which is clean from then on.
+func (c *caches) take() dirty {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.dirty
+	c.dirty = newDirty(d.wake)
+	return d
+}
+
+func (c *caches) member(name string) *memberCache {
+	m := c.members[name]
+	if m == nil {
+		m = &memberCache{
+			exposures: map[route.TargetKey]route.Exposure{},
+			slices:    map[serviceKey]map[string]route.Endpoints{},
+			listed:    map[string]bool{},
+		}
+		c.members[name] = m
+	}
+	return m
+}
+
+// needed says whether there is anything to answer.
+func (c *caches) needed() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.routes)+len(c.zones) > 0
+}
+
+// Clusters is part of route.World.
+func (c *caches) Clusters() []route.Cluster {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sorted == nil {
+		c.sorted = []route.Cluster{}
+		for name, cluster := range c.clusters {
+			if m := c.members[name]; m != nil {
+				cluster.Answers = m.answers
+			}
+			c.sorted = append(c.sorted, cluster)
+		}
+		slices.SortFunc(c.sorted, func(a, b route.Cluster) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return c.sorted
+}
+
+// Target is part of route.World.
+func (c *caches) Target(key route.TargetKey) (*route.Target, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t, ok := c.targets[key]
+	return t, ok
+}
+
+// Exposure is part of route.World.
+func (c *caches) Exposure(cluster string, key route.TargetKey) (route.Exposure, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := c.members[cluster]
+	if m == nil {
+		return route.Exposure{}, false
+	}
+	e, ok := m.exposures[key]
+	return e, ok || m.listed[key.Kind]
+}
+
+// Endpoints is part of route.World.
+func (c *caches) Endpoints(cluster, namespace, service string) (route.Endpoints, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := c.members[cluster]
+	if m == nil || !m.listed[kindSlices] {
+		return route.Endpoints{}, false
+	}
+	var sum route.Endpoints
+	for _, e := range m.slices[serviceKey{namespace, service}] {
+		sum.Ready += e.Ready
+		sum.Total += e.Total
+	}
+	return sum, true
+}
+
+// exposure is what a load balancer's status says, without what makes no sense.
+func exposure(addresses, hostnames []string, annotations map[string]string) route.Exposure {
+	e := route.Exposure{PortOffset: portOffset(annotations)}
+	for _, s := range addresses {
+		if a, err := netip.ParseAddr(s); err == nil {
+			e.Addresses = append(e.Addresses, a.Unmap().WithZone(""))
+		}
+	}
+	for _, h := range hostnames {
+		if h = route.Canonical(h); h != "" && e.Hostname == "" {
+			e.Hostname = h
+		}
+	}
+	return e
+}
