@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -13,19 +15,21 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns"
 	"github.com/hanse-dev/hanse/internal/fleet"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
 
 // federation is what makes a control plane a hub: the engine that propagates,
-// and the fleet that tells it which members can be reached.
+// global DNS, and the fleet that tells both which members can be reached.
 type federation struct {
 	engine *propagate.Engine
+	dns    *dns.Controller
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config) (*federation, error) {
+func newFederation(ctx context.Context, hub *rest.Config, o DNSOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
@@ -34,11 +38,23 @@ func newFederation(ctx context.Context, hub *rest.Config) (*federation, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := fleet.New(hub, string(uid), propagator{engine})
+	names, err := dns.New(hub, o.config(string(uid)))
 	if err != nil {
 		return nil, err
 	}
-	return &federation{engine: engine, fleet: members}, nil
+	members, err := fleet.New(hub, string(uid), propagator{engine, names})
+	if err != nil {
+		return nil, err
+	}
+	return &federation{engine: engine, dns: names, fleet: members}, nil
+}
+
+// config is the settings in the terms of package dns.
+func (o DNSOptions) config(hubUID string) dns.Config {
+	return dns.Config{
+		Listen:   slices.DeleteFunc(slices.Clone(o.Listen), func(s string) bool { return s == "" || s == "off" }),
+		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID,
+	}
 }
 
 // run blocks until ctx ends, or a part fails, which ends the other.
@@ -46,11 +62,12 @@ func (f *federation) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
-	var engineErr, fleetErr error
+	var engineErr, dnsErr, fleetErr error
 	wg.Go(func() { defer cancel(); engineErr = f.engine.Run(ctx) })
+	wg.Go(func() { defer cancel(); dnsErr = f.dns.Run(ctx) })
 	wg.Go(func() { defer cancel(); fleetErr = f.fleet.Run(ctx) })
 	wg.Wait()
-	return errors.Join(engineErr, fleetErr)
+	return errors.Join(engineErr, dnsErr, fleetErr)
 }
 
 // identity is the hub's: the UID of its kube-system Namespace, which lives and
@@ -91,6 +108,7 @@ func (p placements) Subscribe(ctx context.Context) <-chan types.NamespacedName {
 // ready.
 type late struct {
 	engine atomic.Pointer[propagate.Engine]
+	dns    atomic.Pointer[dns.Controller]
 	// standby: another hub on the same database propagates; this one serves.
 	standby atomic.Bool
 }
@@ -100,6 +118,19 @@ func (l *late) placements() placement.Source {
 		return placements{engine}
 	}
 	return nil
+}
+
+// names is the hub's DNS, nil while it has none.
+func (l *late) names() *dns.Controller {
+	if l.standby.Load() {
+		return nil
+	}
+	return l.dns.Load()
+}
+
+// filter answers what is not stored.
+func (l *late) filter(next http.Handler) http.Handler {
+	return placement.Filter(l.placements)(dns.Filter(l.names)(next))
 }
 
 func (l *late) ready() error {
@@ -113,8 +144,17 @@ func (l *late) ready() error {
 	return engine.Synced()
 }
 
-// propagator is the engine in the terms of package fleet.
-type propagator struct{ *propagate.Engine }
+// propagator is the engine, and DNS, which watches members too, in the terms of
+// package fleet.
+type propagator struct {
+	*propagate.Engine
+	dns *dns.Controller
+}
+
+func (p propagator) Engage(ctx context.Context, name string, cfg *rest.Config) {
+	p.Engine.Engage(ctx, name, cfg)
+	p.dns.Engage(ctx, name, cfg)
+}
 
 func (p propagator) Report(name string) fleet.Report {
 	return fleet.Report(p.Engine.Report(name))

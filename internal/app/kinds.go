@@ -109,20 +109,29 @@ func established(live *unstructured.Unstructured) bool {
 	return false
 }
 
-// ensureViewer lets whoever may view, edit or administer at the hub also see
-// its clusters and placements, as the default roles of a cluster do for its
-// own kinds.
-func ensureViewer(ctx context.Context, config *rest.Config) error {
+// ensureRoles lets whoever may view, edit or administer at the hub also see its
+// own kinds, and whoever may edit write routes, as the default roles of a cluster
+// do for its own kinds. Zones are an administrator's.
+func ensureRoles(ctx context.Context, config *rest.Config) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}
-	role := rbacv1ac.ClusterRole("hanse:view").
+	editor := rbacv1ac.ClusterRole("hanse:edit").
+		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"}).
+		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
+			WithResources("globalroutes").WithVerbs("create", "update", "patch", "delete", "deletecollection"))
+	viewer := rbacv1ac.ClusterRole("hanse:view").
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
-			WithResources("clusters", "placements").WithVerbs("get", "list", "watch"))
-	_, err = client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true})
-	return err
+			WithResources("clusters", "placements", "globalroutes", "dnszones").WithVerbs("get", "list", "watch"),
+			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*").WithVerbs("get"))
+	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor} {
+		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ensureNamespace creates the Namespace of what belongs to Hanse itself.

@@ -12,7 +12,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
-	"github.com/hanse-dev/hanse/internal/placement"
 )
 
 const (
@@ -38,6 +37,19 @@ type ServerOptions struct {
 	// EtcdServers are URLs of an outside etcd; empty: it runs in this process.
 	EtcdServers []string
 	EtcdTLS     controlplane.EtcdTLS
+	DNS         DNSOptions
+}
+
+// DNSOptions are the settings of a hub's DNS.
+type DNSOptions struct {
+	// Listen are HOST:PORT; "off" or none: the hub answers no queries.
+	Listen []string
+	// Database is the path of an mmdb; empty: the one in the binary.
+	Database string
+	// Resolver is HOST:PORT; empty: the system's.
+	Resolver string
+	// RateLimit is how many equal answers a second a network gets; 0: no limit.
+	RateLimit int
 }
 
 // Server runs a hub until ctx ends, which is no error, or a part of it dies.
@@ -57,7 +69,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		Listen:      o.Listen,
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
-		Filter:      placement.Filter(later.placements),
+		Filter:      later.filter,
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
 	})
@@ -70,10 +82,11 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	var members *federation
 	err = prepare(starting, hub.RESTConfig())
 	if err == nil {
-		members, err = newFederation(starting, hub.RESTConfig())
+		members, err = newFederation(starting, hub.RESTConfig(), o.DNS)
 	}
 	if err == nil {
 		later.engine.Store(members.engine)
+		later.dns.Store(members.dns)
 		err = serve(ctx, hub, func(ctx context.Context) error {
 			if len(o.EtcdServers) == 0 {
 				return members.run(ctx) // the lock on DataDir keeps others away
@@ -124,8 +137,8 @@ func prepare(ctx context.Context, config *rest.Config) error {
 	if err := ensureNamespace(ctx, config); err != nil {
 		return fmt.Errorf("creating the hub's namespace: %w", err)
 	}
-	if err := ensureViewer(ctx, config); err != nil {
-		return fmt.Errorf("creating the role that views the hub's kinds: %w", err)
+	if err := ensureRoles(ctx, config); err != nil {
+		return fmt.Errorf("creating the roles for the hub's kinds: %w", err)
 	}
 	return nil
 }

@@ -84,6 +84,7 @@ func commands(s Streams) []*cobra.Command {
 		newKubeconfigCommand(s),
 		newClustersCommand(s),
 		newStatusCommand(s),
+		newDNSCommand(s),
 		newPruneCommand(s),
 		newKindsCommand(s),
 		newLocalCommand(s),

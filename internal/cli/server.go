@@ -36,6 +36,11 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.StringVar(&o.EtcdTLS.CA, "etcd-cafile", "", "certificate authority of that etcd")
 	f.StringVar(&o.EtcdTLS.Cert, "etcd-certfile", "", "client certificate for that etcd")
 	f.StringVar(&o.EtcdTLS.Key, "etcd-keyfile", "", "key of the client certificate")
+	f.StringSliceVar(&o.DNS.Listen, "dns-listen", []string{"127.0.0.1:5353"}, "HOST:PORT to answer DNS on, once there is something to answer; off: nowhere")
+	f.StringVar(&o.DNS.Database, "dns-geo-database", "", "mmdb with the places of networks: GeoLite2 or DB-IP, City or Country (default: the countries in this binary)")
+	f.StringVar(&o.DNS.Resolver, "dns-resolver", "", "HOST:PORT to look up load balancers and delegations at (default: the system's)")
+	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers a second to one network of clients; 0: no limit")
 	_ = cmd.MarkFlagDirname("data-dir")
+	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd
 }
