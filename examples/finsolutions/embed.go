@@ -27,6 +27,7 @@ func federated() []string {
 		"traefik-lb.yaml",
 		"whoami.yaml",
 		"ingress.yaml",
+		"globalroute.yaml",
 	}
 }
 

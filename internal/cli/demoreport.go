@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +18,9 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/examples/finsolutions"
 	"github.com/hanse-dev/hanse/internal/demo"
+	"github.com/hanse-dev/hanse/internal/dns"
 )
 
 // reportDemo prints the clusters, where each workload runs, and what to try
@@ -53,7 +57,39 @@ func reportDemo(ctx context.Context, s Streams, d *demo.Demo, o demo.Options) er
 		}
 	}
 	printNext(s.Err, d, o)
+	if !o.Bare {
+		return printAnswers(ctx, s.Out, &hub)
+	}
 	return nil
+}
+
+// printAnswers shows who is answered with which cloud.
+func printAnswers(ctx context.Context, w io.Writer, hub *hubFlags) error {
+	body, err := hub.get(ctx, dns.PathAbout, nil)
+	if err != nil {
+		return err
+	}
+	var about dns.About
+	if err := json.Unmarshal(body, &about); err != nil {
+		return fmt.Errorf("cannot read what the hub says of its DNS: %w", err)
+	}
+	host := "www." + finsolutions.Host
+	fmt.Fprintf(w, "\n%s, as %s answers\n", host, orDash(strings.Join(about.Listeners, ", ")))
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, city := range []string{"Paris", "New York", "Singapore"} {
+		body, err := hub.get(ctx, dns.PathQuery, url.Values{"name": {host}, "from": {city}})
+		if err != nil {
+			return err
+		}
+		var e dns.Explanation
+		if err := json.Unmarshal(body, &e); err != nil {
+			return fmt.Errorf("cannot read what the hub answers: %w", err)
+		}
+		for _, a := range e.Answers {
+			fmt.Fprintf(table, "  %s\t%s\t%s\n", city, strings.Join(a.Clusters, ","), strings.Join(a.Addresses, ", "))
+		}
+	}
+	return table.Flush()
 }
 
 // printWorkloads prints how many replicas of each workload are ready in which
@@ -95,7 +131,7 @@ func printNext(w io.Writer, d *demo.Demo, o demo.Options) {
 		fmt.Fprintf(w, "  %s get clusters --show-labels\n  %s create namespace shop\n", kubectl, kubectl)
 		return
 	}
-	fmt.Fprintf(w, "  %s scale deployment wordpress --replicas=9\n  %s get placements\n", kubectl, kubectl)
+	fmt.Fprintf(w, "  %s scale deployment wordpress --replicas=9\n  %s get placements\n  %s dns query www.%s --from Singapore\n", kubectl, kubectl, invokedAs(), finsolutions.Host)
 }
 
 // invokedAs is how the user called this program.

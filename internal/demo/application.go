@@ -7,16 +7,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/examples/finsolutions"
 )
 
@@ -44,10 +49,17 @@ func (d *Demo) runApplication(ctx context.Context, hub *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot talk to the hub: %w", err)
 	}
+	routes, err := dynamic.NewForConfig(hub)
+	if err != nil {
+		return fmt.Errorf("cannot talk to the hub: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, applicationTimeout)
 	defer cancel()
 	for {
 		waiting, err := unready(ctx, client)
+		if err == nil && len(waiting) == 0 {
+			waiting, err = unanswered(ctx, routes)
+		}
 		if err == nil && len(waiting) == 0 {
 			return nil
 		}
@@ -94,6 +106,27 @@ func unready(ctx context.Context, client kubernetes.Interface) ([]string, error)
 	for _, d := range list.Items {
 		if !rolledOut(&d) {
 			names = append(names, fmt.Sprintf("%s %d/%d", d.Name, d.Status.ReadyReplicas, *d.Spec.Replicas))
+		}
+	}
+	return names, nil
+}
+
+// unanswered names the GlobalRoutes that are not answered with all of their
+// clusters yet.
+func unanswered(ctx context.Context, client dynamic.Interface) ([]string, error) {
+	list, err := client.Resource(v1alpha1.Resource("globalroutes")).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range list.Items {
+		var r v1alpha1.GlobalRoute
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, &r); err != nil {
+			return nil, err
+		}
+		down := slices.ContainsFunc(r.Status.Clusters, func(c v1alpha1.RouteCluster) bool { return !c.Healthy })
+		if down || !meta.IsStatusConditionTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
+			names = append(names, "GlobalRoute "+r.Name)
 		}
 	}
 	return names, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"time"
@@ -36,7 +37,7 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 	child, err := process.Start(ctx, process.Spec{
 		Argv: []string{
 			d.options.Executable, "server", "--data-dir", d.at.hubData(),
-			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port),
+			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port), "--dns-listen", dnsAddress(),
 		},
 		LogFile: d.at.hubLog(),
 		PIDFile: d.at.hubPID(),
@@ -63,6 +64,23 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 		case <-time.After(readyPoll):
 		}
 	}
+}
+
+// dnsAddress is where the hub answers DNS: at the port that documents name, or any
+// where that is taken, as by another demo.
+func dnsAddress() string {
+	const usual = "127.0.0.1:5353"
+	udp, err := net.ListenPacket("udp", usual)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	defer udp.Close()
+	tcp, err := net.Listen("tcp", usual)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	defer tcp.Close()
+	return usual
 }
 
 // hubReady returns how to reach the hub, or why it is not ready.
