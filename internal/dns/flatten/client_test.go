@@ -15,8 +15,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// serve starts a DNS server on UDP and TCP that answers from lines of a zone
-// file, whatever the question's type, with those records that handle chooses.
+// serve starts a DNS server on UDP and TCP.
 func serve(t *testing.T, handle dns.HandlerFunc) string {
 	t.Helper()
 	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
