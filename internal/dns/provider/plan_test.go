@@ -132,6 +132,10 @@ func TestPlanConverges(t *testing.T) {
 			if have, ok := b[w.Key()]; inConflict[w.Name] == "" && (!ok || !same(have, w)) {
 				t.Fatalf("%s is missing", w)
 			}
+			entry := registrySet("me", w)
+			if have, ok := b[entry.Key()]; inConflict[w.Name] == "" && (!ok || !same(have, entry)) {
+				t.Fatalf("%s is there instead of %s", have, entry)
+			}
 		}
 		if len(inConflict) > 0 {
 			return
@@ -315,6 +319,35 @@ func TestPlanKeepsWhatThereIs(t *testing.T) {
 	r = Plan(Input{Owner: "me", Zone: zone, Current: registered("me", old), Keep: map[string]bool{"www." + zone: true}})
 	if len(r.Changes)+len(r.Held) > 0 {
 		t.Errorf("a name to keep: %v", r.Changes)
+	}
+}
+
+// TestCollides has what a zone cannot have both of.
+func TestCollides(t *testing.T) {
+	set := func(typ, id string, r Routing) Set { return Set{Name: "www." + zone, Type: typ, ID: id, Routing: r} }
+	eu, na := geo.Place{Continent: "EU"}, geo.Place{Continent: "NA"}
+	for _, c := range []struct {
+		a, b Set
+		want bool
+	}{
+		{set("A", "", Routing{}), set("A", "", Routing{}), true},
+		{set("A", "", Routing{}), set("AAAA", "", Routing{}), false},
+		{set("A", "", Routing{}), set("CNAME", "", Routing{}), true},
+		{set("A", "", Routing{}), set("A", "x", Routing{Kind: Geo, Place: eu}), true},
+		{set("A", "x", Routing{Kind: Geo, Place: eu}), set("A", "y", Routing{Kind: Geo, Place: eu}), true},
+		{set("A", "x", Routing{Kind: Geo, Place: eu}), set("A", "y", Routing{Kind: Geo, Place: na}), false},
+		{set("A", "x", Routing{Kind: Geo, Place: eu}), set("A", "x", Routing{Kind: Geo, Place: na}), true},
+		{set("A", "x", Routing{Kind: Failover, Primary: true}), set("A", "y", Routing{Kind: Failover, Primary: true}), true},
+		{set("A", "x", Routing{Kind: Failover, Primary: true}), set("A", "y", Routing{Kind: Failover}), false},
+		{set("A", "x", Routing{Kind: Weighted, Weight: 1}), set("A", "y", Routing{Kind: Weighted, Weight: 1}), false},
+		{set("CNAME", "x", Routing{Kind: Weighted}), set("CNAME", "y", Routing{Kind: Weighted}), false},
+		{set("A", "x", Routing{Kind: Foreign}), set("A", "y", Routing{Kind: Weighted}), true},
+	} {
+		for _, pair := range [][2]Set{{c.a, c.b}, {c.b, c.a}} {
+			if _, got := Collides(pair[0], pair[1]); got != c.want {
+				t.Errorf("%+v and %+v: %v", pair[0], pair[1], got)
+			}
+		}
 	}
 }
 

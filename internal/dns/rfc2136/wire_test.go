@@ -16,6 +16,8 @@ import (
 func TestBrokenTransfer(t *testing.T) {
 	soa, other := "devfest.example. 60 IN SOA ns. h. 7 1 1 1 1", "devfest.example. 60 IN SOA ns. h. 8 1 1 1 1"
 	ns, a := "devfest.example. 60 IN NS ns.", "www.devfest.example. 60 IN A 192.0.2.1"
+	rrsig := "www.devfest.example. 60 IN RRSIG A 13 3 60 20300101000000 20200101000000 1 devfest.example. AAAA"
+	nsec := "www.devfest.example. 60 IN NSEC devfest.example. A RRSIG NSEC"
 	for name, c := range map[string]struct {
 		messages [][]string
 		rcode    int
@@ -25,6 +27,7 @@ func TestBrokenTransfer(t *testing.T) {
 	}{
 		"whole":             {messages: [][]string{{soa, ns}, {a}, {soa}}},
 		"in one":            {messages: [][]string{{soa, ns, a, soa}}},
+		"signed":            {messages: [][]string{{soa, ns, a, rrsig, nsec, soa}}},
 		"cut":               {messages: [][]string{{soa, ns}, {a}}, want: "broke off after 3 records"},
 		"nothing":           {want: "broke off after 0 records"},
 		"empty":             {messages: [][]string{{}}, want: "without a record"},

@@ -89,6 +89,26 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestPartialFailure: what failed is said, and the next pass does only that.
+func TestPartialFailure(t *testing.T) {
+	f := setUp(t, route53test.Options{}, nil)
+	f.sync()
+	f.server.Inject(route53test.Fault{Operation: "ChangeResourceRecordSets", Skip: 1, Times: 4, Status: 403, Code: "AccessDenied"})
+	r, err := provider.Sync(t.Context(), f.zone, simple(1200, "h%d.", aws1), f.options())
+	if err != nil || len(r.Changed) != 500 || len(r.Errors) != 700 || r.Known != nil {
+		t.Fatalf("%v; %d changed, %d errors", err, len(r.Changed), len(r.Errors))
+	}
+	for _, err := range r.Errors {
+		if !strings.Contains(err.Error(), "IAM policy") {
+			t.Fatal(err)
+		}
+	}
+	f.zone = f.newZone(nil)
+	if r := f.sync(simple(1200, "h%d.", aws1)...); len(r.Changed) != 700 {
+		t.Errorf("the next pass changed %d", len(r.Changed))
+	}
+}
+
 // TestDrift: what somebody has changed in ours is put right, what is theirs stays.
 func TestDrift(t *testing.T) {
 	f := setUp(t, route53test.Options{}, nil)
@@ -100,7 +120,9 @@ func TestDrift(t *testing.T) {
 	f.server.Put(id, route53test.RecordSet{Name: h.Name, Type: "A", SetIdentifier: "hub/continent-EU", TTL: ttl(1),
 		GeoLocation: &route53test.GeoLocation{ContinentCode: "EU"}, Values: []string{"6.6.6.6"}})
 	f.server.Remove(id, h.Name, "A", "hub/continent-AS")
-	if r := f.sync(h); len(r.Changed) != 2 {
+	f.server.Put(id, route53test.RecordSet{Name: h.Name, Type: "A", SetIdentifier: "hub/*", GeoLocation: &route53test.GeoLocation{CountryCode: "*"},
+		AliasTarget: &route53test.AliasTarget{HostedZoneID: "Z", DNSName: "lb.example.net."}})
+	if r := f.sync(h); len(r.Changed) != 3 {
 		t.Errorf("changed %v", r.Changed)
 	}
 	if fr, sg := f.resolve(h.Name, geo.Place{Country: "FR"}), f.resolve(h.Name, geo.Place{Country: "SG"}); fr != azure || sg != google {
@@ -215,6 +237,16 @@ func TestSettled(t *testing.T) {
 	now = now.Add(time.Minute)
 	if r := f.sync(tutorial()); !r.Settled || f.resolve("www."+domain, geo.Place{}) != aws1 {
 		t.Error("not settled after a minute")
+	}
+	checks := len(f.server.Checks())
+	f.sync()
+	if len(f.server.Checks()) != checks {
+		t.Error("a check was deleted while name servers still look at it")
+	}
+	now = now.Add(time.Minute)
+	f.sync()
+	if n := len(f.server.Checks()); n != 0 {
+		t.Errorf("%d checks are left", n)
 	}
 }
 

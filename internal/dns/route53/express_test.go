@@ -204,6 +204,38 @@ func render(e provider.Expressed) string {
 	return strings.Join(got, "; ")
 }
 
+// TestSharedRules: hosts that share rules share nothing else.
+func TestSharedRules(t *testing.T) {
+	h := tutorial()
+	down, other := h, h
+	down.Name, other.Name = "down."+domain, "other."+domain
+	down.Clusters, other.Clusters = slices.Clone(h.Clusters), slices.Clone(h.Clusters)
+	down.Clusters[1].Up = false
+	other.Clusters[1].Addresses = cluster("", "20.9.9.9").Addresses
+	hosts := []steer.Host{h, down, other}
+	var alone []provider.Set
+	for _, one := range hosts {
+		alone = append(alone, pureZone(true).Express([]steer.Host{one}).Sets...)
+	}
+	if together := pureZone(true).Express(hosts).Sets; fmt.Sprint(together) != fmt.Sprint(alone) {
+		t.Errorf("together %v\nalone %v", together, alone)
+	}
+}
+
+// BenchmarkExpress: hosts with rules for all countries.
+func BenchmarkExpress(b *testing.B) {
+	h := tutorial()
+	for i, p := range geo.Countries() {
+		h.Rules = append(h.Rules, steer.Rule{From: geo.Place{Country: p.Country}, Clusters: []string{[]string{"aws", "azure", "google"}[i%3]}})
+	}
+	hosts := slices.Repeat([]steer.Host{h}, 100)
+	for b.Loop() {
+		if n := len(pureZone(true).Express(hosts).Sets); n < 10000 {
+			b.Fatal(n)
+		}
+	}
+}
+
 // TestCountriesExist: the API takes a set for each country that we know.
 func TestCountriesExist(t *testing.T) {
 	f := setUp(t, route53test.Options{}, nil)
