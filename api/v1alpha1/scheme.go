@@ -19,7 +19,8 @@ func Resource(plural string) schema.GroupVersionResource {
 // AddToScheme registers the kinds of this package.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion(), &Cluster{}, &ClusterList{}, &Placement{}, &PlacementList{},
-		&GlobalRoute{}, &GlobalRouteList{}, &DNSZone{}, &DNSZoneList{})
+		&GlobalRoute{}, &GlobalRouteList{}, &DNSZone{}, &DNSZoneList{},
+		&PlacementPolicy{}, &PlacementPolicyList{}, &ClusterPlacementPolicy{}, &ClusterPlacementPolicyList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
 }

@@ -1,0 +1,232 @@
+package v1alpha1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+)
+
+// Override changes objects for some clusters. Its changes are made in the order
+// of the fields below. What is not in an object's kind (images of a Service) is
+// passed over; what should be there and is not (a container of that name) is an
+// error, and then nothing of the object is changed. Never changed are apiVersion,
+// kind, status, what is in metadata besides labels and annotations, the labels and
+// annotations of hanse.dev, and the selector of a workload.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.images), has(self.replicas), has(self.env), has(self.command), has(self.args), has(self.storageClass), has(self.labels), has(self.annotations), has(self.podLabels), has(self.podAnnotations), has(self.jsonPatch), has(self.strategicMerge)].exists(x, x)",message="an override must change something"
+type Override struct {
+	// Name is what messages call the override; empty: its place in the list.
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+	// Clusters that it is for; empty: all.
+	Clusters *ClusterSelector `json:"clusters,omitempty"`
+	// Kinds that it is for, of those that the policy selects; empty: all.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Kinds []ObjectKind `json:"kinds,omitempty"`
+
+	// Images of containers and init containers.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Images []ImageOverride `json:"images,omitempty"`
+	// Replicas in each of these clusters, instead of the share that the division
+	// gives it. The total at the hub stays as it is.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Replicas *int32 `json:"replicas,omitempty"`
+	// Env is environment variables of containers.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Env []EnvOverride `json:"env,omitempty"`
+	// Command of containers.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Command []ArgsOverride `json:"command,omitempty"`
+	// Args of containers.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Args []ArgsOverride `json:"args,omitempty"`
+	// StorageClass of a PersistentVolumeClaim, and of the claim templates of a
+	// StatefulSet. Kubernetes lets it be chosen when the object is made only.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	StorageClass string `json:"storageClass,omitempty"`
+	// Labels of the object.
+	Labels *LabelsOverride `json:"labels,omitempty"`
+	// Annotations of the object.
+	Annotations *AnnotationsOverride `json:"annotations,omitempty"`
+	// PodLabels are those of a workload's pods, which its selector must not name.
+	PodLabels *LabelsOverride `json:"podLabels,omitempty"`
+	// PodAnnotations are those of a workload's pods.
+	PodAnnotations *AnnotationsOverride `json:"podAnnotations,omitempty"`
+	// JSONPatch is applied to the object as it is then (RFC 6902).
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
+	// StrategicMerge is a strategic merge patch for kinds of Kubernetes, and a
+	// JSON merge patch (RFC 7386) for custom resources: there lists are replaced
+	// as a whole.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	StrategicMerge *apiextensionsv1.JSON `json:"strategicMerge,omitempty"`
+}
+
+// ImageOverride changes parts of an image's reference, [REGISTRY/]REPOSITORY[:TAG][@DIGEST].
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.image) || !(has(self.registry) || has(self.repository) || has(self.tag) || has(self.digest))",message="image is the whole reference: no registry, repository, tag or digest besides"
+// +kubebuilder:validation:XValidation:rule="has(self.image) || has(self.registry) || has(self.repository) || has(self.tag) || has(self.digest)",message="must have image, registry, repository, tag or digest"
+type ImageOverride struct {
+	// Container; empty: all containers and init containers.
+	// +kubebuilder:validation:MaxLength=63
+	Container string `json:"container,omitempty"`
+	// Image is the whole reference.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Image string `json:"image,omitempty"`
+	// Registry as HOST[:PORT][/PATH]. The repository follows as it was written:
+	// nginx becomes REGISTRY/nginx.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
+	Registry string `json:"registry,omitempty"`
+	// Repository is what is between registry and tag, as library/nginx.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
+	Repository string `json:"repository,omitempty"`
+	// Tag; a digest that was there goes, because it would win.
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_][-A-Za-z0-9_.]*$`
+	Tag string `json:"tag,omitempty"`
+	// Digest as sha256:…; a tag that was there goes, because it would mean nothing.
+	// +kubebuilder:validation:MaxLength=135
+	// +kubebuilder:validation:Pattern=`^(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$`
+	Digest string `json:"digest,omitempty"`
+}
+
+// EnvOverride changes environment variables.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="must have set or remove"
+type EnvOverride struct {
+	// Container; empty: all containers, init containers not.
+	// +kubebuilder:validation:MaxLength=63
+	Container string `json:"container,omitempty"`
+	// Set these.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Set []EnvValue `json:"set,omitempty"`
+	// Remove these, if they are there.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Remove []string `json:"remove,omitempty"`
+}
+
+// EnvValue is an environment variable.
+type EnvValue struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[^=]+$`
+	Name string `json:"name"`
+	// +kubebuilder:validation:MaxLength=32768
+	Value string `json:"value"`
+}
+
+// ArgsOverride changes a list of words: first replace, then remove, then append.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.replace) || has(self.remove) || has(self.append)",message="must have replace, remove or append"
+// +kubebuilder:validation:XValidation:rule="!has(self.replace) || !(has(self.remove) || has(self.append))",message="replace is the whole list: no remove or append besides"
+type ArgsOverride struct {
+	// Container; empty: all containers, init containers not.
+	// +kubebuilder:validation:MaxLength=63
+	Container string `json:"container,omitempty"`
+	// Replace all; empty: none is left.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=4096
+	Replace []string `json:"replace,omitempty"`
+	// Remove words that are equal to one of these, if they are there.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=4096
+	Remove []string `json:"remove,omitempty"`
+	// Append these.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=4096
+	Append []string `json:"append,omitempty"`
+}
+
+// LabelsOverride changes labels.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="must have set or remove"
+type LabelsOverride struct {
+	// Set these.
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="each key must be a label key, as app or example.com/app"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="labels of hanse.dev cannot be overridden"
+	Set map[string]LabelValue `json:"set,omitempty"`
+	// Remove these, if they are there.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="labels of hanse.dev cannot be overridden"
+	Remove []string `json:"remove,omitempty"`
+}
+
+// AnnotationsOverride changes annotations.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="must have set or remove"
+type AnnotationsOverride struct {
+	// Set these.
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k.lowerAscii()).hasValue())",message="each key must be an annotation key, as example.com/name"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="annotations of hanse.dev cannot be overridden"
+	Set map[string]string `json:"set,omitempty"`
+	// Remove these, if they are there.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="annotations of hanse.dev cannot be overridden"
+	Remove []string `json:"remove,omitempty"`
+}
+
+// JSONPatchOperation is one operation of RFC 6902.
+//
+// +kubebuilder:validation:XValidation:rule="(self.op in ['move', 'copy']) == has(self.from)",message="move and copy need from, others have none"
+type JSONPatchOperation struct {
+	// Op is add, remove, replace, move, copy or test.
+	// +kubebuilder:validation:Enum=add;remove;replace;move;copy;test
+	Op string `json:"op"`
+	// Path is a JSON Pointer (RFC 6901), as /spec/template/spec/priorityClassName;
+	// ~1 stands for / in a name, and ~0 for ~.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^(/([^/~]|~[01])*)+$`
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^/(apiVersion|kind|status|metadata)(/|$)') || (self.matches('^/metadata/(labels|annotations)(/|$)') && !self.contains('/hanse.dev~1'))",message="apiVersion, kind, status, and in metadata what is not a label or annotation, or is one of hanse.dev, cannot be overridden"
+	Path string `json:"path"`
+	// From is where move and copy take the value.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^(/([^/~]|~[01])*)+$`
+	From string `json:"from,omitempty"`
+	// Value of add, replace and test, which need one that is not null: objects of
+	// Kubernetes hold no nulls.
+	Value *apiextensionsv1.JSON `json:"value,omitempty"`
+}

@@ -1,0 +1,305 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PlacementPolicy says where objects of its namespace go, how their replicas are
+// divided and what is different in which cluster. Without a policy an object goes
+// everywhere, divided evenly. What the objects say themselves (node selector,
+// affinity, topology spread) holds besides.
+//
+// Of several policies that select an object one applies: one of its namespace
+// before a ClusterPlacementPolicy; then one that selects by name before one by
+// labels before one by kind; then the older.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,path=placementpolicies,singular=placementpolicy,shortName=pp
+// +kubebuilder:printcolumn:name="SELECTS",type=string,JSONPath=`.status.summary.selects`
+// +kubebuilder:printcolumn:name="STRATEGY",type=string,JSONPath=`.status.summary.strategy`
+// +kubebuilder:printcolumn:name="CLUSTERS",type=string,JSONPath=`.status.summary.clusters`
+// +kubebuilder:printcolumn:name="OBJECTS",type=integer,JSONPath=`.status.objects`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="OVERRULED",type=integer,priority=1,JSONPath=`.status.overruled`
+// +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
+type PlacementPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   PlacementPolicySpec   `json:"spec"`
+	Status PlacementPolicyStatus `json:"status,omitempty"`
+}
+
+// ClusterPlacementPolicy is a PlacementPolicy for objects of many namespaces, and
+// for objects that are in none.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,path=clusterplacementpolicies,singular=clusterplacementpolicy,shortName=cpp
+// +kubebuilder:printcolumn:name="SELECTS",type=string,JSONPath=`.status.summary.selects`
+// +kubebuilder:printcolumn:name="STRATEGY",type=string,JSONPath=`.status.summary.strategy`
+// +kubebuilder:printcolumn:name="CLUSTERS",type=string,JSONPath=`.status.summary.clusters`
+// +kubebuilder:printcolumn:name="OBJECTS",type=integer,JSONPath=`.status.objects`
+// +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="OVERRULED",type=integer,priority=1,JSONPath=`.status.overruled`
+// +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
+type ClusterPlacementPolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ClusterPlacementPolicySpec `json:"spec"`
+	Status PlacementPolicyStatus      `json:"status,omitempty"`
+}
+
+// ClusterPlacementPolicySpec is a PlacementPolicySpec with namespaces.
+type ClusterPlacementPolicySpec struct {
+	// Namespaces are those whose objects are selected; empty: all, and also
+	// objects that are in no namespace, if select.kinds names their kind.
+	Namespaces *NamespaceSelector `json:"namespaces,omitempty"`
+
+	PlacementPolicySpec `json:",inline"`
+}
+
+// NamespaceSelector selects namespaces. What it says holds together.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.labels) || has(self.exclude)",message="namespaces must have names, labels or exclude"
+type NamespaceSelector struct {
+	// Names; empty: any.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Names []string `json:"names,omitempty"`
+	// Labels of the Namespace.
+	Labels *Selector `json:"labels,omitempty"`
+	// Exclude these.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// PlacementPolicySpec is which objects, where to, how many and with what changes.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.fallback) || has(self.clusters)",message="fallback needs clusters: the ones that come first"
+type PlacementPolicySpec struct {
+	// Select says which objects; empty: all of the namespace. Objects that are in
+	// no namespace only where kinds names their kind.
+	Select ObjectSelector `json:"select,omitempty"`
+	// Clusters are where the objects may go; empty: everywhere.
+	Clusters *ClusterSelector `json:"clusters,omitempty"`
+	// Fallback are further groups of clusters, in order: each is used for what
+	// those before it cannot take.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Fallback []ClusterGroup `json:"fallback,omitempty"`
+	// Division says how replicas are divided over the clusters.
+	Division Division `json:"division,omitempty"`
+	// Spread demands that replicas are in several regions, zones, providers, ….
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Spread []Spread `json:"spread,omitempty"`
+	// Tolerations let objects go to Clusters with taints, besides those of the
+	// workload itself.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Tolerations []Toleration `json:"tolerations,omitempty"`
+	// Failover says what is done when a cluster is lost.
+	Failover Failover `json:"failover,omitempty"`
+	// Rollout says in which order a change goes out; empty: everywhere at once.
+	Rollout *Rollout `json:"rollout,omitempty"`
+	// Overrides change the objects for some of the clusters. Those that are for a
+	// cluster are applied in this order.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Overrides []Override `json:"overrides,omitempty"`
+}
+
+// ObjectSelector selects objects. What it says holds together: an object has to
+// be of one of the kinds, have one of the names, and the labels.
+type ObjectSelector struct {
+	// Kinds; empty: any.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Kinds []ObjectKind `json:"kinds,omitempty"`
+	// Names; empty: any.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Names []string `json:"names,omitempty"`
+	// Labels of the object.
+	Labels *Selector `json:"labels,omitempty"`
+}
+
+// ObjectKind is a kind of objects, in any of its versions.
+type ObjectKind struct {
+	// APIVersion as v1 or apps/v1. Objects of other versions of the group are
+	// the same objects, and meant too.
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[a-z]([-a-z0-9]*[a-z0-9])?$`
+	APIVersion string `json:"apiVersion"`
+	// Kind as Deployment.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	Kind string `json:"kind"`
+}
+
+// Selector selects by labels, as a LabelSelector of Kubernetes does, but has to
+// say something.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.matchLabels) || has(self.matchExpressions)",message="must have matchLabels or matchExpressions"
+type Selector struct {
+	// MatchLabels are labels that have to be there with these values.
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="each key must be a label key, as app or example.com/app"
+	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
+	// MatchExpressions all have to hold.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	MatchExpressions []LabelRequirement `json:"matchExpressions,omitempty"`
+}
+
+// LabelValue is the value of a label; it may be empty.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$`
+type LabelValue string
+
+// LabelRequirement is a condition on one label.
+//
+// +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] ? has(self.values) : !has(self.values)",message="operators In and NotIn need values, Exists and DoesNotExist have none"
+type LabelRequirement struct {
+	// Key of the label.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a label key, as app or example.com/app"
+	Key string `json:"key"`
+	// Operator is In, NotIn, Exists or DoesNotExist.
+	// +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
+	Operator string `json:"operator"`
+	// Values of In and NotIn.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Values []LabelValue `json:"values,omitempty"`
+}
+
+// ClusterSelector selects clusters. What it says holds together.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.labels) || has(self.fields) || has(self.exclude)",message="must have names, labels, fields or exclude"
+type ClusterSelector struct {
+	// Names; empty: any.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Names []string `json:"names,omitempty"`
+	// Labels of the Cluster.
+	Labels *Selector `json:"labels,omitempty"`
+	// Fields of the Cluster.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Fields []FieldRequirement `json:"fields,omitempty"`
+	// Exclude these.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// ClusterGroup is a ClusterSelector with a name.
+type ClusterGroup struct {
+	// Name is what reasons call the group; empty: its place in the list.
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	ClusterSelector `json:",inline"`
+}
+
+// FieldRequirement is a condition on what the hub knows of a cluster. A cluster
+// with several zones is in a zone if one of them is.
+type FieldRequirement struct {
+	// Key is provider, region, zone or continent.
+	// +kubebuilder:validation:Enum=provider;region;zone;continent
+	Key string `json:"key"`
+	// Operator is In or NotIn.
+	// +kubebuilder:validation:Enum=In;NotIn
+	Operator string `json:"operator"`
+	// Values as aws, eu-west-1, eu-west-1a, EU.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Values []string `json:"values"`
+}
+
+// Keys of a FieldRequirement.
+const (
+	FieldProvider  = "provider"
+	FieldRegion    = "region"
+	FieldZone      = "zone"
+	FieldContinent = "continent"
+)
+
+// PlacementPolicyStatus is how a policy is doing.
+type PlacementPolicyStatus struct {
+	// ObservedGeneration is the generation of the spec that this is about.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Summary is what the columns of kubectl get show.
+	Summary PolicySummary `json:"summary,omitempty"`
+	// Objects is how many objects the policy applies to.
+	Objects int32 `json:"objects,omitempty"`
+	// Overruled is how many more it selects, that another policy applies to.
+	Overruled int32 `json:"overruled,omitempty"`
+	// Conditions: Accepted (the spec makes sense).
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PolicySummary is a policy in a line.
+type PolicySummary struct {
+	// Selects is the objects, as Deployment/web or app=web.
+	Selects string `json:"selects,omitempty"`
+	// Strategy of the division.
+	Strategy string `json:"strategy,omitempty"`
+	// Clusters is which clusters, as aws,azure or region in (eu-west-1).
+	Clusters string `json:"clusters,omitempty"`
+}
+
+// PlacementPolicyList is a list of PlacementPolicies.
+//
+// +kubebuilder:object:root=true
+type PlacementPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []PlacementPolicy `json:"items"`
+}
+
+// ClusterPlacementPolicyList is a list of ClusterPlacementPolicies.
+//
+// +kubebuilder:object:root=true
+type ClusterPlacementPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ClusterPlacementPolicy `json:"items"`
+}
