@@ -20,7 +20,7 @@ import (
 // synced is called once when the first list of each is there.
 func (c *Controller) watchHub(ctx context.Context, synced func()) {
 	var first sync.WaitGroup
-	first.Add(7)
+	first.Add(8)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		follow(ctx, dynamicSource(c.client, v1alpha1.Resource("globalroutes")), "", c.routeSink(once(first.Done)))
@@ -37,9 +37,9 @@ func (c *Controller) watchHub(ctx context.Context, synced func()) {
 	wg.Go(func() {
 		follow(ctx, services(c.typed), "", targets(c.caches, route.KindService, once(first.Done), func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) }))
 	})
-	wg.Go(func() {
-		c.gateways.watch(ctx, "", targets(c.caches, route.KindGateway, once(first.Done), func(g *unstructured.Unstructured) (route.Target, bool) { return route.FromGateway(g), true }))
-	})
+	g := newHubGateways(c.caches)
+	wg.Go(func() { c.gateways.watch(ctx, "gateways", "", g.sink(g.gateways, once(first.Done))) })
+	wg.Go(func() { c.gateways.watch(ctx, "httproutes", "", g.sink(g.routes, once(first.Done))) })
 	wg.Go(func() { follow(ctx, secretsOf(c.typed), "", c.secretSink(once(first.Done))) })
 	go func() {
 		first.Wait()

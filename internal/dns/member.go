@@ -91,7 +91,7 @@ func (s *memberSession) run(ctx context.Context) {
 	wg.Go(func() { follow(ctx, services(s.typed), managed, exposing(s, route.KindService, serviceExposure)) })
 	wg.Go(func() { follow(ctx, endpointSlices(s.typed), managed, s.endpoints()) })
 	wg.Go(func() {
-		s.gateways.watch(ctx, managed, exposing(s, route.KindGateway, gatewayExposure))
+		s.gateways.watch(ctx, "gateways", managed, exposing(s, route.KindGateway, gatewayExposure))
 	})
 	wg.Wait()
 }

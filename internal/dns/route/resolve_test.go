@@ -284,9 +284,35 @@ func TestGateway(t *testing.T) {
 			"nonsense",
 		}},
 	}}
-	target := route.FromGateway(g)
-	if !slices.Equal(target.Hosts, []string{"*.example.com"}) || !target.TLS["*.example.com"] {
-		t.Fatalf("target %+v", target)
+	httpRoute := func(namespace string, parent string, hosts ...any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"namespace": namespace, "name": "r"},
+			"spec": map[string]any{
+				"parentRefs": []any{map[string]any{"name": parent, "namespace": "shop"}},
+				"hostnames":  hosts,
+				"rules": []any{map[string]any{
+					"matches":     []any{map[string]any{"path": map[string]any{"value": "/"}}},
+					"backendRefs": []any{map[string]any{"name": "whoami"}, map[string]any{"kind": "Bucket", "name": "b"}},
+				}},
+			},
+		}}
+	}
+	target := route.FromGateway(g, []*unstructured.Unstructured{
+		httpRoute("shop", "gw", "WWW.example.com", "other.example"), httpRoute("shop", "another", "no.example"), httpRoute("far", "gw", "far.example"),
+	})
+	if !slices.Equal(target.Hosts, []string{"*.example.com", "www.example.com", "other.example", "far.example"}) {
+		t.Fatalf("hosts %v", target.Hosts)
+	}
+	if !target.TLS["*.example.com"] || !target.TLS["www.example.com"] || target.TLS["other.example"] {
+		t.Errorf("certificates %v", target.TLS)
+	}
+	if b := target.Backends["www.example.com"]; len(b) != 1 || b[0].Service != "whoami" || len(target.Backends["far.example"]) != 0 {
+		t.Errorf("backends %v", target.Backends)
+	}
+	g.Object["spec"].(map[string]any)["listeners"] = g.Object["spec"].(map[string]any)["listeners"].([]any)[:1]
+	target = route.FromGateway(g, []*unstructured.Unstructured{httpRoute("shop", "gw", "other.example")})
+	if !slices.Equal(target.Hosts, []string{"*.example.com"}) {
+		t.Errorf("a host that no listener takes: %v", target.Hosts)
 	}
 	w := tutorial()
 	w.targets[target.Key] = &target

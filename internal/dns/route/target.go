@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Kinds of targets.
@@ -112,25 +111,6 @@ func FromService(s *corev1.Service) (t Target, ok bool) {
 		}
 	}
 	return t, true
-}
-
-// FromGateway reads a Gateway of gateway.networking.k8s.io.
-func FromGateway(g *unstructured.Unstructured) Target {
-	t := newTarget(KindGateway, g)
-	listeners, _, _ := unstructured.NestedSlice(g.Object, "spec", "listeners")
-	for _, l := range listeners {
-		listener, _ := l.(map[string]any)
-		host, _ := listener["hostname"].(string)
-		host = Canonical(host)
-		t.addHost(host)
-		if protocol, _ := listener["protocol"].(string); host != "" && (protocol == "HTTPS" || protocol == "TLS") {
-			t.TLS[host] = true
-		}
-		if port, ok := listener["port"].(int64); ok {
-			t.Ports = append(t.Ports, int32(port))
-		}
-	}
-	return t
 }
 
 func (t *Target) addHost(host string) {
