@@ -200,7 +200,7 @@ func culprits(err error) map[string]bool {
 		for _, found := range messageName().FindAllStringSubmatch(m, -1) {
 			name := normal(found[1] + found[2])
 			names[name] = true
-			if label, rest, ok := strings.Cut(name, "."); ok && strings.HasPrefix(label, "_hanse-") {
+			if label, rest, ok := strings.Cut(name, "."); ok && rest != "" && strings.HasPrefix(label, "_hanse-") {
 				names[rest], names["*."+rest] = true, true
 			}
 		}

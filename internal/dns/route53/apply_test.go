@@ -335,6 +335,7 @@ func FuzzCulprits(f *testing.F) {
 	f.Add("Tried to create resource record set [name='www.example.org.', type='A'] but it already exists")
 	f.Add(`RRSet with DNS name \052.example.org., type A, SetIdentifier x cannot be created`)
 	f.Add("RRSet of type CNAME with DNS name _hanse-a.www.example.org. is not permitted at apex in zone example.org.")
+	f.Add("DNS name _hAnse-")
 	f.Fuzz(func(t *testing.T, m string) {
 		for name := range culprits(&types.InvalidChangeBatch{Messages: []string{m}}) {
 			if !strings.HasSuffix(name, ".") {
