@@ -17,7 +17,7 @@ import (
 const (
 	manyRoutes = 10_000
 	// loads is how many times each server gets each load; the median counts.
-	loads = 3
+	loads = 5
 	swaps = 20
 )
 
@@ -84,7 +84,7 @@ func (b *bench) dnsCase(ctx context.Context, ours, theirs *nameServer, dir strin
 			server *nameServer
 			all    *[]load
 		}{{theirs, &g}, {ours, &a}} {
-			l, err := measure(ctx, s.server, file, 3)
+			l, err := measure(ctx, s.server, file, 2)
 			if err != nil {
 				return err
 			}
