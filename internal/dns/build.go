@@ -102,6 +102,10 @@ func (b *built) addRecords(r v1alpha1.ZoneRecord, domain string) {
 	if r.Name != "@" {
 		name = strings.ToLower(strings.TrimSuffix(r.Name, ".")) + "." + domain
 	}
+	if !plain(name) {
+		b.problems = append(b.problems, fmt.Sprintf("record %q %s: this is no name", r.Name, r.Type))
+		return
+	}
 	ttl := r.TTL
 	if ttl == 0 {
 		ttl = recordTTL
@@ -116,7 +120,7 @@ func (b *built) addRecords(r v1alpha1.ZoneRecord, domain string) {
 		switch {
 		case err != nil:
 			b.problems = append(b.problems, fmt.Sprintf("%s: %v", what, err))
-		case rr == nil:
+		case rr == nil || emptyText(rr):
 			b.problems = append(b.problems, what+" is empty")
 		case slices.ContainsFunc(b.Hosts, func(h steer.Host) bool { return h.Name == name }) && addressType(rr):
 			b.problems = append(b.problems, what+" is not served: a GlobalRoute has this name")
@@ -124,6 +128,20 @@ func (b *built) addRecords(r v1alpha1.ZoneRecord, domain string) {
 			b.Records = append(b.Records, rr)
 		}
 	}
+}
+
+// plain says whether a name has nothing in it that means something else in a master
+// file, where $INCLUDE would read a file of the hub's.
+func plain(name string) bool {
+	_, ok := mdns.IsDomainName(name)
+	return ok && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_*./") == ""
+}
+
+// emptyText is a TXT record without a string, which is none (RFC 1035, section
+// 3.3.14).
+func emptyText(rr mdns.RR) bool {
+	t, ok := rr.(*mdns.TXT)
+	return ok && len(t.Txt) == 0
 }
 
 func addressType(rr mdns.RR) bool {
