@@ -185,7 +185,11 @@ func (w *statusWriter) work(ctx context.Context) {
 		case ok:
 			w.write(ctx, key, p)
 		case wait > 0:
-			pause(ctx, wait)
+			select { // what another object has to say does not wait for this one
+			case <-time.After(wait):
+			case <-w.wake:
+			case <-ctx.Done():
+			}
 		default:
 			select {
 			case <-w.wake:
@@ -242,8 +246,9 @@ func (w *statusWriter) write(ctx context.Context, key statusKey, p pendingStatus
 	}
 }
 
-// gone says whether a patch was refused because its object is another one now.
+// gone says whether a patch was refused because its object is another one now. Of
+// what is wrong with a status itself, the API server names the kind.
 func gone(err error) bool {
 	status, ok := err.(apierrors.APIStatus)
-	return ok && status.Status().Details == nil
+	return ok && (status.Status().Details == nil || status.Status().Details.Kind == "")
 }

@@ -1,0 +1,224 @@
+package dns
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+func at(minute int) metav1.Time {
+	return metav1.NewTime(time.Date(2026, 1, 1, 0, minute, 0, 0, time.UTC))
+}
+
+func TestMerge(t *testing.T) {
+	ready := func(status metav1.ConditionStatus, reason string, minute int) metav1.Condition {
+		return metav1.Condition{Type: v1alpha1.ConditionReady, Status: status, Reason: reason, LastTransitionTime: at(minute)}
+	}
+	delegated := metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue, LastTransitionTime: at(1)}
+	before := []metav1.Condition{ready(metav1.ConditionTrue, "Served", 1), delegated}
+	same := merge(before, []metav1.Condition{ready(metav1.ConditionTrue, "ServedInPart", 9)})
+	if len(same) != 2 || same[0].LastTransitionTime != at(1) || same[0].Reason != "ServedInPart" || same[1] != delegated {
+		t.Errorf("the status is as before, so the time is, and what others say stays: %+v", same)
+	}
+	other := merge(before, []metav1.Condition{ready(metav1.ConditionFalse, "NotListening", 9)})
+	if other[0].Status != metav1.ConditionFalse || !other[0].LastTransitionTime.After(at(9).Time) {
+		t.Errorf("another status has the time of now: %+v", other)
+	}
+	if before[0].Reason != "Served" {
+		t.Error("what was before has been changed")
+	}
+}
+
+func TestSince(t *testing.T) {
+	cluster := func(name string, healthy bool, inside, outside string, minute *metav1.Time) v1alpha1.RouteCluster {
+		return v1alpha1.RouteCluster{Name: name, Healthy: healthy, Since: minute,
+			Inside: &v1alpha1.RouteHealth{State: inside, Since: minute}, Outside: &v1alpha1.RouteHealth{State: outside, Since: minute}}
+	}
+	one, nine := at(1), at(9)
+	before := []v1alpha1.RouteCluster{cluster("aws", true, "Up", "Up", &one), {Name: "bare", Healthy: true}}
+	for name, c := range map[string]struct {
+		now                    v1alpha1.RouteCluster
+		since, inside, outside metav1.Time
+	}{
+		"the same":                {cluster("aws", true, "Up", "Up", nil), one, one, one},
+		"down inside":             {cluster("aws", false, "Down", "Up", nil), nine, nine, one},
+		"down outside":            {cluster("aws", true, "Up", "Down", nil), one, one, nine},
+		"another cluster":         {cluster("azure", true, "Up", "Up", nil), nine, nine, nine},
+		"without a time till now": {cluster("bare", true, "Up", "Up", nil), nine, nine, nine},
+	} {
+		since(before, &c.now, nine)
+		if *c.now.Since != c.since || *c.now.Inside.Since != c.inside || *c.now.Outside.Since != c.outside {
+			t.Errorf("%s: since %v, inside %v, outside %v", name, c.now.Since, c.now.Inside.Since, c.now.Outside.Since)
+		}
+	}
+}
+
+// statusServer is an API server that notes which statuses are written when.
+type statusServer struct {
+	fail    error
+	written []writtenStatus
+}
+
+type writtenStatus struct {
+	object string
+	at     time.Time
+	uid    types.UID
+	hosts  int32
+}
+
+// startWriter runs a writer against a server until the test ends.
+func startWriter(t *testing.T) (*statusWriter, *statusServer) {
+	t.Helper()
+	s := &statusServer{}
+	client := dynamicfake.NewSimpleDynamicClient(runtime.NewScheme())
+	client.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		a := action.(clienttesting.PatchActionImpl)
+		if a.GetSubresource() != "status" || a.GetPatchType() != types.JSONPatchType {
+			return true, nil, errors.New("this is no way to write a status")
+		}
+		if s.fail != nil {
+			return true, nil, s.fail
+		}
+		var ops []struct {
+			Op, Path string
+			Value    json.RawMessage
+		}
+		w := writtenStatus{object: a.GetNamespace() + "/" + a.GetName(), at: time.Now()}
+		var status struct{ Hosts int32 }
+		err := errors.Join(json.Unmarshal(a.GetPatch(), &ops), json.Unmarshal(ops[0].Value, &w.uid))
+		if ops[1].Path == "/status" && a.GetResource().Resource == "dnszones" {
+			err = errors.Join(err, json.Unmarshal(ops[1].Value, &status))
+		}
+		w.hosts = status.Hosts
+		s.written = append(s.written, w)
+		return true, nil, err
+	})
+	w := newStatusWriter(client)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); w.run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return w, s
+}
+
+// hosts is a status that differs by a number.
+func hosts(n int32) v1alpha1.DNSZoneStatus { return v1alpha1.DNSZoneStatus{Hosts: n} }
+
+// TestStatusesRest: a status is written at once, then at most once a second, and it
+// is the last one that counts.
+func TestStatusesRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := startWriter(t)
+		z := dnsZone("example.org", nil)
+		other := dnsZone("example.net", nil)
+		began := time.Now()
+		for i := range int32(5) {
+			w.zone(z, hosts(i+1))
+			synctest.Wait()
+		}
+		w.zone(other, hosts(1))
+		synctest.Wait()
+		if len(s.written) != 2 || s.written[0].hosts != 1 || s.written[1].object != "/example.net" || time.Since(began) != 0 {
+			t.Fatalf("not one write for each zone at once: %+v", s.written)
+		}
+		<-time.After(statusRest)
+		synctest.Wait()
+		if len(s.written) != 3 || s.written[2].hosts != 5 || s.written[2].at.Sub(began) < statusRest {
+			t.Fatalf("not the last status after a second: %+v", s.written)
+		}
+		w.zone(z, hosts(5))
+		<-time.After(time.Minute)
+		if len(s.written) != 3 {
+			t.Errorf("what is there was written again: %+v", s.written)
+		}
+	})
+}
+
+// TestStatusOfBefore: what the object says already is not written, a condition is
+// put beside the others.
+func TestStatusOfBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := startWriter(t)
+		z := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.Status = hosts(3) })
+		w.zone(z, hosts(3))
+		<-time.After(time.Minute)
+		if len(s.written) != 0 {
+			t.Errorf("what is there was written: %+v", s.written)
+		}
+		w.condition(z, metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue, Reason: "Delegated"})
+		synctest.Wait()
+		if len(s.written) != 1 || s.written[0].hosts != 3 {
+			t.Errorf("a condition came in place of the rest: %+v", s.written)
+		}
+		// A namesake does not inherit what was said of the one before.
+		again := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.UID = "another" })
+		w.zone(again, hosts(3))
+		<-time.After(2 * statusRest)
+		if n := len(s.written); n != 2 || s.written[n-1].uid != "another" || len(w.latest(statusKey{v1alpha1.Resource("dnszones"), "", z.Name}, "another").(v1alpha1.DNSZoneStatus).Conditions) != 0 {
+			t.Errorf("the namesake's status: %+v", s.written)
+		}
+	})
+}
+
+// TestStatusRetries: what fails is tried again, unless it can never be written.
+func TestStatusRetries(t *testing.T) {
+	namesake := apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "",
+		"testing value /metadata/uid failed: test failed", 0, false)
+	invalid := apierrors.NewInvalid(schema.GroupKind{Group: "hanse.dev", Kind: "GlobalRoute"}, "route", nil)
+	for name, c := range map[string]struct {
+		fail    error
+		retried bool
+	}{
+		"the server is away":       {errors.New("connection refused"), true},
+		"the server says no":       {apierrors.NewInternalError(errors.New("etcd")), true},
+		"a status that is refused": {invalid, true},
+		"the object is gone":       {apierrors.NewNotFound(schema.GroupResource{}, "route"), false},
+		"it is a namesake":         {namesake, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, s := startWriter(t)
+				s.fail = c.fail
+				r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "route", UID: "uid"}}
+				w.route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+				<-time.After(3 * statusRest / 2)
+				s.fail = nil
+				<-time.After(2 * statusRest)
+				if retried := len(s.written) > 0; retried != c.retried {
+					t.Errorf("tried again: %t, want %t", retried, c.retried)
+				}
+			})
+		})
+	}
+}
+
+// TestForget: a route that is made again under its name starts anew.
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := startWriter(t)
+		r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "route", UID: "uid"}}
+		for range 2 {
+			w.route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+			synctest.Wait()
+			w.forget("ns/route")
+		}
+		if !slices.EqualFunc(s.written, []string{"ns/route", "ns/route"}, func(w writtenStatus, o string) bool { return w.object == o }) {
+			t.Errorf("written: %+v", s.written)
+		}
+	})
+}
