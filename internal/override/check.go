@@ -7,9 +7,9 @@ import (
 )
 
 // Check says what is wrong with an override whatever it is applied to, that the
-// CRD cannot say. The error is an *Error.
-func Check(o Override) error {
-	fail := func(field string, err error) error { return &Error{Override: o.Name, Field: field, Err: err} }
+// CRD cannot say; nil if nothing is.
+func Check(o Override) *Error {
+	fail := func(field string, err error) *Error { return &Error{Override: o.Name, Field: field, Err: err} }
 	for i := range o.Spec.Images {
 		if err := checkImage(&o.Spec.Images[i]); err != nil {
 			return fail(fmt.Sprintf("images[%d]", i), err)
