@@ -35,14 +35,13 @@ type numbered struct {
 }
 
 func newMemo(previous *memo, db *geo.DB) *memo {
-	m := &memo{
-		db:      db,
-		steered: map[string]*steered{}, tables: map[string]*table{},
-		rules: map[string]uint64{}, slices: map[slice]numbered{},
-	}
+	m := &memo{db: db, tables: map[string]*table{}, rules: map[string]uint64{}, slices: map[slice]numbered{}}
+	expected := 0
 	if previous != nil && previous.db == db {
 		m.previous, m.next = previous, previous.next
+		expected = len(previous.steered)
 	}
+	m.steered = make(map[string]*steered, expected)
 	return m
 }
 
