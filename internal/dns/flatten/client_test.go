@@ -52,7 +52,7 @@ func records(t *testing.T, lines ...string) []dns.RR {
 
 func TestLookup(t *testing.T) {
 	lines := map[string][]string{
-		"lb.example. A":      {"lb.example. 60 A 192.0.2.1", "lb.example. 40 A 192.0.2.2"},
+		"lb.example. A":      {"lb.example. 40 A 192.0.2.1", "lb.example. 60 A 192.0.2.2"},
 		"lb.example. AAAA":   {"lb.example. 50 AAAA 2001:db8::1"},
 		"www.example. A":     {"WWW.example. 20 CNAME lb.Example.", "LB.example. 60 A 192.0.2.1", "other.example. 1 A 192.0.2.9"},
 		"www.example. AAAA":  {"www.example. 20 CNAME lb.example."},

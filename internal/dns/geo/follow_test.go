@@ -72,6 +72,15 @@ func TestFollow(t *testing.T) {
 		t.Errorf("broken: %+v, %v", e.db, e.err)
 	}
 
+	// Being written: nobody reads the beginning.
+	write(t, path, []byte("the beginning"))
+	ticks(1)
+	if err := os.Rename(write(t, filepath.Join(directory, "new"), database("IT")), path); err != nil {
+		t.Fatal(err)
+	}
+	ticks(3)
+	is(next(), "Country-IT")
+
 	// Gone, and back.
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)

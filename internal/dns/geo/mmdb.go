@@ -72,6 +72,9 @@ func parse(data []byte) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (%w)", errNotMMDB, err)
 	}
+	if !isTree(data, r.Metadata) {
+		return nil, fmt.Errorf("%w (%w)", errDamaged, errNoTree)
+	}
 	b := newBuilder()
 	if err := collect(r, b); err != nil {
 		return nil, fmt.Errorf("%w (%w)", errDamaged, err)
@@ -82,23 +85,15 @@ func parse(data []byte) (*DB, error) {
 	return newDB(b, fmt.Sprintf("%s of %s", r.Metadata.DatabaseType, r.Metadata.BuildTime().UTC().Format("2006-01-02"))), nil
 }
 
-var errLoop = errors.New("its search tree has loops")
+var errNoTree = errors.New("its search tree is none")
 
 // collect adds all networks. Many have the same record, so each record is read
 // once.
 func collect(r *maxminddb.Reader, b *builder) error {
 	known := map[uintptr]Location{}
-	leaves := uint(0)
-	for result := range r.Networks(maxminddb.IncludeNetworksWithoutData()) {
+	for result := range r.Networks() {
 		if err := result.Err(); err != nil {
 			return err
-		}
-		// A binary tree has one leaf more than it has nodes.
-		if leaves++; leaves > r.Metadata.NodeCount+1 {
-			return errLoop
-		}
-		if !result.Found() {
-			continue
 		}
 		l, ok := known[result.Offset()]
 		if !ok {

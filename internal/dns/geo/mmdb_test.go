@@ -207,6 +207,19 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestTangledTreeIsRefused has a tree both of whose sides lead to the same node
+// at each step, so that it seems to have 2^100 networks.
+func TestTangledTreeIsRefused(t *testing.T) {
+	data := mmdb("Country", network{"2a00:1450::/100", city("EU", "IE", "")})
+	for node := range 99 {
+		next := []byte{0, 0, byte(node + 1)}
+		copy(data[6*node:], append(next, next...))
+	}
+	if _, err := parse(data); !errors.Is(err, errNoTree) {
+		t.Errorf("%v, want %v", err, errNoTree)
+	}
+}
+
 func TestTooManyPlaces(t *testing.T) {
 	b := newBuilder()
 	for i := range 65535 {

@@ -71,6 +71,21 @@ func TestFlappingNeedsMorePasses(t *testing.T) {
 	}
 }
 
+func TestAFailureIsNotCalm(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	j := newJudge(now)
+	play(&j, &now, time.Second, "+--++--++--++++", 2, 2)
+	if j.state != Up || j.penalty != 2 {
+		t.Fatalf("%s, penalty %d", j.state, j.penalty)
+	}
+	if play(&j, &now, 20*time.Second, "++-++", 2, 2); j.penalty != 2 {
+		t.Errorf("penalty %d, 40 s after a failure", j.penalty)
+	}
+	if play(&j, &now, 20*time.Second, "+", 2, 2); j.penalty != 1 {
+		t.Errorf("penalty %d, 60 s after a failure", j.penalty)
+	}
+}
+
 func TestBeingDownForLongIsCalm(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	j := newJudge(now)

@@ -391,6 +391,23 @@ func TestRunEndsAtOnce(t *testing.T) {
 	}
 }
 
+func TestWhatIsGoneIsNotReported(t *testing.T) {
+	p := New(nil)
+	p.ctx = t.Context()
+	check := Check{Protocol: TCP, Address: nobody(t), Interval: time.Hour}
+	p.Set([]Check{check})
+	target := p.targets[check]
+	if _, changed := p.record(target, verdict{passed: true}); !changed {
+		t.Error("the first pass is no change")
+	}
+	p.Set(nil)
+	for range 10 {
+		if _, changed := p.record(target, verdict{}); changed {
+			t.Error("reported")
+		}
+	}
+}
+
 func TestProbesAreSpread(t *testing.T) {
 	p := New(nil)
 	var checks []Check

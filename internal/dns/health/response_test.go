@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func TestReadResponse(t *testing.T) {
@@ -56,6 +57,12 @@ func TestReadResponse(t *testing.T) {
 		if (err != nil) != c.fails || err == nil && got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
 		}
+	}
+}
+
+func TestSearchFindsWhatIsReadInPieces(t *testing.T) {
+	if found, err := search(iotest.OneByteReader(strings.NewReader("is it ok?")), "it ok"); !found || err != nil {
+		t.Errorf("%v, %v", found, err)
 	}
 }
 
