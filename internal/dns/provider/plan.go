@@ -296,31 +296,23 @@ func (p *planner) clash(wanted, owned []Set) bool {
 	return false
 }
 
-// steps of one kind of change, in three groups: those before, with and after the
-// records themselves, so that no record is ever without the TXT record about it.
-type steps struct{ before, with, after []Step }
+// steps of one kind of change, in three groups: records go, records come (each
+// right after the TXT record about it), TXT records go. So no record is ever
+// without the TXT record about it.
+type steps struct{ gone, come, forgotten []Step }
 
-// join makes one Change of parts: deletions come before creations.
+// join makes one Change of parts.
 func join(name string, parts ...steps) []Change {
 	var s steps
 	for _, part := range parts {
-		s.before = append(s.before, part.before...)
-		s.with = append(s.with, part.with...)
-		s.after = append(s.after, part.after...)
+		s.gone = append(s.gone, part.gone...)
+		s.come = append(s.come, part.come...)
+		s.forgotten = append(s.forgotten, part.forgotten...)
 	}
-	slices.SortStableFunc(s.with, func(a, b Step) int { return cmp.Compare(order(a), order(b)) })
-	if all := slices.Concat(s.before, s.with, s.after); len(all) > 0 {
+	if all := slices.Concat(s.gone, s.come, s.forgotten); len(all) > 0 {
 		return []Change{{Name: name, Steps: all}}
 	}
 	return nil
-}
-
-// order of a step among others.
-func order(s Step) int {
-	if s.New == nil {
-		return 0
-	}
-	return 1
 }
 
 // create makes sets what they should be.
@@ -329,14 +321,14 @@ func (p *planner) create(sets []Set) steps {
 	for _, s := range sets {
 		entry := registrySet(p.Owner, s)
 		if old, ok := p.registry[s.Key()]; !ok {
-			st.before = append(st.before, Step{New: &entry})
+			st.come = append(st.come, Step{New: &entry})
 		} else if said, _ := ParseOwnership(old.Values[0]); said.Route != s.Route || old.TTL != entry.TTL {
-			st.before = append(st.before, Step{Old: &old, New: &entry})
+			st.come = append(st.come, Step{Old: &old, New: &entry})
 		}
 		if old := find(p.owned[s.Name], s.Key()); old == nil {
-			st.with = append(st.with, Step{New: &s})
+			st.come = append(st.come, Step{New: &s})
 		} else if !same(*old, s) {
-			st.with = append(st.with, Step{Old: old, New: &s})
+			st.come = append(st.come, Step{Old: old, New: &s})
 		}
 	}
 	return st
@@ -347,8 +339,8 @@ func (p *planner) delete(sets []Set) steps {
 	var st steps
 	for _, s := range sets {
 		entry := p.registry[s.Key()]
-		st.with = append(st.with, Step{Old: &s})
-		st.after = append(st.after, Step{Old: &entry})
+		st.gone = append(st.gone, Step{Old: &s})
+		st.forgotten = append(st.forgotten, Step{Old: &entry})
 	}
 	return st
 }
@@ -369,7 +361,7 @@ func (p *planner) forget(name string) steps {
 	slices.SortFunc(keys, func(a, b Key) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID)) })
 	for _, k := range keys {
 		entry := p.registry[k]
-		st.after = append(st.after, Step{Old: &entry})
+		st.forgotten = append(st.forgotten, Step{Old: &entry})
 	}
 	return st
 }

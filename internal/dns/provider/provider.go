@@ -45,7 +45,9 @@ type Provider interface {
 	// Apply makes the changes and returns an error for each, nil where it was made.
 	// The steps of one change are made in their order, at once where the provider's
 	// limits allow; changes that fail do not hold up the others. A step whose Old is
-	// no longer what the server has fails, as one that creates what is there.
+	// no longer what the server has fails, as one that creates what is there. A step
+	// that creates a TXT record and the next one are made both or neither: else what
+	// somebody creates in between would be taken for ours.
 	Apply(ctx context.Context, changes []Change) []error
 }
 

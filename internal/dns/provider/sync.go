@@ -23,7 +23,8 @@ type Options struct {
 	AllowDeletion int
 	// Known is Report.Known of the pass before: the zone is not read again. What
 	// others changed there since makes single changes fail, never overwrites, and
-	// they are then tried again with what was read. Nil: the zone is read.
+	// they are then tried again with what was read. Nil: the zone is read, as it
+	// should be every few minutes, or drift is not seen.
 	Known []Set
 }
 
@@ -54,6 +55,9 @@ type Report struct {
 // An error means that nothing was changed.
 func Sync(ctx context.Context, p Provider, hosts []steer.Host, o Options) (Report, error) {
 	var r Report
+	if o.Owner == "" {
+		return r, errors.New("a zone kept elsewhere needs an owner, or nothing would say which records are Hanse's. Try: spec.owner of the DNSZone")
+	}
 	zone, err := p.Ensure(ctx, !o.DryRun)
 	missing := o.DryRun && errors.Is(err, ErrNoZone)
 	if err != nil && !missing {

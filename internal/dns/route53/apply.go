@@ -27,6 +27,7 @@ type job struct {
 	index   int // into the errors
 	name    string
 	changes []types.Change
+	units   [][]types.Change // the same, in parts that must not be made apart
 }
 
 // cost of changes in records and characters.
@@ -53,19 +54,20 @@ func (z *Zone) Apply(ctx context.Context, changes []provider.Change) []error {
 		batch, records, characters = nil, 0, 0
 	}
 	for i, c := range changes {
-		translated, err := z.translate(c, lacking)
+		units, err := z.translate(c, lacking)
 		if errs[i] = err; err != nil && !errors.Is(err, errLacking) {
 			continue
 		}
+		translated := slices.Concat(units...)
 		r, n := cost(translated)
 		if records+r > maxRecords || characters+n > maxCharacters {
 			flush()
 		}
 		if r > maxRecords || n > maxCharacters {
-			errs[i] = errors.Join(errs[i], z.sendLarge(ctx, job{i, c.Name, translated}))
+			errs[i] = errors.Join(errs[i], z.sendLarge(ctx, job{i, c.Name, translated, units}))
 			continue
 		}
-		batch = append(batch, job{i, c.Name, translated})
+		batch = append(batch, job{i, c.Name, translated, units})
 		records, characters = records+r, characters+n
 	}
 	flush()
@@ -75,11 +77,18 @@ func (z *Zone) Apply(ctx context.Context, changes []provider.Change) []error {
 // errLacking: a set is written without the health check that it should have.
 var errLacking = errors.New("it is answered without its health check")
 
-// translate makes the steps of a change those of the API.
-func (z *Zone) translate(c provider.Change, lacking map[string]error) ([]types.Change, error) {
-	var out []types.Change
+// translate makes the steps of a change those of the API: a part for each, but one
+// for a TXT record that is created and the set that it is about.
+func (z *Zone) translate(c provider.Change, lacking map[string]error) ([][]types.Change, error) {
+	var units [][]types.Change
 	var without error
+	glue := false
 	for _, s := range c.Steps {
+		var out []types.Change
+		if glue {
+			out, units = units[len(units)-1], units[:len(units)-1]
+		}
+		glue = s.Old == nil && s.New != nil && s.New.Type == "TXT"
 		if s.Old != nil {
 			old, err := z.write(s.Old)
 			if err != nil {
@@ -88,6 +97,7 @@ func (z *Zone) translate(c provider.Change, lacking map[string]error) ([]types.C
 			out = append(out, types.Change{Action: types.ChangeActionDelete, ResourceRecordSet: old})
 		}
 		if s.New == nil {
+			units = append(units, out)
 			continue
 		}
 		wanted := *s.New
@@ -99,9 +109,9 @@ func (z *Zone) translate(c provider.Change, lacking map[string]error) ([]types.C
 		if err != nil {
 			return nil, fmt.Errorf("could not write %s: %w", wanted, err)
 		}
-		out = append(out, types.Change{Action: types.ChangeActionCreate, ResourceRecordSet: set})
+		units = append(units, append(out, types.Change{Action: types.ChangeActionCreate, ResourceRecordSet: set}))
 	}
-	return out, without
+	return units, without
 }
 
 // send makes a batch, or as much of it as can be made.
@@ -129,18 +139,19 @@ func (z *Zone) send(ctx context.Context, batch []job, errs []error) {
 
 // sendLarge makes a change in several batches.
 func (z *Zone) sendLarge(ctx context.Context, j job) error {
-	for len(j.changes) > 0 {
-		n := 1
-		for n < len(j.changes) {
-			if r, c := cost(j.changes[:n+1]); r > maxRecords || c > maxCharacters {
+	for len(j.units) > 0 {
+		batch, n := slices.Clone(j.units[0]), 1
+		for ; n < len(j.units); n++ {
+			more := append(slices.Clip(batch), j.units[n]...)
+			if r, c := cost(more); r > maxRecords || c > maxCharacters {
 				break
 			}
-			n++
+			batch = more
 		}
-		if err := z.change(ctx, j.changes[:n]); err != nil {
+		if err := z.change(ctx, batch); err != nil {
 			return z.explain("change "+strings.TrimSuffix(j.name, "."), err)
 		}
-		j.changes = j.changes[n:]
+		j.units = j.units[n:]
 	}
 	return nil
 }

@@ -331,6 +331,27 @@ func TestLargeHost(t *testing.T) {
 	}
 }
 
+// TestUnits: what says whose a set is, and the set, are never in two batches; nor
+// what takes a set away to put another in its place.
+func TestUnits(t *testing.T) {
+	set := func(typ, value string) *provider.Set {
+		return &provider.Set{Name: domain, Type: typ, TTL: 30, Values: []string{value}}
+	}
+	units, err := pureZone(false).translate(provider.Change{Name: domain, Steps: []provider.Step{
+		{Old: set("A", "52.1.1.1")},
+		{New: set("TXT", `"x"`)}, {New: set("A", "52.1.1.1")},
+		{Old: set("AAAA", "2600::1"), New: set("AAAA", "2600::2")},
+		{Old: set("TXT", `"y"`)},
+	}}, nil)
+	var sizes []int
+	for _, u := range units {
+		sizes = append(sizes, len(u))
+	}
+	if err != nil || fmt.Sprint(sizes) != "[1 2 2 1]" {
+		t.Errorf("%v, %v", sizes, err)
+	}
+}
+
 func FuzzCulprits(f *testing.F) {
 	f.Add("Tried to create resource record set [name='www.example.org.', type='A'] but it already exists")
 	f.Add(`RRSet with DNS name \052.example.org., type A, SetIdentifier x cannot be created`)
