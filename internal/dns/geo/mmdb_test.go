@@ -218,6 +218,12 @@ func TestTangledTreeIsRefused(t *testing.T) {
 	if _, err := parse(data); !errors.Is(err, errNoTree) {
 		t.Errorf("%v, want %v", err, errNoTree)
 	}
+	// A network of IPv4 that leads to all of IPv4.
+	data = mmdb("Country", network{"1.0.0.0/8", city("OC", "AU", "")})
+	copy(data[6*98:], []byte{0, 0, 96, 0, 0, 96})
+	if _, err := parse(data); !errors.Is(err, errNoTree) {
+		t.Errorf("%v, want %v", err, errNoTree)
+	}
 }
 
 func TestTooManyPlaces(t *testing.T) {

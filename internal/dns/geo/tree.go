@@ -30,6 +30,20 @@ func isTree(data []byte, m maxminddb.Metadata) bool {
 			hasParent[child] = true
 		}
 	}
+	// Those below four have one parent each, so this ends.
+	for below := []int{four}; len(below) > 0; {
+		node := below[len(below)-1]
+		below = below[:len(below)-1]
+		if node >= nodes {
+			continue
+		}
+		for _, child := range children(node) {
+			if child == four {
+				return false
+			}
+			below = append(below, child)
+		}
+	}
 	return true
 }
 
