@@ -15,7 +15,9 @@
 //	             own checks move to the second
 //	             while the hub is away
 //	All          yes                            yes
-//	hostnames    CNAME, not at the apex         CNAME, not at the apex
+//	hostnames    CNAME; beside addresses what   as Route 53
+//	             they resolve to; not at the
+//	             apex
 //	checks       of public addresses            none
 //
 // A route that a provider cannot express is refused with the reason and left as
