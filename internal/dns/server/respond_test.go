@@ -386,3 +386,24 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+// What the client takes counts, within limits.
+func TestSizes(t *testing.T) {
+	z := exampleZone(t)
+	for i := range 10 { // 700 bytes or so
+		z.Records = append(z.Records, records(t, "medium TXT \""+strings.Repeat(string(rune('a'+i)), 55)+"\"")...)
+	}
+	s := New(full())
+	s.Swap(zone.Build(nil, database(t), []zone.Zone{z}))
+	r := newResponder(s, s.newCounters())
+	for size, fits := range map[uint16]bool{0: false, 1: false, 600: false, 1000: true, 4096: true} {
+		m := query(t, "medium.example.org.", dns.TypeTXT, func(m *dns.Msg) {
+			if size > 0 {
+				m.SetEdns0(size, false)
+			}
+		})
+		if response := respondTo(t, r, m); response.Truncated == fits || fits != (len(response.Answer) == 10) {
+			t.Errorf("%d bytes: %v", size, response)
+		}
+	}
+}

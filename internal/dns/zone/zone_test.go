@@ -252,3 +252,40 @@ func TestBuildMakesLittle(t *testing.T) {
 		}
 	}
 }
+
+// A delegation hides those below it.
+func TestNestedDelegations(t *testing.T) {
+	s := Build(nil, nil, []Zone{example(t, "sub NS ns.net.\nlower.sub NS other.net.\n")})
+	if r, _ := ask(t, s, "x.lower.sub.example.org.", dns.TypeA, nobodys, 0); len(r.Ns) != 1 || r.Ns[0].Header().Name != "sub.example.org." {
+		t.Error(r)
+	}
+}
+
+// Where a zone of ours begins, the zone above answers for DS, also at the end of a chain.
+func TestChainToDS(t *testing.T) {
+	child := Zone{Name: "sub.example.org.", SOA: *parse(t, "@ 3600 SOA ns1 admin 7 3600 600 604800 60")[0].(*dns.SOA), Records: parse(t, "a.sub CNAME sub\n")}
+	s := Build(nil, nil, []Zone{example(t, ""), child})
+	if r, _ := ask(t, s, "a.sub.example.org.", dns.TypeDS, nobodys, 0); len(r.Ns) != 1 || r.Ns[0].Header().Name != "example.org." {
+		t.Error(r)
+	}
+}
+
+// Hosts that differ in anything do not share their answers.
+func TestNotSharing(t *testing.T) {
+	host := func(name string, change func(*steer.Host)) steer.Host {
+		h := steer.Host{Name: name + ".example.org.", TTL: 30, Policy: steer.All, Clusters: []steer.Cluster{cluster("a", 0, "192.0.2.1")}}
+		change(&h)
+		return h
+	}
+	s := Build(nil, nil, []Zone{example(t, "",
+		host("plain", func(*steer.Host) {}),
+		host("ttl", func(h *steer.Host) { h.TTL = 31 }),
+		host("named", func(h *steer.Host) { h.Clusters[0].Hostname = "lb.net." }),
+		host("other", func(h *steer.Host) { h.Clusters[0].Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.2")} }),
+	)})
+	for name, want := range map[string]string{"plain": "30\tIN\tA\t192.0.2.1", "ttl": "31\tIN\tA\t192.0.2.1", "named": "30\tIN\tCNAME\tlb.net.", "other": "30\tIN\tA\t192.0.2.2"} {
+		if r, _ := ask(t, s, name+".example.org.", dns.TypeA, nobodys, 0); r.Answer[0].String() != name+".example.org.\t"+want {
+			t.Errorf("%v, want %s", r.Answer, want)
+		}
+	}
+}
