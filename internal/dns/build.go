@@ -98,10 +98,7 @@ func mailbox(contact, domain string) string {
 
 // addRecords parses a record set of the DNSZone.
 func (b *built) addRecords(r v1alpha1.ZoneRecord, domain string) {
-	name := domain
-	if r.Name != "@" {
-		name = strings.ToLower(strings.TrimSuffix(r.Name, ".")) + "." + domain
-	}
+	name := recordName(r, domain)
 	if !plain(name) {
 		b.problems = append(b.problems, fmt.Sprintf("record %q %s: this is no name", r.Name, r.Type))
 		return
@@ -128,6 +125,14 @@ func (b *built) addRecords(r v1alpha1.ZoneRecord, domain string) {
 			b.Records = append(b.Records, rr)
 		}
 	}
+}
+
+// recordName is the name of a record set, with a final dot as the domain has.
+func recordName(r v1alpha1.ZoneRecord, domain string) string {
+	if r.Name == "@" {
+		return domain
+	}
+	return strings.ToLower(strings.TrimSuffix(r.Name, ".")) + "." + domain
 }
 
 // plain says whether a name has nothing in it that means something else in a master

@@ -120,7 +120,7 @@ func (b *publisher) serialOf(domain string) uint32 {
 
 // look lets people ask what is answered now, and why.
 func (b *publisher) look(p publication, hosts map[string][]steer.Host) {
-	now := &view{snapshot: b.snapshot, db: p.db, hosts: map[string]steer.Host{}, zoneOf: map[string]string{}, resolved: maps.Clone(p.resolved)}
+	now := &view{snapshot: b.snapshot, db: p.db, zones: route.NewZones(p.zones), hosts: map[string]steer.Host{}, zoneOf: map[string]string{}, resolved: maps.Clone(p.resolved)}
 	for zone, list := range hosts {
 		for _, h := range list {
 			now.hosts[h.Name], now.zoneOf[h.Name] = h, zone

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
@@ -25,6 +26,7 @@ const (
 type view struct {
 	snapshot *zone.Snapshot
 	db       *geo.DB
+	zones    route.Zones
 	hosts    map[string]steer.Host
 	zoneOf   map[string]string
 	resolved map[string]*route.Resolved
@@ -219,20 +221,37 @@ func (c *Controller) explain(name, from string) (*Explanation, int, error) {
 }
 
 // find is the host that answers for a name: itself, or the wildcard of the closest
-// name above it.
+// name above it that exists, in the same zone (RFC 4592, section 3.3.1).
 func (v *view) find(name string) *steer.Host {
 	if h, ok := v.hosts[name]; ok {
 		return &h
 	}
-	for _, parent, ok := strings.Cut(name, "."); ok && parent != ""; _, parent, ok = strings.Cut(parent, ".") {
-		if h, found := v.hosts["*."+parent]; found {
+	z := v.zones.Of(name)
+	if z == nil || v.exists(name, z) {
+		return nil
+	}
+	domain := dotted(z.Spec.Domain)
+	for name != domain {
+		_, name, _ = strings.Cut(name, ".")
+		if h, ok := v.hosts["*."+name]; ok && v.zoneOf[h.Name] == z.Name {
 			return &h
 		}
-		if _, found := v.hosts[parent]; found {
-			return nil // it exists, so that a wildcard above it does not count (RFC 4592)
+		if v.exists(name, z) {
+			return nil
 		}
 	}
 	return nil
+}
+
+// exists says whether a name, or one below it, is a host or has records in a zone.
+func (v *view) exists(name string, z *v1alpha1.DNSZone) bool {
+	at := func(other string) bool { return other == name || strings.HasSuffix(other, "."+name) }
+	for host := range v.hosts {
+		if at(host) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(z.Spec.Records, func(r v1alpha1.ZoneRecord) bool { return at(recordName(r, dotted(z.Spec.Domain))) })
 }
 
 // locate takes an address, a network or the name of a place for where a client is.

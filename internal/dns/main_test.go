@@ -1,0 +1,47 @@
+package dns
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/geo"
+)
+
+func TestMain(m *testing.M) {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // errors are what many tests are about
+	os.Exit(m.Run())
+}
+
+// newTest is a Controller that does not run, with an API server that only stores
+// routes and zones. It may be made in a bubble of synctest.
+func newTest(t *testing.T) (*Controller, *dynamicfake.FakeDynamicClient) {
+	t.Helper()
+	c, err := New(&rest.Config{Host: "https://127.0.0.1:1"}, Config{HubUID: "hub"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.broadcaster.Shutdown)
+	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
+		v1alpha1.Resource("globalroutes"): "GlobalRouteList", v1alpha1.Resource("dnszones"): "DNSZoneList",
+	})
+	c.client, c.statuses.client = client, client
+	return c, client
+}
+
+// embedded is the database in the binary.
+func embedded(t *testing.T) *geo.DB {
+	t.Helper()
+	db, err := geo.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
