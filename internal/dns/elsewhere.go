@@ -38,6 +38,8 @@ const (
 // elsewhere keeps the zones that others serve: each has a goroutine of its own.
 type elsewhere struct {
 	c *Controller
+	// provide makes the way to a zone.
+	provide func(context.Context, *v1alpha1.DNSZone) (provider.Provider, error)
 
 	mu      sync.Mutex
 	ctx     context.Context
@@ -65,7 +67,7 @@ type keeper struct {
 }
 
 func newElsewhere(c *Controller) *elsewhere {
-	return &elsewhere{c: c, keepers: map[string]*keeper{}, paces: map[string]*route53.Pace{}}
+	return &elsewhere{c: c, provide: c.newProvider, keepers: map[string]*keeper{}, paces: map[string]*route53.Pace{}}
 }
 
 // run lets keepers work until ctx ends.
@@ -191,7 +193,7 @@ func (k *keeper) run(ctx context.Context) {
 		var report provider.Report
 		var err error
 		if p == nil {
-			p, err = k.c.newProvider(ctx, z)
+			p, err = k.c.elsewhere.provide(ctx, z)
 		}
 		if err == nil {
 			if known == nil {

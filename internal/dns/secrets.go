@@ -80,7 +80,7 @@ func (c *caches) secret(name, key string) (string, error) {
 	}
 	value, ok := data[key]
 	if !ok || len(value) == 0 {
-		return "", fmt.Errorf("Secret %s in namespace %s has no key %s: %w", name, v1alpha1.SystemNamespace, key, errNoSecret)
+		return "", fmt.Errorf("the Secret %s in namespace %s has no key %s: %w", name, v1alpha1.SystemNamespace, key, errNoSecret)
 	}
 	return string(value), nil
 }
