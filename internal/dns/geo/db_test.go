@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -190,14 +189,9 @@ func TestLookupAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestEmbeddedIsSmallAndQuick(t *testing.T) {
+func TestEmbeddedIsSmall(t *testing.T) {
 	if len(embedded) > 2_500_000 {
 		t.Errorf("%d bytes", len(embedded))
-	}
-	start := time.Now()
-	open(t)
-	if d := time.Since(start); d > 2*time.Second {
-		t.Errorf("took %v", d)
 	}
 }
 
