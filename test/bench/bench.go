@@ -51,6 +51,9 @@ func (b *bench) all(ctx context.Context) error {
 	if ctx.Err() == nil && b.run.MatchString("dns") {
 		errs = append(errs, b.dns(ctx))
 	}
+	if ctx.Err() == nil && b.run.MatchString("failover") {
+		errs = append(errs, b.failover(ctx))
+	}
 	if ctx.Err() == nil && b.run.MatchString("growth") {
 		errs = append(errs, b.grow(ctx))
 	}
