@@ -206,12 +206,13 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		}
 		k.note(z, hosts, report, err)
-		wait = max(keepRest, driftInterval-time.Since(read))
-		if err != nil || len(report.Errors) > 0 || !report.Settled {
-			wait, retry = retry, min(2*retry, driftInterval)
-			p = nil
-		} else {
-			retry = keepRetry
+		switch {
+		case err != nil || len(report.Errors) > 0:
+			wait, retry, p = retry, min(2*retry, driftInterval), nil
+		case !report.Settled && !z.Spec.DryRun || report.Tidying != nil:
+			wait, retry = keepRetry, keepRetry // the same provider knows what it waits for
+		default:
+			wait, retry = max(keepRest, driftInterval-time.Since(read)), keepRetry
 		}
 		if !pause(ctx, keepRest) {
 			return
