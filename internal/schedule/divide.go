@@ -1,193 +1,215 @@
 package schedule
 
 import (
-	"cmp"
-	"fmt"
 	"slices"
 )
 
-// slot is a ready cluster while the replicas are divided.
-type slot struct {
-	name     string
-	rank     uint64
-	held     bool  // in Current
-	before   int64 // replicas in Current
-	replicas int64
+// divide gives what is missing and takes what is too much, and returns how many
+// replicas are left that fit nowhere.
+func (r *run) divide() (left int64) {
+	if r.w.Preferences != nil {
+		return r.keepEvicted(r.divideByPreferences())
+	}
+	if r.strategy == Duplicate {
+		r.duplicate()
+	}
+	rest := r.total
+	for i := range r.members {
+		rest -= r.members[i].n
+	}
+	if rest < 0 {
+		short := -rest
+		short -= r.lower(short)
+		r.lowerTo(short, func(*member) int64 { return 0 })
+		rest = 0
+	}
+	rest = r.minima(rest)
+	rest = r.spreadOut(rest)
+	left = r.raise(rest)
+	left = r.preempt(left)
+	return r.keepEvicted(left)
 }
 
-// divide is Schedule for a divided workload; clusters are sorted by name.
-func divide(w Workload, clusters []Cluster) Decision {
-	d := Decision{Divided: true}
-	total := max(0, int64(w.Total))
-	known := make(map[string]bool, len(clusters))
-	var away int64
-	var ready []slot
-	seed := keyHash(w.Key)
-	for _, c := range clusters {
-		known[c.Name] = true
-		replicas, held := w.Current[c.Name]
-		replicas = max(0, replicas)
-		switch {
-		case c.Ready:
-			ready = append(ready, slot{c.Name, rank(seed, c.Name), held, int64(replicas), int64(replicas)})
-		case held:
-			away += int64(replicas)
-			d.Shares = append(d.Shares, Share{c.Name, replicas, "kept: not ready"})
-		default:
-			d.Rejected = append(d.Rejected, Rejection{c.Name, "not ready"})
+// duplicate makes the total what all clusters together are to have.
+func (r *run) duplicate() {
+	whole := r.total
+	r.total = 0
+	for i := range r.members {
+		m := &r.members[i]
+		switch m.standing {
+		case open:
+			m.most = min(m.most, whole)
+			r.total += m.most
+			for u := m.units; u < m.until && m.n > m.most; u++ {
+				r.take(&r.units[u], min(r.units[u].n, m.n-m.most))
+			}
+		case keeping, frozen:
+			r.total += m.n
 		}
 	}
-	for name := range w.Current {
-		if !known[name] {
-			d.Rejected = append(d.Rejected, Rejection{name, "not a member any more"})
-		}
-	}
+	r.strategy = Evenly
+}
 
-	slices.SortFunc(ready, func(a, b slot) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.name, b.name))
+// minima gives each cluster its minimum, from rest or, if that is not enough,
+// from those that have more than theirs. What is left of rest is returned.
+func (r *run) minima(rest int64) int64 {
+	if len(r.policy.Min) == 0 {
+		return rest
+	}
+	order := make([]*member, 0, len(r.members))
+	for i := range r.members {
+		if m := &r.members[i]; m.standing == open && m.n < m.least {
+			order = append(order, m)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *member) int {
+		switch {
+		case a.weight != b.weight:
+			return compareBool(a.weight > b.weight, false)
+		default:
+			return compareBool(a.rank < b.rank, a.rank == b.rank)
+		}
 	})
-	rest := max(0, total-away)
-	level(ready, rest)
-	d.addReady(ready, total, len(w.Current) == 0)
-	switch {
-	case away > total:
-		d.Reason = fmt.Sprintf("clusters that are not ready hold %d, more than the total of %d", away, total)
-	case len(ready) == 0:
-		d.Unplaced = int32(rest)
-		d.Reason = unplacedReason(len(clusters), rest == 0 && len(d.Shares) > 0)
-	}
-	slices.SortFunc(d.Shares, func(a, b Share) int { return cmp.Compare(a.Cluster, b.Cluster) })
-	slices.SortFunc(d.Rejected, func(a, b Rejection) int { return cmp.Compare(a.Cluster, b.Cluster) })
-	return d
-}
-
-// addReady turns the slots, which are in order of rank, into shares and
-// rejections. An object that would be nowhere goes to the first, with nothing
-// to run, so that it exists. fresh is that there was no division before.
-func (d *Decision) addReady(ready []slot, total int64, fresh bool) {
-	nowhere := len(d.Shares) == 0 && total == 0 && !slices.ContainsFunc(ready, func(s slot) bool { return s.held })
-	for i, s := range ready {
-		switch {
-		case nowhere && i == 0:
-			d.Shares = append(d.Shares, Share{s.name, 0, "holds the object: nothing to run"})
-		case s.replicas == 0 && !s.held:
-			d.Rejected = append(d.Rejected, Rejection{s.name, "no replicas left for it"})
-		default:
-			d.Shares = append(d.Shares, Share{s.name, int32(s.replicas), s.reason(fresh)})
+	for _, m := range order {
+		for m.n < m.least {
+			u, space := r.placeable(m)
+			if u == nil {
+				r.note("cluster %s cannot take its minimum of %d", m.Name, m.least)
+				break
+			}
+			k := min(space, m.least-m.n)
+			if rest < k {
+				rest += r.lower(k - rest)
+			}
+			if k = min(k, rest); k == 0 {
+				r.note("there are too few replicas for the minimum of cluster %s, %d", m.Name, m.least)
+				break
+			}
+			r.place(u, k)
+			rest -= k
 		}
 	}
+	return rest
 }
 
-func (s slot) reason(fresh bool) string {
-	switch {
-	case fresh:
-		return "even share"
-	case s.replicas > s.before:
-		return fmt.Sprintf("raised from %d: had fewest", s.before)
-	case s.replicas < s.before:
-		return fmt.Sprintf("lowered from %d: had most", s.before)
-	default:
-		return "as before"
-	}
-}
-
-// unplacedReason is for a workload that no ready cluster can take; complete is
-// that the clusters that are not ready hold all of it already.
-func unplacedReason(clusters int, complete bool) string {
-	switch {
-	case clusters == 0:
-		return "no cluster has joined"
-	case complete:
-		return ""
-	default:
-		return "no cluster is ready"
-	}
-}
-
-// level moves the slots' replicas, one at a time as it were, until they sum up
-// to want: up where there are fewest (the first in rank among equals), or down
-// where there are most (the last among equals). The slots are in order of rank.
-func level(ready []slot, want int64) {
-	if len(ready) == 0 {
-		return
-	}
-	var sum int64
-	for _, s := range ready {
-		sum += s.replicas
-	}
-	if want >= sum {
-		raise(ready, want-sum)
-	} else {
-		lower(ready, sum-want)
-	}
-}
-
-// raise fills all slots up to the highest level that n replicas suffice for,
-// and hands out the remainder in order of rank.
-func raise(ready []slot, n int64) {
-	needed := func(level int64) (sum int64) {
-		for _, s := range ready {
-			sum += max(0, level-s.replicas)
-		}
-		return sum
-	}
-	lo, hi := ready[0].replicas, ready[0].replicas+n // needed(lo) <= n < needed(hi+1) once lo is the minimum
-	for _, s := range ready {
-		lo = min(lo, s.replicas)
-	}
-	for lo < hi {
-		mid := lo + (hi-lo+1)/2
-		if needed(mid) <= n {
-			lo = mid
-		} else {
-			hi = mid - 1
+// placeable is a part of the cluster that can take more, and how many at once.
+func (r *run) placeable(m *member) (*unit, int64) {
+	for i := m.units; i < m.until; i++ {
+		u := &r.units[i]
+		if space := r.space(u); space > 0 && r.refused(u, anyKind) == nil {
+			if len(r.moving) > 0 {
+				space = 1
+			}
+			return u, space
 		}
 	}
-	n -= needed(lo)
-	for i := range ready {
-		s := &ready[i]
-		if s.replicas > lo {
+	return nil, 0
+}
+
+// spreadOut uses as many domains as the policy wants.
+func (r *run) spreadOut(rest int64) int64 {
+	for _, s := range r.spreads {
+		for s.used < s.want {
+			best := r.bestIn(s)
+			if best == nil {
+				r.note("%s asks for %d domains of %s, and %d can take replicas", r.policy.title(), s.AtLeast, s.Key, s.used)
+				break
+			}
+			if rest == 0 {
+				spare := r.spare()
+				if spare == nil {
+					break
+				}
+				r.take(spare, 1)
+				rest++
+			}
+			r.place(best, 1)
+			rest--
+		}
+	}
+	return rest
+}
+
+// bestIn is where the next replica goes if it is to be in a new domain.
+func (r *run) bestIn(s *usage) *unit {
+	var best *unit
+	news := func(u *unit) (n int64) {
+		for _, other := range r.spreads {
+			if other.used < other.want && other.fresh(u.site) {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range r.units {
+		u := &r.units[i]
+		if !s.fresh(u.site) || r.space(u) == 0 || r.refused(u, anyKind) != nil {
 			continue
 		}
-		s.replicas = lo
-		if n > 0 {
-			s.replicas++
-			n--
-		}
-	}
-}
-
-// lower cuts all slots down to the lowest level that takes no more than n
-// replicas away, and takes the remainder in reverse order of rank.
-func lower(ready []slot, n int64) {
-	freed := func(level int64) (sum int64) {
-		for _, s := range ready {
-			sum += max(0, s.replicas-level)
-		}
-		return sum
-	}
-	var lo, hi int64 // freed(hi) = 0 <= n
-	for _, s := range ready {
-		hi = max(hi, s.replicas)
-	}
-	for lo < hi {
-		mid := lo + (hi-lo)/2
-		if freed(mid) <= n {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	n -= freed(lo)
-	for i := len(ready) - 1; i >= 0; i-- {
-		s := &ready[i]
-		if s.replicas < lo {
+		u.seen = r.members[u.member].n
+		if best == nil {
+			best = u
 			continue
 		}
-		s.replicas = lo
-		if n > 0 {
-			s.replicas--
-			n--
+		c := tier(u, best, r.bonus(u)+1<<20*news(u), r.bonus(best)+1<<20*news(best), r)
+		if c < 0 || c == 0 && r.wants(u, best) < 0 {
+			best = u
 		}
 	}
+	return best
+}
+
+// spare is a replica that can move without leaving a domain empty.
+func (r *run) spare() *unit {
+	var best *unit
+	for i := range r.units {
+		u := &r.units[i]
+		m := &r.members[u.member]
+		if m.standing > keeping || u.n == 0 || m.n <= m.least {
+			continue
+		}
+		if slices.ContainsFunc(r.spreads, func(s *usage) bool { return s.of[u.site] >= 0 && s.count[s.of[u.site]] < 2 }) {
+			continue
+		}
+		u.seen = m.n
+		if best == nil || r.spares(u, best) < 0 {
+			best = u
+		}
+	}
+	return best
+}
+
+// preempt places what is left where pods of lower priority would make room.
+func (r *run) preempt(left int64) int64 {
+	if left == 0 {
+		return 0
+	}
+	found := false
+	for i := range r.units {
+		u := &r.units[i]
+		found = found || u.more > 0
+		u.room, u.more = u.room+u.more, 0
+	}
+	if !found {
+		return left
+	}
+	after := r.raise(left)
+	if after < left {
+		r.note("%d replicas take the place of pods with lower priority", left-after)
+	}
+	return after
+}
+
+// keepEvicted leaves what fits nowhere else in the clusters that are to be left.
+func (r *run) keepEvicted(left int64) int64 {
+	for _, gone := range []bool{false, true} {
+		for i := range r.members {
+			m := &r.members[i]
+			if m.standing == leaving && m.gone == gone {
+				m.n = min(left, m.before)
+				left -= m.n
+			}
+		}
+	}
+	return left
 }

@@ -5,18 +5,12 @@
 package schedule
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// Cluster is what scheduling knows of a member. Names are unique.
-type Cluster struct {
-	Name   string
-	Ready  bool
-	Labels map[string]string
-}
+	corev1 "k8s.io/api/core/v1"
+)
 
 // Workload is what is to be placed.
 type Workload struct {
@@ -27,8 +21,26 @@ type Workload struct {
 	Total int32
 	// Divided is false for what is placed whole in every cluster.
 	Divided bool
-	// Current is the division so far, cluster to replicas; empty: none.
+	// Current is the division so far, cluster to replicas; empty: none. It
+	// should say what runs: a cluster that comes back with replicas that were
+	// made up for elsewhere has them here again.
 	Current map[string]int32
+
+	Namespace string
+	// Template is the pods' template, whose constraints are kept; nil: none.
+	Template *corev1.PodTemplateSpec
+	// VolumeZones is the zones that bound volumes are in; empty: anywhere.
+	VolumeZones []string
+	// Policy may be nil.
+	Policy *Policy
+	// Preferences are Federation v1's, which take the place of the policy's
+	// division; nil: none.
+	Preferences *Preferences
+	// Selector is Federation v1's cluster selector; nil: every cluster.
+	Selector *ClusterSelector
+	// Problem is what is wrong with the input as far as the caller knows, an
+	// annotation that does not parse for one. See Decision.Problem.
+	Problem string
 }
 
 // Decision says where a workload goes, and why.
@@ -43,6 +55,15 @@ type Decision struct {
 	Rejected []Rejection
 	// Reason says in a sentence what is unusual about the whole, or is empty.
 	Reason string
+	// Problem is what is wrong with the input. Then nothing new is placed, and
+	// what runs stays.
+	Problem string
+	// Hold, with a Problem: leave every member as it is. Shares are what is
+	// known of that.
+	Hold bool
+	// Ignored is the labels in the workload's constraints that no cluster has:
+	// the members' schedulers look at them.
+	Ignored []string
 }
 
 // Share is what one cluster is given.
@@ -100,12 +121,10 @@ func (d Decision) Division() map[string]int32 {
 // the workload, so that no cluster always wins. Without Current that is an even
 // division over the ready clusters. A cluster that once held the object keeps
 // it, with 0 replicas if need be: scaling never deletes an object.
+//
+// Whoever schedules many workloads makes a Snapshot once.
 func Schedule(w Workload, clusters []Cluster) Decision {
-	clusters = slices.SortedFunc(slices.Values(clusters), func(a, b Cluster) int { return cmp.Compare(a.Name, b.Name) })
-	if !w.Divided {
-		return everywhere(clusters)
-	}
-	return divide(w, clusters)
+	return NewSnapshot(clusters, Surroundings{}).Schedule(&w)
 }
 
 // Even is the division that Schedule makes of a workload without Current when
@@ -119,19 +138,4 @@ func Even(w Workload, clusters []Cluster) map[string]int32 {
 		ready[i].Ready = true
 	}
 	return Schedule(w, ready).Division()
-}
-
-func everywhere(clusters []Cluster) Decision {
-	d := Decision{}
-	for _, c := range clusters {
-		reason := "every cluster"
-		if !c.Ready {
-			reason = "every cluster, once it is ready"
-		}
-		d.Shares = append(d.Shares, Share{Cluster: c.Name, Reason: reason})
-	}
-	if len(clusters) == 0 {
-		d.Reason = "no cluster has joined"
-	}
-	return d
 }

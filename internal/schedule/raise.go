@@ -1,0 +1,273 @@
+package schedule
+
+import "slices"
+
+// maxSteps bounds the work for replicas that have to be placed one by one. It
+// is more pods than a cluster can have.
+const maxSteps = 1_000_000
+
+// raise places n replicas and returns how many did not fit.
+func (r *run) raise(n int64) int64 {
+	if n <= 0 {
+		return 0
+	}
+	r.weigh()
+	candidates := make([]int32, 0, len(r.units))
+	for i := range r.units {
+		u := &r.units[i]
+		m := &r.members[u.member]
+		if r.space(u) > 0 && (m.weight > 0 || r.strategy == Cheapest || r.strategy == Evenly) {
+			u.seen = m.n
+			candidates = append(candidates, int32(i))
+		}
+	}
+	if len(r.moving) > 0 {
+		return r.raiseRuled(candidates, n)
+	}
+	byTier := func(a, b int32) int { return tier(&r.units[a], &r.units[b], 0, 0, r) }
+	if !slices.IsSortedFunc(candidates, byTier) {
+		slices.SortStableFunc(candidates, byTier)
+	}
+	for len(candidates) > 0 && n > 0 {
+		end := 1
+		for end < len(candidates) && byTier(candidates[0], candidates[end]) == 0 {
+			end++
+		}
+		n = r.raiseTier(candidates[:end], n)
+		candidates = candidates[end:]
+	}
+	return n
+}
+
+// raiseTier is raise for units that no rule and no preference tells apart.
+func (r *run) raiseTier(units []int32, n int64) int64 {
+	var room int64
+	for _, i := range units {
+		room += r.space(&r.units[i])
+	}
+	if room <= n {
+		for _, i := range units {
+			u := &r.units[i]
+			k := min(n, r.space(u))
+			r.place(u, k)
+			n -= k
+		}
+		return n
+	}
+	if r.gradual() {
+		n -= r.lift(units, n)
+	}
+	h := heap{items: units, before: func(a, b int32) bool { return r.wants(&r.units[a], &r.units[b]) < 0 }}
+	for _, i := range units {
+		r.units[i].seen = r.members[r.units[i].member].n
+	}
+	h.init()
+	for n > 0 && len(h.items) > 0 {
+		u := &r.units[h.items[0]]
+		m := &r.members[u.member]
+		space := r.space(u)
+		switch {
+		case space == 0:
+			h.pop()
+			continue
+		case u.seen == m.n:
+			k := int64(1)
+			if !r.gradual() {
+				k = min(n, space)
+			}
+			r.place(u, k)
+			n -= k
+		}
+		u.seen = m.n
+		h.down(0)
+	}
+	return n
+}
+
+// lift brings all units up to a level that n replicas suffice for, and returns
+// how many that took. What one by one would do is done at once but for about
+// one replica per unit. Each member has one unit here, or nothing is done.
+func (r *run) lift(units []int32, n int64) (used int64) {
+	for i := 1; i < len(units); i++ {
+		if r.units[units[i]].member == r.units[units[i-1]].member {
+			return 0
+		}
+	}
+	base := func(m *member) int64 {
+		if r.strategy == FreeCapacity {
+			return m.n - m.placed
+		}
+		return 0
+	}
+	share := func(u *unit, level float64) int64 {
+		m := &r.members[u.member]
+		return min(max(0, int64(level*float64(m.weight))+base(m)-m.n), r.space(u))
+	}
+	taken := func(level float64) (sum int64) {
+		for _, i := range units {
+			sum += share(&r.units[i], level)
+		}
+		return sum
+	}
+	low, high := 0.0, 1.0
+	for _, i := range units {
+		m := &r.members[r.units[i].member]
+		high = max(high, float64(m.n-base(m)+n+1)/float64(m.weight))
+	}
+	// Far below n the steps that follow would be many; within one replica per
+	// unit they are few.
+	for range 64 {
+		if n-used <= int64(len(units)) {
+			break
+		}
+		mid := (low + high) / 2
+		if sum := taken(mid); sum <= n {
+			low, used = mid, sum
+		} else {
+			high = mid
+		}
+	}
+	for _, i := range units {
+		u := &r.units[i]
+		r.place(u, share(u, low))
+	}
+	return used
+}
+
+// class is the units that are in the same domains of every rule.
+type class struct {
+	units heap
+	top   int32 // the unit that stands for it in the order, with its key
+	bonus int64
+}
+
+// raiseRuled is raise one by one, with rules that each replica may change.
+func (r *run) raiseRuled(candidates []int32, n int64) int64 {
+	classes := r.queueClasses(candidates)
+	h := heap{before: func(a, b int32) bool {
+		x, y := &r.units[classes[a].top], &r.units[classes[b].top]
+		if c := tier(x, y, classes[a].bonus, classes[b].bonus, r); c != 0 {
+			return c < 0
+		}
+		return r.wants(x, y) < 0
+	}}
+	for i := range classes {
+		if r.freshen(&classes[i]) {
+			h.items = append(h.items, int32(i))
+		}
+	}
+	h.init()
+	var parked []int32 // too far above the least for now
+	for steps := 0; n > 0 && len(h.items) > 0; steps++ {
+		if steps == maxSteps {
+			r.note("only the first %d were placed, because rules look at each one by one", maxSteps)
+			break
+		}
+		at := h.items[0]
+		c := &classes[at]
+		top, seen, bonus := c.top, r.units[c.top].seen, c.bonus
+		if !r.freshen(c) {
+			h.pop()
+			continue
+		}
+		if c.top != top || r.units[c.top].seen != seen || c.bonus != bonus {
+			h.down(0)
+			continue
+		}
+		u := &r.units[c.top]
+		if rule := r.refused(u, anyKind); rule != nil {
+			h.pop()
+			if rule.kind == skewed {
+				parked = append(parked, at)
+			}
+			continue
+		}
+		before := r.levels()
+		r.place(u, 1)
+		n--
+		if r.levels() != before {
+			for _, p := range parked {
+				h.push(p)
+			}
+			parked = parked[:0]
+		}
+		if r.attracted(u) { // others got better, which a heap cannot see
+			for _, i := range h.items {
+				r.freshen(&classes[i])
+			}
+			h.init()
+		}
+	}
+	return n
+}
+
+// queueClasses puts the candidates into their classes.
+func (r *run) queueClasses(candidates []int32) []class {
+	size := make([]int32, r.classes+1)
+	for _, i := range candidates {
+		size[r.units[i].class+1]++
+	}
+	for c := range r.classes {
+		size[c+1] += size[c]
+	}
+	at := slices.Clone(size)
+	sorted := make([]int32, len(candidates))
+	for _, i := range candidates {
+		c := r.units[i].class
+		sorted[at[c]] = i
+		at[c]++
+	}
+	before := func(a, b int32) bool {
+		x, y := &r.units[a], &r.units[b]
+		if c := tier(x, y, 0, 0, r); c != 0 {
+			return c < 0
+		}
+		return r.wants(x, y) < 0
+	}
+	classes := make([]class, r.classes)
+	for c := range classes {
+		classes[c].units = heap{items: sorted[size[c]:size[c+1]:size[c+1]], before: before}
+		classes[c].units.init()
+	}
+	return classes
+}
+
+// freshen finds the unit of a class that comes first now; false: none has room.
+func (r *run) freshen(c *class) bool {
+	for len(c.units.items) > 0 {
+		u := &r.units[c.units.items[0]]
+		n := r.members[u.member].n
+		switch {
+		case r.space(u) == 0:
+			c.units.pop()
+		case u.seen != n:
+			u.seen = n
+			c.units.down(0)
+		default:
+			c.top, c.bonus = c.units.items[0], r.bonus(u)
+			return true
+		}
+	}
+	return false
+}
+
+// levels changes when the least of a spread constraint does.
+func (r *run) levels() (sum int64) {
+	for _, rule := range r.moving {
+		if rule.kind == skewed {
+			sum += rule.least()
+		}
+	}
+	return sum
+}
+
+// attracted reports whether a replica just placed was the first of a domain
+// that others are drawn to.
+func (r *run) attracted(u *unit) bool {
+	for _, rule := range r.moving {
+		if d := rule.of[u.site]; rule.flat && d >= 0 && rule.count[d] == 1 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,245 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// decision says what came out, and why.
+func (r *run) decision(left int64) Decision {
+	d := Decision{Divided: true, Unplaced: int32(min(left, 1<<31-1)), Ignored: sortedUnique(r.ignored)}
+	nobody := r.addMembers(&d)
+	r.addStrangers(&d)
+	if r.total == 0 && len(d.Shares) == 0 && nobody != nil {
+		d.Rejected = slices.DeleteFunc(d.Rejected, func(x Rejection) bool { return x.Cluster == nobody.Name })
+		d.Shares = append(d.Shares, Share{nobody.Name, 0, "holds the object: nothing to run"})
+	}
+	d.Reason = r.reason(left, &d)
+	return d
+}
+
+// addMembers adds the shares and rejections, and returns who would hold the
+// object if nobody had to run it.
+func (r *run) addMembers(d *Decision) (holder *member) {
+	shares := 0
+	for i := range r.members {
+		if m := &r.members[i]; m.n > 0 || m.held {
+			shares++
+		}
+	}
+	d.Shares = make([]Share, 0, shares)
+	if n := len(r.members) - shares; n > 0 {
+		d.Rejected = make([]Rejection, 0, n)
+	}
+	var said phrases
+	for i := range r.members {
+		m := &r.members[i]
+		switch {
+		case m.n == 0 && (!m.held || m.standing == out || m.gone):
+			why := m.why
+			if m.standing == open {
+				why = r.cause(m)
+			}
+			if why == "" {
+				why = "no replicas left for it"
+				if holder == nil || cmp.Or(cmp.Compare(m.rank, holder.rank), cmp.Compare(m.Name, holder.Name)) < 0 {
+					holder = m
+				}
+			}
+			d.Rejected = append(d.Rejected, Rejection{m.Name, why})
+		default:
+			d.Shares = append(d.Shares, Share{m.Name, int32(m.n), r.shareReason(m, &said)})
+		}
+	}
+	return holder
+}
+
+// addStrangers says what became of clusters that are none any more.
+func (r *run) addStrangers(d *Decision) {
+	known := 0
+	for i := range r.members {
+		if r.members[i].held {
+			known++
+		}
+	}
+	if known == len(r.w.Current) {
+		return
+	}
+	for name := range r.w.Current {
+		if _, found := slices.BinarySearchFunc(r.members, name, func(m member, n string) int { return cmp.Compare(m.Name, n) }); !found {
+			d.Rejected = append(d.Rejected, Rejection{name, "not a member any more"})
+		}
+	}
+	slices.SortFunc(d.Rejected, func(a, b Rejection) int { return cmp.Compare(a.Cluster, b.Cluster) })
+}
+
+// phrases are reasons with a number that many clusters share.
+type phrases struct{ raised, lowered [32]string }
+
+func (p *phrases) of(table *[32]string, format string, n int64) string {
+	if n < 0 || n >= int64(len(table)) {
+		return fmt.Sprintf(format, n)
+	}
+	if table[n] == "" {
+		table[n] = fmt.Sprintf(format, n)
+	}
+	return table[n]
+}
+
+func (r *run) shareReason(m *member, said *phrases) string {
+	switch m.standing {
+	case frozen:
+		return "kept: not ready"
+	case leaving:
+		switch {
+		case m.n == 0:
+			return fmt.Sprintf("%s: its %d are made up for elsewhere", m.why, m.before)
+		default:
+			return fmt.Sprintf("%s: %d of %d stay, nothing else can take them", m.why, m.n, m.before)
+		}
+	case keeping:
+		if m.n == m.before {
+			return "as before; " + m.why
+		}
+	}
+	switch {
+	case r.w.Preferences != nil && m.n != m.before:
+		return "by the preferences"
+	case r.fresh:
+		return r.freshReason(m)
+	case m.n > m.before && r.gradual():
+		return said.of(&said.raised, "raised from %d: had fewest", m.before)
+	case m.n > m.before:
+		return said.of(&said.raised, "raised from %d: "+r.freshReason(m), m.before)
+	case m.n < m.before:
+		return said.of(&said.lowered, "lowered from %d: had most", m.before)
+	}
+	return "as before"
+}
+
+// freshReason is why a cluster was given replicas by the strategy.
+func (r *run) freshReason(m *member) string {
+	switch {
+	case r.policy.Strategy == Duplicate:
+		return "the whole number"
+	case m.n == m.least && m.least > 0:
+		return "its minimum"
+	case m.n == m.most:
+		return "its maximum"
+	}
+	switch r.strategy {
+	case Weighted:
+		return fmt.Sprintf("by its weight of %d", m.weight)
+	case FreeCapacity:
+		return "by what is free there"
+	case Pack:
+		return "packed"
+	case Cheapest:
+		if m.cost == 0 {
+			return "its price is not known"
+		}
+		return fmt.Sprintf("costs %.4g a replica", m.cost)
+	}
+	return "even share"
+}
+
+// cause is why a cluster cannot be given more, or "".
+func (r *run) cause(m *member) string {
+	if m.standing != open {
+		return m.why
+	}
+	if r.w.Preferences != nil && m.n >= m.most {
+		return cmp.Or(m.why, fmt.Sprintf("the preferences allow %d", m.most))
+	}
+	if m.n >= m.most {
+		return fmt.Sprintf("at its maximum of %d", m.most)
+	}
+	if m.weight == 0 && r.strategy == Weighted {
+		return "its weight is 0"
+	}
+	why := ""
+	for i := m.units; i < m.until; i++ {
+		u := &r.units[i]
+		switch rule := r.refused(u, anyKind); {
+		case u.closed != 0:
+			why = r.rules[u.closed-1].text
+		case u.room <= 0:
+			why = "no room for " + r.request.String()
+		case rule != nil:
+			why = rule.text
+		default:
+			return ""
+		}
+	}
+	return why
+}
+
+// reason is what is unusual about the whole.
+func (r *run) reason(left int64, d *Decision) string {
+	var away int64
+	waiting := len(r.members) > 0
+	for i := range r.members {
+		m := &r.members[i]
+		if m.standing == frozen {
+			away += m.n
+		}
+		waiting = waiting && m.why == "not ready"
+	}
+	notes := r.notes
+	switch {
+	case away > r.total && r.strategy != Duplicate:
+		notes = append(notes, fmt.Sprintf("clusters that are not ready hold %d, more than the total of %d", away, r.total))
+	case len(r.members) == 0:
+		notes = append(notes, "no cluster has joined")
+	case waiting && (left > 0 || len(d.Shares) == 0):
+		notes = append(notes, "no cluster is ready")
+	case left > 0:
+		notes = append(notes, fmt.Sprintf("%d of %d replicas fit nowhere: %s", left, r.total, r.tally()))
+	case r.w.Selector != nil && r.w.Selector.hub && len(d.Shares) == 0:
+		notes = append(notes, "its cluster selector keeps it at the hub")
+	}
+	return strings.Join(notes, "; ")
+}
+
+// tally is the causes by how many clusters have them.
+func (r *run) tally() string {
+	count := map[string]int{}
+	for i := range r.members {
+		why := r.cause(&r.members[i])
+		if why == "" {
+			why = "could take more"
+		}
+		count[why]++
+	}
+	type cause struct {
+		why string
+		n   int
+	}
+	var causes []cause
+	for why, n := range count {
+		causes = append(causes, cause{why, n})
+	}
+	slices.SortFunc(causes, func(a, b cause) int { return cmp.Or(cmp.Compare(b.n, a.n), cmp.Compare(a.why, b.why)) })
+	var parts []string
+	for i, c := range causes {
+		if i == 5 {
+			parts = append(parts, fmt.Sprintf("%d more reasons", len(causes)-i))
+			break
+		}
+		clusters := "clusters"
+		if c.n == 1 {
+			clusters = "cluster"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s: %s", c.n, clusters, c.why))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func sortedUnique(keys []string) []string {
+	if len(keys) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(keys)))
+}

@@ -1,0 +1,460 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// standing is what may be done with a cluster.
+type standing int8
+
+const (
+	open    standing = iota // may be given more
+	keeping                 // keeps what it has, is given nothing new
+	frozen                  // not reachable: has what it has
+	leaving                 // is emptied as far as others can take it
+	out                     // has no part in this
+)
+
+// member is a cluster during one decision.
+type member struct {
+	*Cluster
+	rank         uint64
+	standing     standing
+	gone         bool   // leaving: the object goes with the last replica
+	why          string // of any standing but open
+	held         bool   // in Current
+	before       int64  // replicas in Current
+	n            int64  // replicas now
+	placed       int64  // of n, those that were not there before
+	least, most  int64  // bounds
+	weight       int64
+	cost         float64
+	group        int32
+	preferNot    int64
+	noSchedule   bool
+	units, until int32 // its part of run.units
+}
+
+// unit is sites of one cluster that no rule can tell apart.
+type unit struct {
+	member int32
+	site   int32 // one of them
+	class  int32
+	seen   int64 // run.key when it was last put in order
+	score  int64
+	n      int64
+	own    int64 // pods of the workload that are known to be there
+	room   int64 // how many more fit
+	more   int64 // how many more than that, if others are preempted
+	closed int32 // 1 + the rule that keeps everything new away; 0: none
+}
+
+// run is one decision in the making.
+type run struct {
+	s        *Snapshot
+	x        *sites // nil where nothing asks for it
+	w        *Workload
+	policy   *Policy
+	strategy Strategy
+	members  []member // by name
+	units    []unit
+	rules    []*rule
+	moving   []*rule // rules that own replicas change
+	spreads  []*usage
+	nodes    nodeRules
+	request  Resources
+	classes  int32
+	total    int64 // wanted in all, what is frozen included
+	evicted  int64 // what leaving clusters have
+	fresh    bool
+	notes    []string
+	ignored  []string
+}
+
+// Schedule places a workload; see the function of this name.
+func (s *Snapshot) Schedule(w *Workload) Decision {
+	if !w.Divided {
+		return s.everywhere(w)
+	}
+	r := &run{s: s, w: w, policy: w.Policy, total: max(0, int64(w.Total)), fresh: len(w.Current) == 0}
+	if r.policy == nil {
+		r.policy = &Policy{}
+	}
+	if r.strategy = r.policy.Strategy; r.strategy == "" {
+		r.strategy = Evenly
+	}
+	problem := r.problem()
+	if problem != "" {
+		return r.hold(problem)
+	}
+	r.enlist()
+	r.settle()
+	r.seed()
+	left := r.divide()
+	return r.decision(left)
+}
+
+// problem reads what may be wrong with the input.
+func (r *run) problem() string {
+	if r.w.Problem != "" {
+		return r.w.Problem
+	}
+	if p := r.policy.problem(r.s); p != "" {
+		return p
+	}
+	if len(r.policy.Spread) > 0 || r.w.Template != nil {
+		r.x = r.s.index()
+	}
+	if sel := r.w.Selector; sel != nil && !sel.hub && len(r.s.clusters) > 0 &&
+		!slices.ContainsFunc(r.s.clusters, func(c Cluster) bool { return sel.Matches(c.Labels) }) {
+		return "the cluster selector matches no cluster"
+	}
+	if r.w.Template == nil {
+		return ""
+	}
+	var err error
+	if r.nodes, err = newNodeRules(r.w, r.x); err != nil {
+		return err.Error()
+	}
+	r.ignored = r.nodes.ignored
+	rules, ignored, err := podRules(r.w, r.s)
+	if err != nil {
+		return err.Error()
+	}
+	r.rules, r.ignored = rules, append(r.ignored, ignored...)
+	r.request = requestOf(r.w.Template)
+	return ""
+}
+
+// enlist finds out what may be done with each cluster, and with which parts.
+func (r *run) enlist() {
+	clusters := r.s.clusters
+	r.members = make([]member, len(clusters))
+	sites := len(clusters)
+	if r.x != nil {
+		sites = len(r.x.labels)
+	}
+	r.units = make([]unit, 0, sites)
+	groups := r.groups()
+	seed := keyHash(r.w.Key)
+	scratch := &corev1.Node{}
+	for i := range clusters {
+		m := &r.members[i]
+		m.Cluster = &clusters[i]
+		m.rank = rank(seed, m.Name)
+		replicas, held := r.w.Current[m.Name]
+		m.held, m.before = held, int64(max(0, replicas))
+		m.least = int64(lookup(r.policy.Min, m.Name, 0))
+		m.most = int64(lookup(r.policy.Max, m.Name, unlimited))
+		m.weight = 1
+		if r.strategy == Weighted {
+			m.weight = lookup(r.policy.Weights, m.Name, 0)
+		}
+		if r.strategy == Cheapest {
+			m.cost = r.request.price(m.Price)
+		}
+		r.judge(m, groups)
+		r.addUnits(int32(i), scratch)
+	}
+}
+
+func (r *run) groups() map[string]int32 {
+	if r.policy.Groups == nil {
+		return nil
+	}
+	groups := map[string]int32{}
+	for g, names := range r.policy.Groups {
+		for _, name := range names {
+			if _, twice := groups[name]; !twice {
+				groups[name] = int32(g)
+			}
+		}
+	}
+	return groups
+}
+
+// judge is what the cluster as a whole allows.
+func (r *run) judge(m *member, groups map[string]int32) {
+	allowed := true
+	if groups != nil {
+		m.group, allowed = groups[m.Name]
+	}
+	var t taints
+	if len(m.Taints) > 0 {
+		var own []corev1.Toleration
+		if r.w.Template != nil {
+			own = r.w.Template.Spec.Tolerations
+		}
+		t = readTaints(m.Taints, own, r.policy.Tolerations, r.s.Now)
+		m.preferNot, m.noSchedule = t.preferNot, t.noSchedule != nil || t.noExecute != nil
+	}
+	set := func(s standing, why string) { m.standing, m.why = s, why }
+	switch {
+	case r.w.Selector != nil && !r.w.Selector.Matches(m.Labels):
+		set(out, "not selected: "+r.w.Selector.String())
+	case m.Lost:
+		set(leaving, "lost")
+	case !m.Ready && m.held:
+		set(frozen, "not ready")
+	case !m.Ready:
+		set(out, "not ready")
+	case !allowed:
+		set(leaving, "not allowed by "+r.policy.title())
+		m.gone = true
+	case m.Drained:
+		set(leaving, "drained")
+	case t.noExecute != nil:
+		set(leaving, "taint "+taintString(t.noExecute)+" is not tolerated")
+	case m.Cordoned:
+		set(keeping, "cordoned")
+	case t.noSchedule != nil:
+		set(keeping, "taint "+taintString(t.noSchedule)+" is not tolerated")
+	}
+}
+
+// addUnits adds the parts of a cluster that the template allows.
+func (r *run) addUnits(i int32, scratch *corev1.Node) {
+	m := &r.members[i]
+	m.units = int32(len(r.units))
+	defer func() { m.until = int32(len(r.units)) }()
+	if m.standing == out || m.standing == leaving {
+		return
+	}
+	if r.x == nil {
+		r.units = append(r.units, unit{member: i, room: unlimited})
+		return
+	}
+	if r.w.Template == nil {
+		r.units = append(r.units, unit{member: i, room: unlimited, site: r.x.first[i]})
+		return
+	}
+	why := ""
+	for site := r.x.first[i]; site < r.x.first[i+1]; site++ {
+		labels := r.x.labels[site]
+		if w := r.nodes.allows(labels, scratch); w != "" && m.standing != frozen {
+			why = w
+			continue
+		}
+		u := unit{member: i, site: site, room: unlimited, score: r.nodes.score(labels, scratch) - 100*m.preferNot}
+		if d := int(site - r.x.first[i]); d < len(m.Domains) {
+			u.room = r.request.fitDomain(&m.Domains[d])
+			if len(m.Domains[d].Reclaim) > 0 {
+				u.more = r.request.fitPreempting(&m.Domains[d], r.priority()) - u.room
+			}
+		}
+		r.units = append(r.units, u)
+	}
+	if int32(len(r.units)) == m.units {
+		m.standing, m.why = leaving, why
+	}
+}
+
+// priority is that of the workload's pods; without preemption, the least.
+func (r *run) priority() int32 {
+	spec := &r.w.Template.Spec
+	switch {
+	case spec.PreemptionPolicy != nil && *spec.PreemptionPolicy == corev1.PreemptNever:
+		return -1 << 31
+	case spec.Priority != nil:
+		return *spec.Priority
+	}
+	return r.s.PriorityClasses[spec.PriorityClassName]
+}
+
+// settle prepares the rules, and sorts the units into classes that they treat
+// alike.
+func (r *run) settle() {
+	var keys []*rule
+	for _, rule := range r.rules {
+		if rule.kind == skewed {
+			keys = append(keys, rule)
+		}
+	}
+	for _, rule := range keys {
+		r.settleSkew(rule, keys)
+	}
+	for i, rule := range r.rules {
+		if rule.self {
+			r.moving = append(r.moving, rule)
+			continue
+		}
+		for u := range r.units {
+			u := &r.units[u]
+			u.score += rule.bonus(u.site)
+			if u.closed == 0 && rule.refuses(u.site) {
+				u.closed = int32(i) + 1
+			}
+		}
+	}
+	for _, s := range r.policy.Spread {
+		r.spreads = append(r.spreads, newUsage(r.x.topology(s.Key), s, r.total))
+	}
+	if len(r.moving)+len(r.spreads) > 0 {
+		r.classify()
+	}
+}
+
+// settleSkew says where a topology spread constraint counts: where a replica
+// could be, unless its inclusion policies say otherwise. A cluster that is lost
+// or is to be left is no domain: its emptiness would hold up the others.
+func (r *run) settleSkew(rule *rule, all []*rule) {
+	affinity, honorTaints := rule.honors()
+	scratch := &corev1.Node{}
+	rule.settle(r.w, r.s, func(site int32) bool {
+		m := &r.members[r.x.cluster[site]]
+		for _, other := range all {
+			if other.of[site] < 0 {
+				return false
+			}
+		}
+		if honorTaints && m.noSchedule {
+			return false
+		}
+		if m.units == m.until && (m.standing != leaving || m.Lost || m.gone || m.Drained || m.noSchedule || affinity) {
+			return false
+		}
+		return !affinity || r.nodes.allows(r.x.labels[site], scratch) == ""
+	})
+}
+
+// classify gives units the same class if they are in the same domain of
+// everything that own replicas change.
+func (r *run) classify() {
+	type pair struct{ class, domain int32 }
+	split := func(of []int32) {
+		ids := map[pair]int32{}
+		for i := range r.units {
+			u := &r.units[i]
+			p := pair{u.class, of[u.site]}
+			id, ok := ids[p]
+			if !ok {
+				id = int32(len(ids))
+				ids[p] = id
+			}
+			u.class = id
+		}
+		r.classes = int32(len(ids))
+	}
+	for _, rule := range r.moving {
+		split(rule.of)
+	}
+	for _, s := range r.spreads {
+		split(s.of)
+	}
+}
+
+// seed puts what each cluster has into its units.
+func (r *run) seed() {
+	if r.x != nil {
+		for _, own := range r.x.own[r.w.Key] {
+			m := &r.members[r.x.cluster[own.site]]
+			for u := m.units; u < m.until; u++ {
+				if r.units[u].site == own.site {
+					r.units[u].own += int64(own.count)
+				}
+			}
+		}
+	}
+	tight := slices.ContainsFunc(r.moving, func(rule *rule) bool { return rule.kind == apart })
+	order := make([]int32, len(r.members))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	if tight { // who comes first stays
+		slices.SortFunc(order, func(a, b int32) int {
+			x, y := &r.members[a], &r.members[b]
+			return cmp.Or(cmp.Compare(y.standing, x.standing), cmp.Compare(x.rank, y.rank), cmp.Compare(a, b))
+		})
+	}
+	for _, i := range order {
+		m := &r.members[i]
+		if m.standing == leaving {
+			r.evicted += m.before
+			continue
+		}
+		if m.before == 0 || m.standing == out || r.policy.Rebalance && m.standing == open {
+			continue
+		}
+		r.seedMember(m, tight && m.standing != frozen)
+	}
+}
+
+func (r *run) seedMember(m *member, tight bool) {
+	rest := m.before
+	if m.standing != frozen {
+		rest = min(rest, m.most)
+	}
+	units := r.units[m.units:m.until]
+	put := func(u *unit, n int64) {
+		for tight && n > 0 && r.refused(u, apart) != nil {
+			return
+		}
+		if tight {
+			n = min(n, 1)
+		}
+		r.count(u, n)
+		rest -= n
+	}
+	for i := range units {
+		put(&units[i], min(rest, units[i].own))
+	}
+	for i := range units { // what is not known to be anywhere: evenly
+		u := &units[i]
+		put(u, rest/int64(len(units)-i))
+	}
+	for i := 0; tight && i < len(units); i++ {
+		put(&units[i], min(rest, 1))
+	}
+}
+
+// refused is the first rule of a kind, or of any, that keeps a replica away.
+func (r *run) refused(u *unit, kind ruleKind) *rule {
+	for _, rule := range r.moving {
+		if (kind == anyKind || rule.kind == kind) && rule.refuses(u.site) {
+			return rule
+		}
+	}
+	return nil
+}
+
+const anyKind ruleKind = -1
+
+// count adds n replicas, which may be below zero, to a unit and all that
+// depends on it, but not to what is placed anew.
+func (r *run) count(u *unit, n int64) {
+	if n == 0 {
+		return
+	}
+	u.n += n
+	r.members[u.member].n += n
+	for _, rule := range r.moving {
+		rule.add(u.site, n)
+	}
+	for _, s := range r.spreads {
+		s.add(u.site, n)
+	}
+}
+
+// place adds n replicas that were not there before.
+func (r *run) place(u *unit, n int64) {
+	u.room -= n
+	r.members[u.member].placed += n
+	r.count(u, n)
+}
+
+// space is how many more the unit may be given, rules apart.
+func (r *run) space(u *unit) int64 {
+	m := &r.members[u.member]
+	if m.standing != open || u.closed != 0 {
+		return 0
+	}
+	return max(0, min(u.room, m.most-m.n))
+}
+
+func (r *run) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
