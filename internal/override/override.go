@@ -24,7 +24,8 @@ type Override struct {
 type Change struct {
 	// Override is the Name of the override.
 	Override string
-	// Field as spec.template.spec.containers[web].image.
+	// Field as spec.template.spec.containers[web].image, or /spec/replicas of a
+	// JSON patch, or "the object".
 	Field string
 	// To says what became of it, as nginx:1.29. It is never a value of the
 	// environment, nor anything out of a patch.

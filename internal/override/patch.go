@@ -28,9 +28,11 @@ func (d *draft) jsonPatch(ops []v1alpha1.JSONPatchOperation) (field string, err 
 			return field, err
 		}
 		if doc, err = patch.Apply(doc); err != nil {
-			return field, fmt.Errorf("%s %s: %w", op.Op, op.Path, err)
+			return field, operationError(op, err)
 		}
-		d.changed(op.Path, "patched: "+op.Op)
+		if op.Op != "test" {
+			d.changed(op.Path, "patched ("+op.Op+")")
+		}
 	}
 	after, err := object(doc)
 	if err != nil {
@@ -38,6 +40,18 @@ func (d *draft) jsonPatch(ops []v1alpha1.JSONPatchOperation) (field string, err 
 	}
 	d.content = after
 	return "jsonPatch", nil
+}
+
+func operationError(op v1alpha1.JSONPatchOperation, err error) error {
+	switch {
+	case errors.Is(err, jsonpatch.ErrTestFailed):
+		return fmt.Errorf("%s does not have the value that is tested for", op.Path)
+	case errors.Is(err, jsonpatch.ErrMissing) && op.Op == "add":
+		return fmt.Errorf("what %s is to be added to is not there. Try: add that first, or strategicMerge", op.Path)
+	case errors.Is(err, jsonpatch.ErrMissing):
+		return fmt.Errorf("cannot %s %s: there is no such field", op.Op, op.Path)
+	}
+	return fmt.Errorf("cannot %s %s: %w", op.Op, op.Path, err)
 }
 
 // operation is one operation as the library takes it.
@@ -109,7 +123,7 @@ func (d *draft) merge(raw []byte) error {
 		}
 	}
 	mergePatch(d.content, patch)
-	d.changed("", "merged with a JSON merge patch: lists are replaced as a whole")
+	d.changed("the object", "merged with a JSON merge patch, which replaces lists as a whole")
 	return nil
 }
 
@@ -119,7 +133,7 @@ func (d *draft) strategicMerge(patch map[string]any, typed runtime.Object) error
 		return err
 	}
 	d.content = after
-	d.changed("", "merged with a strategic merge patch")
+	d.changed("the object", "merged with a strategic merge patch")
 	return nil
 }
 
