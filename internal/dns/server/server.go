@@ -57,6 +57,11 @@ const (
 	defaultIdle        = 10 * time.Second
 	mostSockets        = 4
 	maximumMessage     = 65535
+
+	// What there is room for by UDP: a little more than a power of two, lest all
+	// messages of a batch compete for the same lines of the processor's cache.
+	inSize  = 2048 + 64
+	outSize = 4096 + 64
 )
 
 // Server answers from the Snapshot that it was last given.

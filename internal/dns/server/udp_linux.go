@@ -17,11 +17,7 @@ import (
 
 const (
 	// batchSize is how many messages one system call receives or sends, at most.
-	batchSize = 64
-	// A little more than a power of two, lest all messages compete for the same
-	// lines of the processor's cache.
-	inSize      = 2048 + 64
-	outSize     = 4096 + 64
+	batchSize   = 64
 	controlSize = 64
 	bufferSize  = 4 << 20
 )

@@ -32,7 +32,7 @@ func (k *socket) wake() { _ = k.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 // serve answers until ctx ends and wake is called.
 func (k *socket) serve(ctx context.Context, r *responder) error {
-	in, space := make([]byte, 2048), make([]byte, 4096)
+	in, space := make([]byte, inSize), make([]byte, outSize)
 	failed := 0
 	for ctx.Err() == nil {
 		n, from, err := k.conn.ReadFromUDPAddrPort(in)
