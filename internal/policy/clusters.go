@@ -104,13 +104,20 @@ func (s *clusterSelector) rejects(c *Cluster) string {
 		has := c.field(f.Key)
 		in := slices.ContainsFunc(has, func(v string) bool { return slices.Contains(f.Values, v) })
 		if in != (f.Operator == "In") {
-			return fmt.Sprintf("%s is %s, demanded is %s %s", f.Key, orNone(has), strings.ToLower(f.Operator), list(f.Values))
+			return fmt.Sprintf("%s is %s, demanded is %s %s", f.Key, orNone(has), inOrNot(f.Operator), list(f.Values))
 		}
 	}
 	if s.labels != nil && !s.labels.Matches(labels.Set(c.Labels)) {
 		return "its labels do not match " + s.labels.String()
 	}
 	return ""
+}
+
+func inOrNot(operator string) string {
+	if operator == "NotIn" {
+		return "not in"
+	}
+	return "in"
 }
 
 func orNone(values []string) string {
@@ -128,7 +135,7 @@ func (s *clusterSelector) describe(in *v1alpha1.ClusterSelector) string {
 		parts = append(parts, few(in.Names))
 	}
 	for _, f := range in.Fields {
-		parts = append(parts, f.Key+" "+strings.ToLower(f.Operator)+" ("+few(f.Values)+")")
+		parts = append(parts, f.Key+" "+inOrNot(f.Operator)+" ("+few(f.Values)+")")
 	}
 	if s.labels != nil {
 		parts = append(parts, s.labels.String())
