@@ -20,11 +20,26 @@ type nodeRules struct {
 	volumeZones []string
 	text        string // required, for people
 	ignored     []string
+	// keys is the labels that any of this looks at, and memo the verdict by
+	// their values: many sites have the same.
+	keys    []*topology
+	memo    map[uint64]verdict
+	scratch corev1.Node // upstream's matcher wants a node
+}
+
+// verdict is what the rules say of a site: why it cannot run the pods, or "",
+// and how much they would like to be there.
+type verdict struct {
+	why   string
+	score int64
 }
 
 // newNodeRules errs on terms that do not parse.
-func newNodeRules(w *Workload, x *sites) (nodeRules, error) {
-	r := nodeRules{volumeZones: w.VolumeZones}
+func newNodeRules(w *Workload, x *sites) (*nodeRules, error) {
+	r := &nodeRules{volumeZones: w.VolumeZones}
+	if len(w.VolumeZones) > 0 {
+		r.looksAt(x, corev1.LabelTopologyZone)
+	}
 	spec := &w.Template.Spec
 	selector := map[string]string{}
 	var said []string
@@ -33,6 +48,7 @@ func newNodeRules(w *Workload, x *sites) (nodeRules, error) {
 			r.ignored = append(r.ignored, key)
 			continue
 		}
+		r.looksAt(x, key)
 		selector[key] = spec.NodeSelector[key]
 		said = append(said, key+"="+spec.NodeSelector[key])
 	}
@@ -91,6 +107,7 @@ func (r *nodeRules) cutTerm(term corev1.NodeSelectorTerm, x *sites) corev1.NodeS
 	var kept corev1.NodeSelectorTerm
 	for _, e := range term.MatchExpressions {
 		if x.above(e.Key) {
+			r.looksAt(x, e.Key)
 			kept.MatchExpressions = append(kept.MatchExpressions, e)
 		} else {
 			r.ignored = append(r.ignored, e.Key)
@@ -130,27 +147,51 @@ func termString(t corev1.NodeSelectorTerm) string {
 	return strings.Join(parts, " and ")
 }
 
-// allows says why nodes with these labels cannot run the pods, or "". node is
-// scratch space: upstream's matcher wants a node.
-func (r *nodeRules) allows(labels map[string]string, node *corev1.Node) string {
-	if r.asked {
-		node.Labels = labels
-		if ok, err := r.required.Match(node); err != nil || !ok {
-			return r.text
-		}
+func (r *nodeRules) looksAt(x *sites, key string) {
+	t := x.topology(key)
+	if !slices.ContainsFunc(r.keys, func(o *topology) bool { return o.key == key }) {
+		r.keys = append(r.keys, t)
 	}
-	if len(r.volumeZones) > 0 && !slices.Contains(r.volumeZones, labels[corev1.LabelTopologyZone]) {
-		return "its volumes are in zone " + strings.Join(r.volumeZones, ", ")
-	}
-	return ""
 }
 
-func (r *nodeRules) score(labels map[string]string, node *corev1.Node) int64 {
-	if r.preferred == nil {
-		return 0
+// verdict is what the rules say of a site with these labels.
+func (r *nodeRules) verdict(site int32, labels map[string]string) verdict {
+	if !r.asked && r.preferred == nil && len(r.volumeZones) == 0 {
+		return verdict{}
 	}
-	node.Labels = labels
-	return r.preferred.Score(node)
+	values, combinations := uint64(0), uint64(1)
+	for _, t := range r.keys {
+		n := uint64(len(t.values) + 1)
+		if combinations > 1<<32 {
+			return r.judge(labels)
+		}
+		values, combinations = values*n+uint64(t.of[site]+1), combinations*n
+	}
+	v, known := r.memo[values]
+	if !known {
+		v = r.judge(labels)
+		if r.memo == nil {
+			r.memo = map[uint64]verdict{}
+		}
+		r.memo[values] = v
+	}
+	return v
+}
+
+func (r *nodeRules) judge(labels map[string]string) (v verdict) {
+	r.scratch.Labels = labels
+	if r.asked {
+		if ok, err := r.required.Match(&r.scratch); err != nil || !ok {
+			v.why = r.text
+		}
+	}
+	if v.why == "" && len(r.volumeZones) > 0 && !slices.Contains(r.volumeZones, labels[corev1.LabelTopologyZone]) {
+		v.why = "its volumes are in zone " + strings.Join(r.volumeZones, ", ")
+	}
+	if r.preferred != nil {
+		v.score = r.preferred.Score(&r.scratch)
+	}
+	return v
 }
 
 // taints is what a cluster's taints mean for pods with these tolerations.

@@ -65,7 +65,7 @@ type run struct {
 	rules    []*rule
 	moving   []*rule // rules that own replicas change
 	spreads  []*usage
-	nodes    nodeRules
+	nodes    *nodeRules
 	request  Resources
 	classes  int32
 	total    int64 // wanted in all, what is frozen included
@@ -141,7 +141,6 @@ func (r *run) enlist() {
 	r.units = make([]unit, 0, sites)
 	groups := r.groups()
 	seed := keyHash(r.w.Key)
-	scratch := &corev1.Node{}
 	for i := range clusters {
 		m := &r.members[i]
 		m.Cluster = &clusters[i]
@@ -158,7 +157,7 @@ func (r *run) enlist() {
 			m.cost = r.request.price(m.Price)
 		}
 		r.judge(m, groups)
-		r.addUnits(int32(i), scratch)
+		r.addUnits(int32(i))
 	}
 }
 
@@ -217,7 +216,7 @@ func (r *run) judge(m *member, groups map[string]int32) {
 }
 
 // addUnits adds the parts of a cluster that the template allows.
-func (r *run) addUnits(i int32, scratch *corev1.Node) {
+func (r *run) addUnits(i int32) {
 	m := &r.members[i]
 	m.units = int32(len(r.units))
 	defer func() { m.until = int32(len(r.units)) }()
@@ -234,12 +233,12 @@ func (r *run) addUnits(i int32, scratch *corev1.Node) {
 	}
 	why := ""
 	for site := r.x.first[i]; site < r.x.first[i+1]; site++ {
-		labels := r.x.labels[site]
-		if w := r.nodes.allows(labels, scratch); w != "" && m.standing != frozen {
-			why = w
+		v := r.nodes.verdict(site, r.x.labels[site])
+		if v.why != "" && m.standing != frozen {
+			why = v.why
 			continue
 		}
-		u := unit{member: i, site: site, room: unlimited, score: r.nodes.score(labels, scratch) - 100*m.preferNot}
+		u := unit{member: i, site: site, room: unlimited, score: v.score - 100*m.preferNot}
 		if d := int(site - r.x.first[i]); d < len(m.Domains) {
 			u.room = r.request.fitDomain(&m.Domains[d])
 			if len(m.Domains[d].Reclaim) > 0 {
@@ -296,6 +295,48 @@ func (r *run) settle() {
 	if len(r.moving)+len(r.spreads) > 0 {
 		r.classify()
 	}
+	if r.x != nil {
+		r.findOwn()
+	}
+	r.merge()
+}
+
+// findOwn notes in which units pods of the workload are known to be.
+func (r *run) findOwn() {
+	for _, own := range r.x.own[r.w.Key] {
+		m := &r.members[r.x.cluster[own.site]]
+		for u := m.units; u < m.until; u++ {
+			if r.units[u].site == own.site {
+				r.units[u].own += int64(own.count)
+			}
+		}
+	}
+}
+
+// merge makes one unit of those of a cluster that nothing tells apart.
+func (r *run) merge() {
+	kept := int32(0)
+	for i := range r.members {
+		m := &r.members[i]
+		start := kept
+		for at := m.units; at < m.until; at++ {
+			u := r.units[at]
+			same := slices.IndexFunc(r.units[start:kept], func(o unit) bool {
+				return o.class == u.class && o.score == u.score && o.closed == u.closed
+			})
+			if same < 0 {
+				r.units[kept] = u
+				kept++
+				continue
+			}
+			into := &r.units[start+int32(same)]
+			into.room = min(unlimited, into.room+u.room)
+			into.more = min(unlimited, into.more+u.more)
+			into.own += u.own
+		}
+		m.units, m.until = start, kept
+	}
+	r.units = r.units[:kept]
 }
 
 // settleSkew says where a topology spread constraint counts: where a replica
@@ -303,7 +344,6 @@ func (r *run) settle() {
 // or is to be left is no domain: its emptiness would hold up the others.
 func (r *run) settleSkew(rule *rule, all []*rule) {
 	affinity, honorTaints := rule.honors()
-	scratch := &corev1.Node{}
 	rule.settle(r.w, r.s, func(site int32) bool {
 		m := &r.members[r.x.cluster[site]]
 		for _, other := range all {
@@ -317,7 +357,7 @@ func (r *run) settleSkew(rule *rule, all []*rule) {
 		if m.units == m.until && (m.standing != leaving || m.Lost || m.gone || m.Drained || m.noSchedule || affinity) {
 			return false
 		}
-		return !affinity || r.nodes.allows(r.x.labels[site], scratch) == ""
+		return !affinity || r.nodes.verdict(site, r.x.labels[site]).why == ""
 	})
 }
 
@@ -349,16 +389,6 @@ func (r *run) classify() {
 
 // seed puts what each cluster has into its units.
 func (r *run) seed() {
-	if r.x != nil {
-		for _, own := range r.x.own[r.w.Key] {
-			m := &r.members[r.x.cluster[own.site]]
-			for u := m.units; u < m.until; u++ {
-				if r.units[u].site == own.site {
-					r.units[u].own += int64(own.count)
-				}
-			}
-		}
-	}
 	tight := slices.ContainsFunc(r.moving, func(rule *rule) bool { return rule.kind == apart })
 	order := make([]int32, len(r.members))
 	for i := range order {
