@@ -7,10 +7,8 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -117,10 +115,9 @@ func (d *draft) merge(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if gv, err := schema.ParseGroupVersion(fmt.Sprint(d.content["apiVersion"])); err == nil {
-		if typed, err := scheme.Scheme.New(gv.WithKind(d.kind.Kind)); err == nil {
-			return d.strategicMerge(patch, typed)
-		}
+	apiVersion, _ := d.content["apiVersion"].(string)
+	if typed, ok := builtin(apiVersion, d.kind.Kind); ok {
+		return d.strategicMerge(patch, typed)
 	}
 	mergePatch(d.content, patch)
 	d.changed("the object", "merged with a JSON merge patch, which replaces lists as a whole")
