@@ -68,9 +68,9 @@ type Override struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
-	// StrategicMerge is a strategic merge patch for kinds of Kubernetes, and a
-	// JSON merge patch (RFC 7386) for custom resources: there lists are replaced
-	// as a whole.
+	// StrategicMerge is a strategic merge patch for stable kinds of Kubernetes,
+	// and a JSON merge patch (RFC 7386) for others, as custom resources: there
+	// lists are replaced as a whole.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:validation:Schemaless
