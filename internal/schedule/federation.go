@@ -1,9 +1,12 @@
 package schedule
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -44,21 +47,56 @@ type ClusterPreferences struct {
 // an error here.
 func ParsePreferences(value string) (*Preferences, error) {
 	var p Preferences
-	if err := json.Unmarshal([]byte(value), &p); err != nil {
-		return nil, fmt.Errorf(`preferences: not of the form {"rebalance":true,"clusters":{"aws":{"minReplicas":1,"maxReplicas":5,"weight":2},"*":{"weight":1}}}: %w`, err)
+	var mistaken *json.UnmarshalTypeError
+	if err := json.Unmarshal([]byte(value), &p); errors.As(err, &mistaken) {
+		return nil, fmt.Errorf("%s is a %s, not a %s", cmp.Or(mistaken.Field, "the value"), mistaken.Value, kindName(mistaken.Type.Kind()))
+	} else if err != nil {
+		return nil, fmt.Errorf(`not of the form {"rebalance":true,"clusters":{"aws":{"minReplicas":1,"maxReplicas":5,"weight":2},"*":{"weight":1}}}: %w`, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Clusters)) {
 		c := p.Clusters[name]
 		switch {
 		case c.MinReplicas < 0 || c.Weight < 0 || c.MaxReplicas != nil && *c.MaxReplicas < 0:
-			return nil, fmt.Errorf("preferences: cluster %q has a number below zero", name)
+			return nil, fmt.Errorf("cluster %q has a number below zero", name)
 		case c.MinReplicas > unlimited || c.Weight > unlimited || c.MaxReplicas != nil && *c.MaxReplicas > unlimited:
-			return nil, fmt.Errorf("preferences: cluster %q has a number above %d", name, unlimited)
+			return nil, fmt.Errorf("cluster %q has a number above %d", name, unlimited)
 		case c.MaxReplicas != nil && c.MinReplicas > *c.MaxReplicas:
-			return nil, fmt.Errorf("preferences: cluster %q has the minimum %d and the maximum %d", name, c.MinReplicas, *c.MaxReplicas)
+			return nil, fmt.Errorf("cluster %q has the minimum %d and the maximum %d", name, c.MinReplicas, *c.MaxReplicas)
 		}
 	}
 	return &p, nil
+}
+
+func kindName(k reflect.Kind) string {
+	switch k {
+	case reflect.Int64:
+		return "whole number"
+	case reflect.Bool:
+		return "boolean"
+	}
+	return "JSON object"
+}
+
+// ReadFederation takes Federation v1's annotations of an object over into w.
+// preferences is the name of that of its kind, or empty. Preferences that do
+// not parse are as none: evenly, what runs stays. A selector that does not
+// parse holds everything.
+func (w *Workload) ReadFederation(annotations map[string]string, preferences string) {
+	if value, ok := annotations[preferences]; ok && preferences != "" {
+		p, err := ParsePreferences(value)
+		if err != nil {
+			w.Warning = "annotation " + preferences + ": " + err.Error()
+			p = &Preferences{Clusters: map[string]ClusterPreferences{Others: {Weight: 1}}}
+		}
+		w.Preferences = p
+	}
+	if value, ok := annotations[AnnotationClusterSelector]; ok {
+		s, err := ParseClusterSelector(value)
+		if err != nil {
+			w.Problem = err.Error()
+		}
+		w.Selector = s
+	}
 }
 
 // ClusterSelector is the value of a cluster-selector annotation.

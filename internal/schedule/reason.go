@@ -76,7 +76,7 @@ func (r *run) addStrangers(d *Decision) {
 }
 
 // phrases are reasons with a number that many clusters share.
-type phrases struct{ raised, lowered [32]string }
+type phrases struct{ raised, lowered, least [32]string }
 
 func (p *phrases) of(table *[32]string, format string, n int64) string {
 	if n < 0 || n >= int64(len(table)) {
@@ -109,6 +109,10 @@ func (r *run) shareReason(m *member, said *phrases) string {
 		return "by the preferences"
 	case r.fresh:
 		return r.freshReason(m)
+	case m.n < m.before && m.cut:
+		return fmt.Sprintf("lowered from %d: %s", m.before, r.cause(m))
+	case m.n > m.before && m.n == m.least:
+		return said.of(&said.least, "raised from %d: its minimum", m.before)
 	case m.n > m.before && r.gradual():
 		return said.of(&said.raised, "raised from %d: had fewest", m.before)
 	case m.n > m.before:
@@ -146,12 +150,15 @@ func (r *run) freshReason(m *member) string {
 }
 
 // cause is why a cluster cannot be given more, or "".
-func (r *run) cause(m *member) string {
+func (r *run) cause(m *member) string { return r.causeIn(m, (*rule).detail) }
+
+// causeIn is cause with a choice of how a rule is said.
+func (r *run) causeIn(m *member, say func(*rule, int32) string) string {
 	if m.standing != open {
 		return m.why
 	}
 	if r.w.Preferences != nil && m.n >= m.most {
-		return cmp.Or(m.why, fmt.Sprintf("the preferences allow %d", m.most))
+		return cmp.Or(m.why, fmt.Sprintf("the preferences give it %d", m.most))
 	}
 	if m.n >= m.most {
 		return fmt.Sprintf("at its maximum of %d", m.most)
@@ -164,11 +171,11 @@ func (r *run) cause(m *member) string {
 		u := &r.units[i]
 		switch rule := r.refused(u, anyKind); {
 		case u.closed != 0:
-			why = r.rules[u.closed-1].text
+			why = say(r.rules[u.closed-1], u.site)
 		case u.room <= 0:
 			why = "no room for " + r.request.String()
 		case rule != nil:
-			why = rule.text
+			why = say(rule, u.site)
 		default:
 			return ""
 		}
@@ -207,7 +214,7 @@ func (r *run) reason(left int64, d *Decision) string {
 func (r *run) tally() string {
 	count := map[string]int{}
 	for i := range r.members {
-		why := r.cause(&r.members[i])
+		why := r.causeIn(&r.members[i], func(rule *rule, _ int32) string { return rule.text })
 		if why == "" {
 			why = "could take more"
 		}

@@ -25,8 +25,10 @@ type rule struct {
 	count []int64 // matching pods by domain
 	// self is that the workload's own replicas match, so that placing one
 	// changes count.
-	self bool
-	text string
+	self   bool
+	values []string
+	said   map[int32]string // detail by domain
+	text   string           // for people, of all domains
 
 	anywhere *int64 // together: pods that match all the workload's terms
 	selfAll  bool   // together: its own match all of them
@@ -45,7 +47,30 @@ type rule struct {
 
 func newRule(kind ruleKind, x *sites, key, text string) *rule {
 	t := x.topology(key)
-	return &rule{kind: kind, key: key, of: t.of, count: make([]int64, len(t.values)), text: text}
+	return &rule{kind: kind, key: key, of: t.of, values: t.values, count: make([]int64, len(t.values)), text: text}
+}
+
+// detail is text with the numbers of a site's domain.
+func (r *rule) detail(site int32) string {
+	d := r.of[site]
+	if d < 0 {
+		return r.text + "; it has no such label"
+	}
+	if s, ok := r.said[d]; ok {
+		return s
+	}
+	s := r.text
+	switch r.kind {
+	case apart:
+		s = fmt.Sprintf("%s; %s has %d", r.text, r.values[d], r.count[d])
+	case skewed:
+		s = fmt.Sprintf("%s; %s has %d, the least is %d", r.text, r.values[d], r.count[d], r.least())
+	}
+	if r.said == nil {
+		r.said = map[int32]string{}
+	}
+	r.said[d] = s
+	return s
 }
 
 // refuses reports whether another replica at a site would break the rule.
@@ -179,7 +204,7 @@ func (b *ruleBuilder) apart(terms []corev1.PodAffinityTerm) {
 	for i := range terms {
 		t := &terms[i]
 		if p, ok := b.term(t, "pod anti-affinity"); ok {
-			r := newRule(apart, b.x, t.TopologyKey, "pod anti-affinity: "+describe(t)+" are in the same "+t.TopologyKey)
+			r := newRule(apart, b.x, t.TopologyKey, "pod anti-affinity: no two "+describe(t)+" in the same "+t.TopologyKey)
 			r.self = p.matchesSelf(b.w, b.s)
 			b.fill(r, p)
 			b.rules = append(b.rules, r)
@@ -236,7 +261,7 @@ func (b *ruleBuilder) repelled() {
 		}
 		r := made[rep.key]
 		if r == nil {
-			r = newRule(apart, b.x, rep.key, "pod anti-affinity of pods that run in the same "+rep.key)
+			r = newRule(apart, b.x, rep.key, "pod anti-affinity of what runs in the same "+rep.key)
 			made[rep.key] = r
 			b.rules = append(b.rules, r)
 		}
@@ -265,7 +290,7 @@ func (b *ruleBuilder) spread(constraints []corev1.TopologySpreadConstraint) {
 			continue
 		}
 		p := podTerm{selector: selector, namespaces: []string{b.w.Namespace}, selfOnly: revision}
-		r := newRule(skewed, b.x, c.TopologyKey, fmt.Sprintf("topology spread: more than %d above the least %s", c.MaxSkew, c.TopologyKey))
+		r := newRule(skewed, b.x, c.TopologyKey, fmt.Sprintf("topology spread by %s: at most %d more than where there is least", c.TopologyKey, c.MaxSkew))
 		if c.WhenUnsatisfiable == corev1.ScheduleAnyway {
 			r.kind, r.weight = nicer, -100/int64(max(1, c.MaxSkew))
 		} else {

@@ -26,6 +26,7 @@ type member struct {
 	standing     standing
 	gone         bool   // leaving: the object goes with the last replica
 	why          string // of any standing but open
+	cut          bool   // has less than before because a rule or a maximum says so
 	held         bool   // in Current
 	before       int64  // replicas in Current
 	n            int64  // replicas now
@@ -95,7 +96,12 @@ func (s *Snapshot) Schedule(w *Workload) Decision {
 	r.settle()
 	r.seed()
 	left := r.divide()
-	return r.decision(left)
+	if w.Selector != nil && w.Selector.hub && !slices.ContainsFunc(r.members, func(m member) bool { return m.standing != out }) {
+		r.total, left = 0, 0 // it is where it is to be
+	}
+	d := r.decision(left)
+	d.Problem = w.Warning
+	return d
 }
 
 // problem reads what may be wrong with the input.
@@ -420,7 +426,7 @@ func (r *run) seedMember(m *member, tight bool) {
 	}
 	units := r.units[m.units:m.until]
 	put := func(u *unit, n int64) {
-		for tight && n > 0 && r.refused(u, apart) != nil {
+		if tight && r.refused(u, apart) != nil {
 			return
 		}
 		if tight {
@@ -439,6 +445,7 @@ func (r *run) seedMember(m *member, tight bool) {
 	for i := 0; tight && i < len(units); i++ {
 		put(&units[i], min(rest, 1))
 	}
+	m.cut = m.n < m.before
 }
 
 // refused is the first rule of a kind, or of any, that keeps a replica away.

@@ -39,8 +39,9 @@ type Workload struct {
 	// Selector is Federation v1's cluster selector; nil: every cluster.
 	Selector *ClusterSelector
 	// Problem is what is wrong with the input as far as the caller knows, an
-	// annotation that does not parse for one. See Decision.Problem.
-	Problem string
+	// annotation that does not parse for one: nothing new is placed. Warning is
+	// the same where there is a way to go on. See Decision.Problem.
+	Problem, Warning string
 }
 
 // Decision says where a workload goes, and why.
@@ -55,11 +56,10 @@ type Decision struct {
 	Rejected []Rejection
 	// Reason says in a sentence what is unusual about the whole, or is empty.
 	Reason string
-	// Problem is what is wrong with the input. Then nothing new is placed, and
-	// what runs stays.
+	// Problem is what is wrong with the input, to be told to whoever wrote it.
 	Problem string
-	// Hold, with a Problem: leave every member as it is. Shares are what is
-	// known of that.
+	// Hold, with a Problem that leaves no way to go on: leave every member as it
+	// is. Shares are what is known of that; surplus is still taken away.
 	Hold bool
 	// Ignored is the labels in the workload's constraints that no cluster has:
 	// the members' schedulers look at them.

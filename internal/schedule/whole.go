@@ -45,6 +45,7 @@ func (s *Snapshot) everywhere(w *Workload) Decision {
 		problem := "the cluster selector matches no cluster"
 		return Decision{Problem: problem, Hold: true, Reason: problem, Rejected: d.Rejected}
 	}
+	d.Problem = w.Warning
 	return d
 }
 
@@ -76,7 +77,7 @@ func (r *run) hold(problem string) Decision {
 			r.units = append(r.units, unit{member: int32(i)})
 		}
 		if m := &r.members[i]; m.standing == open {
-			m.standing, m.why = keeping, "nothing new: "+problem
+			m.standing, m.why = keeping, "nothing new is placed"
 		}
 	}
 	r.seed()
