@@ -15,12 +15,13 @@ import (
 // Zones finds the DNSZone of a host.
 type Zones map[string]*v1alpha1.DNSZone
 
-// NewZones indexes zones. Of two with the same domain the older counts.
+// NewZones indexes zones. Of two with the same domain that of a user counts, not the
+// one that the hub has made for want of another, and then the older.
 func NewZones(zones []*v1alpha1.DNSZone) Zones {
 	index := Zones{}
 	for _, z := range zones {
 		domain := Canonical(z.Spec.Domain)
-		if other := index[domain]; other == nil || older(z, other) {
+		if other := index[domain]; other == nil || precedes(z, other) {
 			index[domain] = z
 		}
 	}
@@ -45,7 +46,11 @@ func Within(host, domain string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
-func older(a, b *v1alpha1.DNSZone) bool {
+// precedes says whether a counts, and not b, which has the same domain.
+func precedes(a, b *v1alpha1.DNSZone) bool {
+	if derived := a.Labels[v1alpha1.LabelDerivedFrom] != ""; derived != (b.Labels[v1alpha1.LabelDerivedFrom] != "") {
+		return !derived
+	}
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) < 0
 }
 
