@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -38,8 +39,10 @@ type Hub struct {
 // NewHub starts a hub and returns when it serves. Further flags of hanse server
 // may be given; it is started with them each time.
 func (h *Home) NewHub(ctx context.Context, name string, flags ...string) (*Hub, error) {
-	// Several hubs run at once: none of them gets the usual port.
-	flags = append([]string{"--dns-listen", "127.0.0.1:0"}, flags...)
+	if !slices.Contains(flags, "--dns-listen") {
+		// Several hubs run at once: none of them gets the usual port.
+		flags = append([]string{"--dns-listen", "127.0.0.1:0"}, flags...)
+	}
 	hub := &Hub{Name: name, Dir: filepath.Join(h.Dir, "hubs", name), home: h, flags: flags}
 	if err := os.MkdirAll(hub.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of hub %s: %w", name, err)
