@@ -63,6 +63,13 @@ func TestHeaders(t *testing.T) {
 	class := func(name string, class uint16) []byte {
 		return query(t, name, dns.TypeTXT, func(m *dns.Msg) { m.Question[0].Qclass = class })
 	}
+	twoSignatures := query(t, "www.example.org.", dns.TypeA, func(m *dns.Msg) {
+		for range 2 {
+			m.Extra = append(m.Extra, &dns.TSIG{
+				Hdr: dns.RR_Header{Name: "key.", Rrtype: dns.TypeTSIG, Class: dns.ClassANY}, Algorithm: dns.HmacSHA256, OrigId: m.Id,
+			})
+		}
+	})
 	end := len(plain)
 	for name, c := range map[string]struct {
 		m     []byte
@@ -81,6 +88,7 @@ func TestHeaders(t *testing.T) {
 		"missing additional":    {change(11, 1), dns.RcodeFormatError},
 		"pointer in question":   {change(12, 0xC0), dns.RcodeFormatError},
 		"label too long":        {change(12, 64), dns.RcodeFormatError},
+		"two signatures":        {twoSignatures, dns.RcodeFormatError},
 		"IQUERY":                {change(2, 1<<3), dns.RcodeNotImplemented},
 		"STATUS":                {change(2, 2<<3), dns.RcodeNotImplemented},
 		"NOTIFY":                {change(2, 4<<3), dns.RcodeNotImplemented},
