@@ -112,8 +112,6 @@ func (r *request) record(m []byte, at int, additional bool) int {
 	}
 	switch {
 	case !additional:
-	case r.signed:
-		return -1 // nothing follows a TSIG record, not even another (RFC 8945, section 5.1)
 	case rtype == dns.TypeOPT:
 		if r.edns || !root {
 			return -1 // RFC 6891, section 6.1.1
