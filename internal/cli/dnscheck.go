@@ -31,7 +31,7 @@ func newDNSCheckCommand(s Streams) *cobra.Command {
 server answers from here by UDP and by TCP, and whether the domain is delegated to
 it. The exit code is 1 if anything is wrong; that a domain is not delegated is said,
 and is no error as long as nobody outside shall find it.`,
-		Args: cobra.NoArgs,
+		Args: rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			zones, err := listOf[v1alpha1.DNSZone](cmd, &hub, "dnszones")
 			if err != nil {

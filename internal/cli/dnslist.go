@@ -26,7 +26,7 @@ func newDNSRoutesCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "routes",
 		Short: "List the hostnames, and how each cluster of theirs is doing",
-		Args:  cobra.NoArgs,
+		Args:  rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			routes, err := listOf[v1alpha1.GlobalRoute](cmd, &hub, "globalroutes")
 			if err != nil {
@@ -54,10 +54,13 @@ func listOf[T any](cmd *cobra.Command, hub *hubFlags, resource string) ([]T, err
 		return nil, fleet.HubError(cfg.Host, err)
 	}
 	items, err := listAll[T](cmd.Context(), client, resource)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("the hub at %s has no %s. Try: the same version of hanse for both", cfg.Host, resource)
+	case err != nil:
+		return nil, fleet.HubError(cfg.Host, err)
 	}
-	return items, err
+	return items, nil
 }
 
 // printRoutes has a line for each cluster of each route.
@@ -91,7 +94,7 @@ func newDNSZonesCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "zones",
 		Short: "List the zones, who serves them, and what to delegate them to",
-		Args:  cobra.NoArgs,
+		Args:  rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			zones, err := listOf[v1alpha1.DNSZone](cmd, &hub, "dnszones")
 			if err != nil {
@@ -156,7 +159,7 @@ func newDNSAboutCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "about",
 		Short: "Say where the name server listens, and whose geographic data it uses",
-		Args:  cobra.NoArgs,
+		Args:  rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			body, err := hub.get(cmd.Context(), dns.PathAbout, nil)
 			if err != nil {
