@@ -86,6 +86,7 @@ type NamespaceSelector struct {
 // PlacementPolicySpec is which objects, where to, how many and with what changes.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.fallback) || has(self.clusters)",message="fallback needs clusters: the ones that come first"
+// +kubebuilder:validation:XValidation:rule="!has(self.spread) || !has(self.clusters) || !has(self.clusters.names) || has(self.fallback) || self.spread.all(s, s.key.endsWith('zone') || s.atLeast <= size(self.clusters.names))",message="spread asks for more than there are names in clusters: atLeast must not be above their number"
 type PlacementPolicySpec struct {
 	// Select says which objects; empty: all of the namespace. Objects that are in
 	// no namespace only where kinds names their kind.

@@ -151,3 +151,41 @@ func expectError(t *testing.T, c *checker, object string, bad invalid) {
 	}
 	t.Errorf("no error at %s with %q but %v, for\n%s", bad.field, bad.message, errs, object)
 }
+
+// TestEveryRuleHasACase: each rule of the schema refuses one of the objects.
+func TestEveryRuleHasACase(t *testing.T) {
+	c := newChecker(t, "placementpolicies")
+	var said strings.Builder
+	for _, bad := range invalidSpecs() {
+		for _, err := range c.check(t.Context(), t, policyYAML("PlacementPolicy", bad.spec)) {
+			said.WriteString(err.Detail + "\n")
+		}
+	}
+	rules := messages(c.structural)
+	if len(rules) < 30 {
+		t.Fatalf("only %d rules found", len(rules))
+	}
+	for _, message := range rules {
+		if !strings.Contains(said.String(), message+"\n") {
+			t.Errorf("no object is refused with %q", message)
+		}
+	}
+}
+
+// messages are those of the rules of a schema and of all below it.
+func messages(s *schema.Structural) []string {
+	var all []string
+	for _, rule := range s.XValidations {
+		all = append(all, rule.Message)
+	}
+	for _, below := range s.Properties {
+		all = append(all, messages(&below)...)
+	}
+	if s.Items != nil {
+		all = append(all, messages(s.Items)...)
+	}
+	if s.AdditionalProperties != nil && s.AdditionalProperties.Structural != nil {
+		all = append(all, messages(s.AdditionalProperties.Structural)...)
+	}
+	return all
+}

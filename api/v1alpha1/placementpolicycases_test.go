@@ -33,6 +33,8 @@ rollout: {by: Region, order: [eu-west-1, us-east-1], paused: true, wait: 5m, onF
 		"division: {limits: {aws: {min: 2, max: 2}}}",
 		"division: {limits: {aws: {weight: 0}, azure: {weight: 1}}}",
 		"division: {strategy: Duplicate}",
+		"clusters: {names: [aws, azure]}\nspread: [{key: region, atLeast: 2}, {key: zone, atLeast: 6}]",
+		"clusters: {names: [aws]}\nfallback: [{names: [azure]}]\nspread: [{key: cluster, atLeast: 2}]",
 		`
 overrides:
 - name: eu
@@ -104,6 +106,7 @@ func invalidSpecs() []invalid {
 
 		{"spread: [{key: region, atLeast: 1}]", "spec.spread[0].atLeast", ""},
 		{"spread: [{key: region, atLeast: 2}, {key: region, atLeast: 3}]", "spec.spread[1]", "Duplicate value"},
+		{"clusters: {names: [aws, azure]}\nspread: [{key: region, atLeast: 3}]", "spec", "spread asks for more than there are names in clusters"},
 		{"spread: [{key: a b, atLeast: 2}]", "spec.spread[0].key", "must be cluster, zone, region"},
 
 		{"tolerations: [{value: a}]", "spec.tolerations[0]", "without a key the operator must be Exists"},
