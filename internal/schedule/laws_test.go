@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -90,7 +89,7 @@ func drawTemplate(t *rapid.T, with ...string) *corev1.PodTemplateSpec {
 func drawPolicy(t *rapid.T, n int) *schedule.Policy {
 	p := &schedule.Policy{Name: "p", Strategy: rapid.SampledFrom([]schedule.Strategy{"", schedule.Evenly, schedule.Weighted,
 		schedule.FreeCapacity, schedule.Pack, schedule.Cheapest}).Draw(t, "strategy")}
-	p.Weights = map[string]int64{"*": 1, "c0": rapid.Int64Range(0, 5).Draw(t, "weight"), "c1": rapid.Int64Range(0, 5).Draw(t, "weight")}
+	p.Weights = map[string]int64{"*": 1, "c0": rapid.Int64Range(1, 5).Draw(t, "weight"), "c1": rapid.Int64Range(0, 5).Draw(t, "weight")}
 	if rapid.Bool().Draw(t, "bounded") {
 		p.Max = map[string]int32{"c1": rapid.Int32Range(2, 6).Draw(t, "max"), "*": 9}
 		p.Min = map[string]int32{"c1": rapid.Int32Range(0, 2).Draw(t, "min")}
@@ -363,7 +362,7 @@ func TestLawAtOnceIsOneByOne(t *testing.T) {
 func TestHugeTotals(t *testing.T) {
 	for _, constraint := range everyConstraint {
 		rapidTemplate := rapid.Custom(func(t *rapid.T) *corev1.PodTemplateSpec { return drawTemplate(t, constraint) })
-		cs := readClusters(t, strings.Repeat("", 1)+"a region=r0\nb region=r1\nc region=r2\n")
+		cs := readClusters(t, "a region=r0\nb region=r1\nc region=r2\n")
 		w := schedule.Workload{Key: "k/default/a", Namespace: "default", Divided: true, Total: 1<<31 - 1, Template: rapidTemplate.Example(1)}
 		d := decide(cs, w)
 		if total(d)+int64(d.Unplaced) != 1<<31-1 {

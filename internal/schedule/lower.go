@@ -110,7 +110,10 @@ func (r *run) sink(units []int32, n int64, floor func(*member) int64) (took int6
 	low, high := 0.0, 1.0
 	for _, i := range units {
 		m := &r.members[r.units[i].member]
-		high = max(high, float64(m.n+1)/max(1, weight(m)))
+		if m.weight == 0 && r.strategy == Weighted { // no level is low enough for it
+			return 0
+		}
+		high = max(high, float64(m.n+1)/weight(m))
 	}
 	for range 64 {
 		if n-took <= int64(len(units)) {

@@ -27,9 +27,9 @@ func (r *run) wants(a, b *unit) int {
 	case FreeCapacity:
 		c = cmp.Compare((a.seen-m.n+m.placed+1)*n.weight, (b.seen-n.n+n.placed+1)*m.weight)
 	case Pack:
-		c = cmp.Or(compareBool(m.n > 0 || m.before > 0, n.n > 0 || n.before > 0), cmp.Compare(n.weight, m.weight))
+		c = cmp.Or(compareBool(m.n > 0 || m.before > 0, n.n > 0 || n.before > 0), cmp.Compare(n.weight, m.weight), cmp.Compare(n.before, m.before))
 	case Cheapest:
-		c = cmp.Or(compareBool(m.cost > 0, n.cost > 0), cmp.Compare(m.cost, n.cost), compareBool(m.before > 0, n.before > 0))
+		c = cmp.Or(compareBool(m.cost > 0, n.cost > 0), cmp.Compare(m.cost, n.cost), cmp.Compare(n.before, m.before))
 	default:
 		c = cmp.Compare(a.seen, b.seen)
 	}

@@ -116,7 +116,7 @@ func (r *run) shareReason(m *member, said *phrases) string {
 	case m.n > m.before && r.gradual():
 		return said.of(&said.raised, "raised from %d: had fewest", m.before)
 	case m.n > m.before:
-		return said.of(&said.raised, "raised from %d: "+r.freshReason(m), m.before)
+		return fmt.Sprintf("raised from %d: %s", m.before, r.freshReason(m))
 	case m.n < m.before:
 		return said.of(&said.lowered, "lowered from %d: had most", m.before)
 	}
