@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,11 @@ func TestSteps(t *testing.T) {
 	} {
 		p := made(t, "shop", "web", 0, "rollout: "+spec)
 		var parts []string
+		backwards := clusters()
+		slices.Reverse(backwards)
+		if a, b := p.Rollout.Steps(clusters()), p.Rollout.Steps(backwards); !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: %v, and with the clusters in another order %v", spec, a, b)
+		}
 		for _, s := range p.Rollout.Steps(clusters()) {
 			parts = append(parts, s.Name+"="+strings.Join(s.Clusters, ","))
 		}

@@ -64,6 +64,9 @@ func TestWhichApplies(t *testing.T) {
 		"shop":       made(t, "", "shop", 1, `namespaces: {names: [shop]}`),
 		"deploys":    made(t, "", "deploys", 0, `select: {kinds: [{apiVersion: apps/v1beta1, kind: Deployment}]}`),
 		"crds":       made(t, "", "crds", 0, `select: {kinds: [{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}]}`),
+		"scoped":     made(t, "", "scoped", 0, `{namespaces: {names: [shop]}, select: {kinds: [{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}]}}`),
+		"exclude":    made(t, "", "exclude", 0, `namespaces: {exclude: [shop]}`),
+		"silver":     made(t, "", "silver", 0, `namespaces: {labels: {matchLabels: {tier: silver}}}`),
 		"default":    made(t, "shop", "default", 5, `{}`),
 		"kinds":      made(t, "shop", "kinds", 5, `select: {kinds: [{apiVersion: apps/v1, kind: Deployment}]}`),
 		"labels":     made(t, "shop", "labels", 5, `select: {labels: {matchLabels: {app: web}}}`),
@@ -95,6 +98,9 @@ func TestWhichApplies(t *testing.T) {
 		{"name labels", "", "", deployment("shop", "other", nil)},
 		{"name labels everything", "everything", "", deployment("bank", "web", nil)},
 		{"everything gold shop crds", "crds", "selects it by kind", &policy.Object{Kind: schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}, Name: "x.example.com"}},
+		{"scoped", "", "no policy selects it", &policy.Object{Kind: schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}, Name: "x.example.com"}},
+		{"exclude silver", "", "no policy selects it", web},
+		{"exclude", "exclude", "ClusterPlacementPolicy exclude selects it with everything", deployment("bank", "web", nil)},
 		{"everything gold deploys", "", "no policy selects it", &policy.Object{Kind: schema.GroupKind{Kind: "Namespace"}, Name: "shop"}},
 	} {
 		var in []*policy.Policy
