@@ -23,9 +23,10 @@ func (r *run) divide() (left int64) {
 		r.lowerTo(short, func(*member) int64 { return 0 })
 		rest = 0
 	}
-	rest = r.minima(rest)
+	rest = r.minima(rest, false)
 	rest = r.spreadOut(rest)
 	left = r.raise(rest)
+	left = r.minima(left, true) // a rule may have been in the way before the others had theirs
 	left = r.preempt(left)
 	return r.keepEvicted(left)
 }
@@ -52,7 +53,7 @@ func (r *run) duplicate() {
 
 // minima gives each cluster its minimum, from rest or, if that is not enough,
 // from those that have more than theirs. What is left of rest is returned.
-func (r *run) minima(rest int64) int64 {
+func (r *run) minima(rest int64, last bool) int64 {
 	if len(r.policy.Min) == 0 {
 		return rest
 	}
@@ -74,7 +75,9 @@ func (r *run) minima(rest int64) int64 {
 		for m.n < m.least {
 			u, space := r.placeable(m)
 			if u == nil {
-				r.note("cluster %s cannot take its minimum of %d", m.Name, m.least)
+				if last {
+					r.note("cluster %s cannot take its minimum of %d", m.Name, m.least)
+				}
 				break
 			}
 			k := min(space, m.least-m.n)
@@ -82,7 +85,9 @@ func (r *run) minima(rest int64) int64 {
 				rest += r.lower(k - rest)
 			}
 			if k = min(k, rest); k == 0 {
-				r.note("there are too few replicas for the minimum of cluster %s, %d", m.Name, m.least)
+				if last {
+					r.note("there are too few replicas for the minimum of cluster %s, %d", m.Name, m.least)
+				}
 				break
 			}
 			r.place(u, k)

@@ -27,14 +27,11 @@ func (r *run) wants(a, b *unit) int {
 	case FreeCapacity:
 		c = cmp.Compare((a.seen-m.n+m.placed+1)*n.weight, (b.seen-n.n+n.placed+1)*m.weight)
 	case Pack:
-		c = cmp.Or(compareBool(m.n > 0 || m.before > 0, n.n > 0 || n.before > 0), cmp.Compare(n.weight, m.weight), cmp.Compare(n.before, m.before))
+		c = cmp.Or(compareBool(m.n > 0 || m.prior > 0, n.n > 0 || n.prior > 0), cmp.Compare(n.weight, m.weight), cmp.Compare(n.prior, m.prior))
 	case Cheapest:
-		c = cmp.Or(compareBool(m.cost > 0, n.cost > 0), cmp.Compare(m.cost, n.cost), cmp.Compare(n.before, m.before))
+		c = cmp.Or(compareBool(m.cost > 0, n.cost > 0), cmp.Compare(m.cost, n.cost), cmp.Compare(n.prior, m.prior))
 	default:
 		c = cmp.Compare(a.seen, b.seen)
-	}
-	if c == 0 && r.policy.Rebalance {
-		c = compareBool(m.before > a.seen, n.before > b.seen)
 	}
 	return cmp.Or(c, cmp.Compare(m.rank, n.rank), cmp.Compare(a.member, b.member), cmp.Compare(a.site, b.site))
 }

@@ -29,6 +29,7 @@ type member struct {
 	cut          bool   // has less than before because a rule or a maximum says so
 	held         bool   // in Current
 	before       int64  // replicas in Current
+	prior        int64  // before, unless all is divided anew: then nothing may depend on it, or it would never come to rest
 	n            int64  // replicas now
 	placed       int64  // of n, those that were not there before
 	least, most  int64  // bounds
@@ -163,6 +164,9 @@ func (r *run) enlist() {
 			m.cost = r.request.price(m.Price)
 		}
 		r.judge(m, groups)
+		if m.standing != open || !r.policy.Rebalance {
+			m.prior = m.before
+		}
 		r.addUnits(int32(i))
 	}
 }
