@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,17 @@ type fakeProvider struct {
 	made    int  // providers
 	ensured []time.Time
 	reads   int
+	fence
+}
+
+// fence orders what a test does with a fake before what happens as time passes.
+type fence struct{ passed atomic.Int32 }
+
+// elapse lets time pass, and then all that happens at its end.
+func (f *fence) elapse(d time.Duration) {
+	f.passed.Add(1)
+	<-time.After(d)
+	synctest.Wait()
 }
 
 func (p *fakeProvider) provide(context.Context, *v1alpha1.DNSZone) (provider.Provider, error) {
@@ -31,6 +43,7 @@ func (p *fakeProvider) provide(context.Context, *v1alpha1.DNSZone) (provider.Pro
 }
 
 func (p *fakeProvider) Ensure(ctx context.Context, _ bool) (provider.Zone, error) {
+	p.passed.Load()
 	p.ensured = append(p.ensured, time.Now())
 	if p.hang {
 		<-ctx.Done()
@@ -103,20 +116,14 @@ func (e *elsewhere) wantReport(t *testing.T, host string, done bool, says string
 	}
 }
 
-// elapse lets time pass, and then all that happens at its end.
-func elapse(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
 func TestKeeperBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProvider{fail: errors.New("the server is away")}
 		e := kept(t, map[string]*fakeProvider{"example.org": p})
 		z := keptZone("example.org")
 		e.want(z, wwwHost(30))
-		e.wantReport(t, www, false, "not there yet")
-		elapse(time.Minute)
+		e.wantReport(t, "new.example.org.", false, "not there yet")
+		p.elapse(time.Minute)
 		e.wantReport(t, www, false, "the server is away")
 		for i, want := range []time.Duration{2, 4, 8, 16} {
 			// A pass comes no sooner than the rest after the one before.
@@ -126,12 +133,12 @@ func TestKeeperBacksOff(t *testing.T) {
 		}
 		tries := len(p.ensured)
 		e.want(z, wwwHost(30)) // the same again is no reason to hurry
-		elapse(time.Second)
+		p.elapse(time.Second)
 		if len(p.ensured) != tries {
 			t.Error("it was tried again at once, and nothing had changed")
 		}
 		p.fail = nil
-		elapse(driftInterval)
+		p.elapse(driftInterval)
 		e.wantReport(t, www, true, "")
 		if !p.has(www) {
 			t.Error("it is not there")
@@ -155,9 +162,9 @@ func TestKeeperIsPatient(t *testing.T) {
 			t.Errorf("the other zone had to wait %s: %v", time.Since(began), quick.sets)
 		}
 		slow.hang = false
-		elapse(patience + time.Second)
+		slow.elapse(patience + time.Second)
 		e.wantReport(t, www, false, "deadline exceeded")
-		elapse(time.Minute)
+		slow.elapse(time.Minute)
 		e.wantReport(t, www, true, "")
 	})
 }
@@ -178,7 +185,7 @@ func TestKeeperLeavesOthersAlone(t *testing.T) {
 		// Given up, the zone stays as it is.
 		before := len(p.sets)
 		e.only(nil)
-		elapse(2 * driftInterval)
+		p.elapse(2 * driftInterval)
 		if _, ok := e.host("example.org", www); ok || len(p.sets) != before || p.reads > 1 {
 			t.Errorf("a zone that is given up is kept on: %d reads, %v", p.reads, p.sets)
 		}
@@ -198,27 +205,27 @@ func TestKeeperAsksNoMoreThanItMust(t *testing.T) {
 			}
 		}
 		e.want(z, wwwHost(30))
-		elapse(2 * time.Second)
+		p.elapse(2 * time.Second)
 		check("the first time", 1, 1, 1)
 		e.want(z, wwwHost(30))
-		elapse(2 * time.Second)
+		p.elapse(2 * time.Second)
 		check("nothing is new", 1, 1, 1)
 		for ttl := range uint32(5) {
 			e.want(z, wwwHost(40+ttl))
 			synctest.Wait()
 		}
-		elapse(2 * time.Second)
+		p.elapse(2 * time.Second)
 		check("a change at once, and four in the second after", 3, 1, 1)
 		e.nudge(z.Name)
-		elapse(2 * time.Second)
+		p.elapse(2 * time.Second)
 		check("its credentials have changed", 4, 2, 2)
 		again := z.DeepCopy()
 		again.Generation++
 		e.want(again, wwwHost(44))
-		elapse(2 * time.Second)
+		p.elapse(2 * time.Second)
 		check("its spec has changed", 5, 3, 3)
 		p.sets = nil // somebody has emptied it
-		elapse(driftInterval)
+		p.elapse(driftInterval)
 		check("five minutes later", 6, 4, 4)
 		if !p.has(www) {
 			t.Error("drift was not put right")
@@ -226,7 +233,7 @@ func TestKeeperAsksNoMoreThanItMust(t *testing.T) {
 		namesake := z.DeepCopy()
 		namesake.UID = "another"
 		e.want(namesake, wwwHost(44))
-		elapse(2 * time.Second)
+		p.elapse(2 * time.Second)
 		check("another zone of that name", 7, 5, 5)
 	})
 }

@@ -72,6 +72,7 @@ func TestSince(t *testing.T) {
 type statusServer struct {
 	fail    error
 	written []writtenStatus
+	fence
 }
 
 type writtenStatus struct {
@@ -87,6 +88,7 @@ func startWriter(t *testing.T) (*statusWriter, *statusServer) {
 	s := &statusServer{}
 	client := dynamicfake.NewSimpleDynamicClient(runtime.NewScheme())
 	client.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		s.passed.Load()
 		a := action.(clienttesting.PatchActionImpl)
 		if a.GetSubresource() != "status" || a.GetPatchType() != types.JSONPatchType {
 			return true, nil, errors.New("this is no way to write a status")
@@ -136,13 +138,13 @@ func TestStatusesRest(t *testing.T) {
 		if len(s.written) != 2 || s.written[0].hosts != 1 || s.written[1].object != "/example.net" || time.Since(began) != 0 {
 			t.Fatalf("not one write for each zone at once: %+v", s.written)
 		}
-		<-time.After(statusRest)
+		s.elapse(statusRest)
 		synctest.Wait()
 		if len(s.written) != 3 || s.written[2].hosts != 5 || s.written[2].at.Sub(began) < statusRest {
 			t.Fatalf("not the last status after a second: %+v", s.written)
 		}
 		w.zone(z, hosts(5))
-		<-time.After(time.Minute)
+		s.elapse(time.Minute)
 		if len(s.written) != 3 {
 			t.Errorf("what is there was written again: %+v", s.written)
 		}
@@ -156,7 +158,7 @@ func TestStatusOfBefore(t *testing.T) {
 		w, s := startWriter(t)
 		z := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.Status = hosts(3) })
 		w.zone(z, hosts(3))
-		<-time.After(time.Minute)
+		s.elapse(time.Minute)
 		if len(s.written) != 0 {
 			t.Errorf("what is there was written: %+v", s.written)
 		}
@@ -168,7 +170,7 @@ func TestStatusOfBefore(t *testing.T) {
 		// A namesake does not inherit what was said of the one before.
 		again := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.UID = "another" })
 		w.zone(again, hosts(3))
-		<-time.After(2 * statusRest)
+		s.elapse(2 * statusRest)
 		if n := len(s.written); n != 2 || s.written[n-1].uid != "another" || len(w.latest(statusKey{v1alpha1.Resource("dnszones"), "", z.Name}, "another").(v1alpha1.DNSZoneStatus).Conditions) != 0 {
 			t.Errorf("the namesake's status: %+v", s.written)
 		}
@@ -196,9 +198,9 @@ func TestStatusRetries(t *testing.T) {
 				s.fail = c.fail
 				r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "route", UID: "uid"}}
 				w.route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
-				<-time.After(3 * statusRest / 2)
+				s.elapse(3 * statusRest / 2)
 				s.fail = nil
-				<-time.After(2 * statusRest)
+				s.elapse(2 * statusRest)
 				if retried := len(s.written) > 0; retried != c.retried {
 					t.Errorf("tried again: %t, want %t", retried, c.retried)
 				}
