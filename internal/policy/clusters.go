@@ -208,6 +208,18 @@ type Allowed struct {
 	Rejected []Rejection
 }
 
+// Names are the groups' clusters as scheduling takes them: nil for everywhere.
+func (a Allowed) Names() [][]string {
+	if a.Everywhere {
+		return nil
+	}
+	out := make([][]string, len(a.Groups))
+	for i, g := range a.Groups {
+		out[i] = g.Clusters
+	}
+	return out
+}
+
 // Group is clusters, by name, that are equally good.
 type Group struct {
 	// Name is what the policy calls it.
@@ -291,7 +303,7 @@ func (p *Policy) spreadProblem(clusters []Cluster, allowed Allowed) string {
 		switch {
 		case len(values) == 0:
 			return fmt.Sprintf("%s spreads over %s, which no allowed cluster has", p, s.Key)
-		case len(values) < s.AtLeast:
+		case len(values) < int(s.AtLeast):
 			return fmt.Sprintf("%s wants at least %d values of %s, the allowed clusters have %d", p, s.AtLeast, s.Key, len(values))
 		}
 	}

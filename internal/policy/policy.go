@@ -49,7 +49,7 @@ type Policy struct {
 // Spread demands replicas in at least so many values of a label of Clusters.
 type Spread struct {
 	Key     string
-	AtLeast int
+	AtLeast int32
 }
 
 // Failover with its defaults filled in.
@@ -89,6 +89,29 @@ func (p *Policy) LimitsOf(cluster string) v1alpha1.ClusterLimits {
 		return l
 	}
 	return p.Limits[v1alpha1.AnyCluster]
+}
+
+// Numbers are the limits of clusters one by one, as scheduling takes them: nothing
+// in minimum is 0, nothing in maximum is no bound. weights is nil where the
+// strategy is not Weighted.
+func (p *Policy) Numbers(clusters []string) (weights map[string]int64, minimum, maximum map[string]int32) {
+	minimum, maximum = map[string]int32{}, map[string]int32{}
+	if p.Strategy == v1alpha1.DivideWeighted {
+		weights = map[string]int64{}
+	}
+	for _, name := range clusters {
+		l := p.LimitsOf(name)
+		if l.Min > 0 {
+			minimum[name] = l.Min
+		}
+		if l.Max != nil {
+			maximum[name] = *l.Max
+		}
+		if l.Weight != nil && weights != nil {
+			weights[name] = int64(*l.Weight)
+		}
+	}
+	return weights, minimum, maximum
 }
 
 // FromPolicy makes a policy ready. The error says which field makes no sense; the
@@ -158,7 +181,7 @@ func (p *Policy) readSpread(spec *v1alpha1.PlacementPolicySpec) error {
 				return fmt.Errorf("spec.spread[%d].key: %s is spread over twice", i, s.Key)
 			}
 		}
-		p.Spread = append(p.Spread, Spread{Key: key, AtLeast: int(s.AtLeast)})
+		p.Spread = append(p.Spread, Spread{Key: key, AtLeast: s.AtLeast})
 	}
 	return nil
 }

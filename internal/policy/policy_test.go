@@ -64,7 +64,7 @@ func TestWhichApplies(t *testing.T) {
 		"shop":       made(t, "", "shop", 1, `namespaces: {names: [shop]}`),
 		"deploys":    made(t, "", "deploys", 0, `select: {kinds: [{apiVersion: apps/v1beta1, kind: Deployment}]}`),
 		"crds":       made(t, "", "crds", 0, `select: {kinds: [{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}]}`),
-		"scoped":     made(t, "", "scoped", 0, `{namespaces: {names: [shop]}, select: {kinds: [{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}]}}`),
+		"scoped":     made(t, "", "scoped", 0, `{namespaces: {exclude: [shop]}, select: {kinds: [{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}]}}`),
 		"exclude":    made(t, "", "exclude", 0, `namespaces: {exclude: [shop]}`),
 		"silver":     made(t, "", "silver", 0, `namespaces: {labels: {matchLabels: {tier: silver}}}`),
 		"default":    made(t, "shop", "default", 5, `{}`),
@@ -122,6 +122,32 @@ func TestWhichApplies(t *testing.T) {
 		if !strings.Contains(text, c.why) {
 			t.Errorf("of %s: %q, want %q in it", c.policies, text, c.why)
 		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	names := []string{"aws", "azure", "google"}
+	p := made(t, "shop", "web", 0, `division: {limits: {aws: {min: 1, max: 5, weight: 2}, azure: {max: 0}, "*": {weight: 1, min: 0}}}`)
+	weights, least, most := p.Numbers(names)
+	if want := (map[string]int64{"aws": 2, "google": 1}); !reflect.DeepEqual(weights, want) {
+		t.Errorf("weights %v, want %v", weights, want)
+	}
+	if want := (map[string]int32{"aws": 1}); !reflect.DeepEqual(least, want) {
+		t.Errorf("minimum %v, want %v", least, want)
+	}
+	if want := (map[string]int32{"aws": 5, "azure": 0}); !reflect.DeepEqual(most, want) {
+		t.Errorf("maximum %v, want %v", most, want)
+	}
+	weights, least, most = made(t, "shop", "web", 0, `division: {strategy: Pack, limits: {"*": {max: 3}}}`).Numbers(names)
+	if weights != nil || len(least) != 0 || len(most) != 3 {
+		t.Errorf("%v %v %v", weights, least, most)
+	}
+	if got := made(t, "shop", "web", 0, `{}`).Allowed(clusters()).Names(); got != nil {
+		t.Errorf("everywhere is %v", got)
+	}
+	got := made(t, "shop", "web", 0, "clusters: {names: [none]}\nfallback: [{names: [aws, azure]}]").Allowed(clusters()).Names()
+	if want := [][]string{nil, {"aws", "azure"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("groups %v, want %v", got, want)
 	}
 }
 
