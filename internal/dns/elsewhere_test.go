@@ -38,6 +38,7 @@ func (f *fence) elapse(d time.Duration) {
 }
 
 func (p *fakeProvider) provide(context.Context, *v1alpha1.DNSZone) (provider.Provider, error) {
+	p.passed.Load()
 	p.made++
 	return p, nil
 }
