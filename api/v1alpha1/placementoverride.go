@@ -71,6 +71,8 @@ type Override struct {
 	// StrategicMerge is a strategic merge patch for stable kinds of Kubernetes,
 	// and a JSON merge patch (RFC 7386) for others, as custom resources: there
 	// lists are replaced as a whole.
+	// A null deletes a field, but kubectl apply without --server-side loses nulls
+	// on the way: remove of jsonPatch does not depend on it.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:validation:Schemaless
