@@ -67,6 +67,26 @@ func TestProblem(t *testing.T) {
 	}
 }
 
+func TestUnknown(t *testing.T) {
+	p := made(t, "shop", "web", 0, `
+clusters: {names: [aws, a], exclude: [b]}
+fallback: [{names: [c]}]
+division: {limits: {azure: {max: 1}, d: {max: 1}, "*": {max: 1}}}
+rollout: {by: Cluster, order: [google, e]}
+overrides: [{clusters: {names: [f, a]}, replicas: 1}, {replicas: 2}]`)
+	if got, want := p.Unknown(clusters()), []string{"a", "b", "c", "d", "e", "f"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	p = made(t, "shop", "web", 0, `{rollout: {by: Region, order: [nowhere]}}`)
+	if got := p.Unknown(clusters()); got != nil {
+		t.Errorf("regions as clusters: %v", got)
+	}
+	p = made(t, "shop", "web", 0, `{rollout: {groups: [{names: [g]}]}}`)
+	if got, want := p.Unknown(nil), []string{"g"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestClusterOf(t *testing.T) {
 	in := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "aws", Labels: map[string]string{
 		"topology.kubernetes.io/region": "label", "failure-domain.beta.kubernetes.io/zone": "beta", "hanse.dev/provider": "label", "hanse.dev/continent": "NA"}}}

@@ -43,6 +43,7 @@ type Policy struct {
 	objects   objectSelector
 	groups    []group // where to, in order; empty: everywhere
 	overrides []clusterOverride
+	named     []string // clusters that the spec names anywhere, sorted
 	summary   v1alpha1.PolicySummary
 }
 
@@ -146,6 +147,7 @@ func (p *Policy) read(spec *v1alpha1.PlacementPolicySpec, namespaces *v1alpha1.N
 		}
 	}
 	p.Tolerations = tolerations(spec.Tolerations)
+	p.named = namedClusters(spec)
 	p.summary = v1alpha1.PolicySummary{Selects: p.objects.String(), Strategy: p.Strategy, Clusters: describeGroups(p.groups)}
 	return p, nil
 }
