@@ -32,6 +32,20 @@ type Placement struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []ClusterPlacement `json:"clusters,omitempty"`
+	// Unplaced is how many replicas no cluster could be given; the summary says why.
+	Unplaced int32 `json:"unplaced,omitempty"`
+	// Rejected is the clusters that were not chosen, by name.
+	// +listType=map
+	// +listMapKey=name
+	Rejected []ClusterRejection `json:"rejected,omitempty"`
+}
+
+// ClusterRejection is why a cluster was not chosen.
+type ClusterRejection struct {
+	// Name of the Cluster.
+	Name string `json:"name"`
+	// Reason in a sentence.
+	Reason string `json:"reason"`
 }
 
 // ObjectReference names an object at the hub.
@@ -84,6 +98,8 @@ type ClusterPlacement struct {
 	LastError string `json:"lastError,omitempty"`
 	// Since is when State became what it is.
 	Since *metav1.Time `json:"since,omitempty"`
+	// Reason is why the cluster was given this share.
+	Reason string `json:"reason,omitempty"`
 }
 
 // PlacementList is a list of Placements.

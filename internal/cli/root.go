@@ -84,6 +84,8 @@ func commands(s Streams) []*cobra.Command {
 		newKubeconfigCommand(s),
 		newClustersCommand(s),
 		newStatusCommand(s),
+		newPlanCommand(s),
+		newWhyCommand(s),
 		newDNSCommand(s),
 		newPruneCommand(s),
 		newKindsCommand(s),

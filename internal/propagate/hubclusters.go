@@ -2,6 +2,8 @@ package propagate
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -21,6 +23,7 @@ import (
 type cluster struct {
 	name   string
 	labels map[string]string
+	zones  []string
 	joined time.Time
 	ready  bool
 	since  time.Time // of ready
@@ -70,7 +73,11 @@ func (s *clusterSink) read(obj *unstructured.Unstructured) *cluster {
 		s.log.Error(err, "Cluster cannot be read", "cluster", obj.GetName())
 		return nil
 	}
-	out := &cluster{name: c.Name, labels: c.Labels, joined: c.CreationTimestamp.Time}
+	return newCluster(&c)
+}
+
+func newCluster(c *v1alpha1.Cluster) *cluster {
+	out := &cluster{name: c.Name, labels: c.Labels, zones: c.Status.Zones, joined: c.CreationTimestamp.Time}
 	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		out.ready = ready.Status == metav1.ConditionTrue
 		out.since = ready.LastTransitionTime.Time
@@ -136,7 +143,8 @@ func sameForScheduling(a, b map[string]*cluster) bool {
 	}
 	for name, c := range a {
 		d := b[name]
-		if d == nil || c.ready != d.ready || !c.joined.Equal(d.joined) {
+		if d == nil || c.ready != d.ready || !c.joined.Equal(d.joined) ||
+			!maps.Equal(c.labels, d.labels) || !slices.Equal(c.zones, d.zones) {
 			return false
 		}
 	}
@@ -180,10 +188,11 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	if !w.Divided {
 		return schedule.Schedule(w, clusters)
 	}
+	w.Namespace, w.Template = t.key.Namespace, t.constraints
 	switch {
 	case t.recorded != nil:
 		w.Current = t.recorded
-	case before != nil && before.uid == t.uid && before.decision.Unplaced == 0:
+	case before != nil && before.uid == t.uid && (before.decision.Unplaced == 0 || before.placed() > 0):
 		w.Current = before.decision.Division()
 	case len(founding) < len(clusters) || !allReady(clusters):
 		// Divided before by the formula, over the clusters of that time.
@@ -199,7 +208,7 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 // divided t when it was made: members by then, and not away since before.
 func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
 	for _, c := range e.clusters {
-		sc := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels}
+		sc := c.forSchedule()
 		all = append(all, sc)
 		away := !c.ready && !c.since.After(t.created)
 		if !c.joined.After(t.created) && !away {

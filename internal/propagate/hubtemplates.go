@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,8 +32,10 @@ type template struct {
 	division kinds.Division
 	total    int32
 	recorded map[string]int32 // AnnotationDivision, nil without
-	decision schedule.Decision
-	shares   map[string]share
+	// constraints is what its pod template says of where it may run, nil: anywhere.
+	constraints *corev1.PodTemplateSpec
+	decision    schedule.Decision
+	shares      map[string]share
 	// undecided: the decision has to be recorded at the hub before anything is
 	// written to a member.
 	undecided bool
@@ -63,6 +66,14 @@ func (t *template) setDecision(d schedule.Decision) {
 		t.shares[s.Cluster] = share{replicas: s.Replicas, before: before, total: total}
 		before += s.Replicas
 	}
+}
+
+// placed is how many replicas some cluster has been given.
+func (t *template) placed() (n int32) {
+	for _, s := range t.decision.Shares {
+		n += s.Replicas
+	}
+	return n
 }
 
 // templateSink takes in a resource's objects at the hub.
@@ -186,6 +197,9 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 	}
 	t.division = kinds.DivisionOf(gr, c.object)
 	t.total = kinds.Total(t.division, c.object)
+	if t.division != kinds.Everywhere {
+		t.constraints = constraintsOf(c.object)
+	}
 	if value, ok := obj.GetAnnotations()[v1alpha1.AnnotationDivision]; ok && t.division != kinds.Everywhere {
 		recorded, err := schedule.ParseDivision(value)
 		if err != nil {
@@ -204,10 +218,11 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 func (e *Engine) persistLater(t *template) {
 	t.undecided = false
 	division := t.decision.Division()
-	if division == nil || t.decision.Unplaced > 0 || sameDivision(division, t.recorded) && t.recorded != nil {
+	if division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || sameDivision(division, t.recorded) && t.recorded != nil {
 		return
 	}
-	if t.recorded == nil && t.division != kinds.Completions {
+	// Constraints depend on the clusters' labels, which may be others after a restart.
+	if t.recorded == nil && t.division != kinds.Completions && t.constraints == nil {
 		var joined []schedule.Cluster
 		for _, c := range e.clusters {
 			if !c.joined.After(t.created) {

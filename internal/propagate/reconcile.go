@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/dynamic"
@@ -120,7 +121,32 @@ func (t *task) desired(origin string, adopted bool) map[string]any {
 		sh := t.share()
 		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
 	}
-	return out
+	return t.localised(out)
+}
+
+// localised is desired without what its pod template says of clusters.
+func (t *task) localised(desired map[string]any) map[string]any {
+	spec, _ := desired["spec"].(map[string]any)
+	template, ok := spec["template"].(map[string]any)
+	if !ok {
+		return desired
+	}
+	t.engine.mu.RLock()
+	c := t.engine.clusters[t.member.name]
+	t.engine.mu.RUnlock()
+	if c == nil {
+		return desired
+	}
+	// Kinds whose template is not a pod's have none of these fields in it.
+	if local := kinds.Localise(template, c.labels); !sameMap(local, template) {
+		return withField(desired, "spec", withField(spec, "template", local))
+	}
+	return desired
+}
+
+// sameMap says whether two maps are one.
+func sameMap(a, b map[string]any) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
 // with is a copy of the map v with one more entry.
