@@ -31,6 +31,7 @@ type DNSZone struct {
 // rfc2136 the hub's own server does.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.embedded), has(self.route53), has(self.rfc2136)].filter(x, x).size() <= 1",message="only one of embedded, route53 and rfc2136"
+// +kubebuilder:validation:XValidation:rule="!has(self.records) || size(self.records) == 0 || !(has(self.route53) || has(self.rfc2136))",message="records are for zones that the hub serves"
 // +kubebuilder:validation:XValidation:rule="self.domain == oldSelf.domain",message="domain cannot be changed: create another DNSZone"
 type DNSZoneSpec struct {
 	// Domain is the zone's name without a final dot.

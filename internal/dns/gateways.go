@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
@@ -22,8 +21,12 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
 
-// gatewayPoll is how often a cluster that serves no Gateways is asked again.
-const gatewayPoll = 20 * time.Second
+const (
+	// gatewayPoll is how often a cluster that serves no Gateways is asked again,
+	// gatewayRetry how soon one that could not be asked.
+	gatewayPoll  = 20 * time.Second
+	gatewayRetry = time.Second
+)
 
 // gateways watches Gateways and HTTPRoutes (gateway.networking.k8s.io/v1), kinds
 // that a cluster may or may not serve.
@@ -41,15 +44,20 @@ func newGateways(cfg *rest.Config) (*gateways, error) {
 func (g *gateways) watch(ctx context.Context, resource, labels string, into sink[*unstructured.Unstructured]) {
 	gvr := schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: resource}
 	none := once(func() { into.replace(nil) })
-	err := wait.PollUntilContextCancel(ctx, gatewayPoll, true, func(ctx context.Context) (bool, error) {
+	for {
 		_, err := g.client.Resource(gvr).List(ctx, metav1.ListOptions{LabelSelector: labels, Limit: 1})
-		if apierrors.IsNotFound(err) {
+		wait := gatewayRetry
+		switch {
+		case err == nil:
+			follow(ctx, dynamicSource(g.client, gvr), labels, into)
+			return
+		case apierrors.IsNotFound(err):
 			none() // that there are none is known, too
+			wait = gatewayPoll
 		}
-		return err == nil, nil
-	})
-	if err == nil {
-		follow(ctx, dynamicSource(g.client, gvr), labels, into)
+		if !pause(ctx, wait) {
+			return
+		}
 	}
 }
 

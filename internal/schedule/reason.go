@@ -250,3 +250,8 @@ func sortedUnique(keys []string) []string {
 	}
 	return slices.Compact(slices.Sorted(slices.Values(keys)))
 }
+
+// note keeps what is unusual about the whole, for the reason.
+func (r *run) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}

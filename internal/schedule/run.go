@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +25,7 @@ type member struct {
 	standing     standing
 	gone         bool   // leaving: the object goes with the last replica
 	why          string // of any standing but open
+	mismatched   bool   // leaving because of what the template asks of nodes
 	cut          bool   // has less than before because a rule or a maximum says so
 	held         bool   // in Current
 	before       int64  // replicas in Current
@@ -258,7 +258,7 @@ func (r *run) addUnits(i int32) {
 		r.units = append(r.units, u)
 	}
 	if int32(len(r.units)) == m.units {
-		m.standing, m.why = leaving, why
+		m.standing, m.why, m.mismatched = leaving, why, true
 	}
 }
 
@@ -364,7 +364,7 @@ func (r *run) settleSkew(rule *rule, all []*rule) {
 		if honorTaints && m.noSchedule {
 			return false
 		}
-		if m.units == m.until && (m.standing != leaving || m.Lost || m.gone || m.Drained || m.noSchedule || affinity) {
+		if m.units == m.until && !m.mismatched {
 			return false
 		}
 		return !affinity || r.nodes.verdict(site, r.x.labels[site]).why == ""
@@ -433,7 +433,7 @@ func (r *run) seedMember(m *member, tight bool) {
 		if tight && r.refused(u, apart) != nil {
 			return
 		}
-		if tight {
+		if tight && slices.ContainsFunc(r.moving, func(rule *rule) bool { return rule.kind == apart && rule.of[u.site] >= 0 }) {
 			n = min(n, 1)
 		}
 		r.count(u, n)
@@ -447,7 +447,7 @@ func (r *run) seedMember(m *member, tight bool) {
 		put(u, rest/int64(len(units)-i))
 	}
 	for i := 0; tight && i < len(units); i++ {
-		put(&units[i], min(rest, 1))
+		put(&units[i], rest)
 	}
 	m.cut = m.n < m.before
 }
@@ -494,8 +494,4 @@ func (r *run) space(u *unit) int64 {
 		return 0
 	}
 	return max(0, min(u.room, m.most-m.n))
-}
-
-func (r *run) note(format string, args ...any) {
-	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
