@@ -30,7 +30,7 @@ type rule struct {
 	said   map[int32]string // detail by domain
 	text   string           // for people, of all domains
 
-	anywhere *int64 // together: pods that match all the workload's terms
+	anywhere *int64 // together: the counts of all the workload's terms
 	selfAll  bool   // together: its own match all of them
 
 	constraint       *corev1.TopologySpreadConstraint // skewed: where it comes from
@@ -129,14 +129,10 @@ func (r *rule) add(site int32, n int64) {
 		}
 	}
 	r.count[d] += n
-	if r.anywhere != nil && r.first() {
+	if r.anywhere != nil {
 		*r.anywhere += n
 	}
 }
-
-// first reports whether this rule is the one of its workload's required
-// affinities that keeps the number of pods anywhere.
-func (r *rule) first() bool { return r.kind == together && r.minDomains == 1 }
 
 // bonus is what a preference makes of another replica at a site.
 func (r *rule) bonus(site int32) int64 {
@@ -227,13 +223,12 @@ func (b *ruleBuilder) together(terms []corev1.PodAffinityTerm) {
 		}
 	}
 	anywhere := new(int64)
-	b.x.each(parsed, b.w, b.s, func(_ int32, n int64) { *anywhere += n })
-	for i, r := range made {
+	for _, r := range made {
 		b.fill(r, parsed...)
-		r.anywhere, r.selfAll, r.self = anywhere, all, all
-		if i == 0 {
-			r.minDomains = 1 // see first
+		for _, n := range r.count {
+			*anywhere += n
 		}
+		r.anywhere, r.selfAll, r.self = anywhere, all, all
 	}
 	b.rules = append(b.rules, made...)
 }
