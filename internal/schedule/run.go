@@ -81,10 +81,28 @@ func (s *Snapshot) Schedule(w *Workload) Decision {
 	if !w.Divided {
 		return s.everywhere(w)
 	}
-	r := &run{s: s, w: w, policy: w.Policy, total: max(0, int64(w.Total)), fresh: len(w.Current) == 0}
+	space, ok := s.spare.Get().(*workspace)
+	if !ok {
+		space = &workspace{}
+	}
+	r := &run{s: s, w: w, members: space.members, units: space.units, policy: w.Policy, total: max(0, int64(w.Total)), fresh: len(w.Current) == 0}
 	if r.policy == nil {
 		r.policy = &Policy{}
 	}
+	d := r.decide()
+	space.members, space.units = r.members, r.units
+	s.spare.Put(space)
+	return d
+}
+
+// workspace is memory that decisions take turns to use.
+type workspace struct {
+	members []member
+	units   []unit
+}
+
+func (r *run) decide() Decision {
+	w := r.w
 	if r.strategy = r.policy.Strategy; r.strategy == "" {
 		r.strategy = Evenly
 	}
@@ -139,12 +157,10 @@ func (r *run) problem() string {
 // enlist finds out what may be done with each cluster, and with which parts.
 func (r *run) enlist() {
 	clusters := r.s.clusters
-	r.members = make([]member, len(clusters))
-	sites := len(clusters)
-	if r.x != nil {
-		sites = len(r.x.labels)
-	}
-	r.units = make([]unit, 0, sites)
+	r.members = r.members[:0]
+	r.members = slices.Grow(r.members, len(clusters))[:len(clusters)]
+	clear(r.members)
+	r.units = r.units[:0]
 	groups := r.groups()
 	seed := keyHash(r.w.Key)
 	for i := range clusters {

@@ -97,6 +97,7 @@ type Snapshot struct {
 	clusters []Cluster // by name
 	prepare  sync.Once
 	sites    sites
+	spare    sync.Pool // of *workspace
 }
 
 // NewSnapshot takes clusters in any order. It does not copy what they refer
