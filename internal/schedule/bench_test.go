@@ -57,14 +57,16 @@ func BenchmarkDecision(b *testing.B) {
 			name     string
 			template *corev1.PodTemplateSpec
 			policy   *schedule.Policy
+			total    int
 		}{
-			{"plain", nil, nil},
-			{"capacity", plainTemplate(), nil},
-			{"spread", constrainedTemplate(), nil},
-			{"free", plainTemplate(), &schedule.Policy{Strategy: schedule.FreeCapacity, Max: map[string]int32{"*": 50}}},
+			{"plain", nil, nil, 3 * n},
+			{"capacity", plainTemplate(), nil, 3 * n},
+			{"spread", constrainedTemplate(), nil, 3 * n},
+			{"spread12", constrainedTemplate(), nil, 12},
+			{"free", plainTemplate(), &schedule.Policy{Strategy: schedule.FreeCapacity, Max: map[string]int32{"*": 50}}, 3 * n},
 		} {
 			b.Run(fmt.Sprintf("%s/clusters=%d", bench.name, n), func(b *testing.B) {
-				w := schedule.Workload{Key: "deployments.apps/default/whoami", Namespace: "default", Total: int32(3 * n), Divided: true,
+				w := schedule.Workload{Key: "deployments.apps/default/whoami", Namespace: "default", Total: int32(bench.total), Divided: true,
 					Template: bench.template, Policy: bench.policy}
 				snapshot.Schedule(&w)
 				b.ReportAllocs()

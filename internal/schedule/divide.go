@@ -156,7 +156,7 @@ func (r *run) bestIn(s *usage) *unit {
 			best = u
 			continue
 		}
-		c := tier(u, best, r.bonus(u)+1<<20*news(u), r.bonus(best)+1<<20*news(best), r)
+		c := tier(u, best, r.bonus(u)+1<<20*news(u), r.bonus(best)+1<<20*news(best))
 		if c < 0 || c == 0 && r.wants(u, best) < 0 {
 			best = u
 		}

@@ -31,7 +31,7 @@ func (r *run) lowerTo(n int64, floor func(*member) int64) (took int64) {
 		x, y := &r.units[a], &r.units[b]
 		return cmp.Or(
 			compareBool(!r.needed(x), !r.needed(y)),
-			-tier(x, y, r.bonus(x), r.bonus(y), r),
+			-tier(x, y, r.bonus(x), r.bonus(y)),
 			cmp.Compare(r.crowd(y), r.crowd(x)),
 		)
 	}

@@ -8,9 +8,9 @@ func (r *run) gradual() bool { return r.strategy != Pack && r.strategy != Cheape
 
 // tier compares what goes before any strategy: an earlier group of the policy,
 // then what the pods prefer.
-func tier(a, b *unit, bonusA, bonusB int64, r *run) int {
+func tier(a, b *unit, bonusA, bonusB int64) int {
 	return cmp.Or(
-		cmp.Compare(r.members[a.member].group, r.members[b.member].group),
+		cmp.Compare(a.group, b.group),
 		cmp.Compare(b.score+bonusB, a.score+bonusA),
 	)
 }
@@ -19,6 +19,9 @@ func tier(a, b *unit, bonusA, bonusB int64, r *run) int {
 // goes by unit.seen, not by what the member has now, so that a heap stays a
 // heap until its items are looked at again.
 func (r *run) wants(a, b *unit) int {
+	if r.strategy == Evenly {
+		return cmp.Or(cmp.Compare(a.seen, b.seen), cmp.Compare(a.rank, b.rank), cmp.Compare(a.member, b.member), cmp.Compare(a.site, b.site))
+	}
 	m, n := &r.members[a.member], &r.members[b.member]
 	c := 0
 	switch r.strategy {
@@ -30,8 +33,6 @@ func (r *run) wants(a, b *unit) int {
 		c = cmp.Or(compareBool(m.n > 0 || m.prior > 0, n.n > 0 || n.prior > 0), cmp.Compare(n.weight, m.weight), cmp.Compare(n.prior, m.prior))
 	case Cheapest:
 		c = cmp.Or(compareBool(m.cost > 0, n.cost > 0), cmp.Compare(m.cost, n.cost), cmp.Compare(n.prior, m.prior))
-	default:
-		c = cmp.Compare(a.seen, b.seen)
 	}
 	return cmp.Or(c, cmp.Compare(m.rank, n.rank), cmp.Compare(a.member, b.member), cmp.Compare(a.site, b.site))
 }

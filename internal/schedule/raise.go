@@ -24,7 +24,7 @@ func (r *run) raise(n int64) int64 {
 	if len(r.moving) > 0 {
 		return r.raiseRuled(candidates, n)
 	}
-	byTier := func(a, b int32) int { return tier(&r.units[a], &r.units[b], 0, 0, r) }
+	byTier := func(a, b int32) int { return tier(&r.units[a], &r.units[b], 0, 0) }
 	if !slices.IsSortedFunc(candidates, byTier) {
 		slices.SortStableFunc(candidates, byTier)
 	}
@@ -146,7 +146,7 @@ func (r *run) raiseRuled(candidates []int32, n int64) int64 {
 	classes := r.queueClasses(candidates)
 	h := heap{before: func(a, b int32) bool {
 		x, y := &r.units[classes[a].top], &r.units[classes[b].top]
-		if c := tier(x, y, classes[a].bonus, classes[b].bonus, r); c != 0 {
+		if c := tier(x, y, classes[a].bonus, classes[b].bonus); c != 0 {
 			return c < 0
 		}
 		return r.wants(x, y) < 0
@@ -219,7 +219,7 @@ func (r *run) queueClasses(candidates []int32) []class {
 	}
 	before := func(a, b int32) bool {
 		x, y := &r.units[a], &r.units[b]
-		if c := tier(x, y, 0, 0, r); c != 0 {
+		if c := tier(x, y, 0, 0); c != 0 {
 			return c < 0
 		}
 		return r.wants(x, y) < 0

@@ -45,7 +45,9 @@ type unit struct {
 	member int32
 	site   int32 // one of them
 	class  int32
-	seen   int64 // run.key when it was last put in order
+	group  int32 // the member's, as is rank: here they are at hand
+	rank   uint64
+	seen   int64 // the member's replicas when the unit was last put in order
 	score  int64
 	n      int64
 	own    int64 // pods of the workload that are known to be there
@@ -249,11 +251,11 @@ func (r *run) addUnits(i int32) {
 		return
 	}
 	if r.x == nil {
-		r.units = append(r.units, unit{member: i, room: unlimited})
+		r.addUnit(i, 0)
 		return
 	}
 	if r.w.Template == nil {
-		r.units = append(r.units, unit{member: i, room: unlimited, site: r.x.first[i]})
+		r.addUnit(i, r.x.first[i])
 		return
 	}
 	why := ""
@@ -263,18 +265,24 @@ func (r *run) addUnits(i int32) {
 			why = v.why
 			continue
 		}
-		u := unit{member: i, site: site, room: unlimited, score: v.score - 100*m.preferNot}
+		u := r.addUnit(i, site)
+		u.score = v.score - 100*m.preferNot
 		if d := int(site - r.x.first[i]); d < len(m.Domains) {
 			u.room = r.request.fitDomain(&m.Domains[d])
 			if len(m.Domains[d].Reclaim) > 0 {
 				u.more = r.request.fitPreempting(&m.Domains[d], r.priority()) - u.room
 			}
 		}
-		r.units = append(r.units, u)
 	}
 	if int32(len(r.units)) == m.units {
 		m.standing, m.why, m.mismatched = leaving, why, true
 	}
+}
+
+func (r *run) addUnit(member, site int32) *unit {
+	m := &r.members[member]
+	r.units = append(r.units, unit{member: member, site: site, room: unlimited, group: m.group, rank: m.rank})
+	return &r.units[len(r.units)-1]
 }
 
 // priority is that of the workload's pods; without preemption, the least.

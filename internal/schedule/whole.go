@@ -74,7 +74,7 @@ func (r *run) hold(problem string) Decision {
 	for i := range r.members {
 		if m := &r.members[i]; m.standing == leaving {
 			m.standing, m.units, m.until = frozen, int32(len(r.units)), int32(len(r.units))+1
-			r.units = append(r.units, unit{member: int32(i)})
+			r.addUnit(int32(i), 0)
 		}
 		if m := &r.members[i]; m.standing == open {
 			m.standing, m.why = keeping, "nothing new is placed"
