@@ -2,6 +2,7 @@ package schedule_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,4 +154,22 @@ func TestNamespaceSelector(t *testing.T) {
 	if d := s.Schedule(&w); d.String() != "azure=2" {
 		t.Error(explain(d))
 	}
+}
+
+// TestSnapshotIsShared: many decide from one snapshot, each as if alone.
+func TestSnapshotIsShared(t *testing.T) {
+	s := schedule.NewSnapshot(fleetOf(20), schedule.Surroundings{})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for k := range 20 {
+				w := onceMore(int32(i+k), constrainedTemplate())
+				alone := schedule.NewSnapshot(fleetOf(20), schedule.Surroundings{}).Schedule(&w)
+				if d := s.Schedule(&w); d.String() != alone.String() {
+					t.Errorf("%s, alone %s", d, alone)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
