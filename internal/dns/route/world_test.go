@@ -107,17 +107,6 @@ func resolve(t *testing.T, r *v1alpha1.GlobalRoute, w *world) *route.Resolved {
 	return route.Resolve(r, w, route.Nearest(w.clusters))
 }
 
-// healthy are the names of the clusters in the answers.
-func healthy(res *route.Resolved) []string {
-	var names []string
-	for _, c := range res.Clusters {
-		if c.Healthy {
-			names = append(names, c.Name)
-		}
-	}
-	return names
-}
-
 func state(t *testing.T, res *route.Resolved, cluster string) route.ClusterState {
 	t.Helper()
 	for _, c := range res.Clusters {
