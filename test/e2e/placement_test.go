@@ -50,7 +50,9 @@ spec:
     spec: {containers: [{name: agent, image: agent}], nodeSelector: {hanse.dev/provider: azure}}`)
 
 	// One in each region; the third has no region left, and says so.
-	eventually(t, soon, func(ctx context.Context) error { return f.sharesAre(ctx, ns, "db", map[string]int32{"aws": 1, "azure": 1}) })
+	eventually(t, soon, func(ctx context.Context) error {
+		return f.sharesAre(ctx, ns, "db", map[string]int32{"aws": 1, "azure": 1})
+	})
 	p, err := f.placement(t.Context(), ns, "deployments.apps.db")
 	must(t, err)
 	if p.Unplaced != 1 || !strings.Contains(p.Summary.Message, "anti-affinity") || p.Summary.Synced != metav1.ConditionFalse {
