@@ -1,8 +1,12 @@
 package propagate
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -11,9 +15,16 @@ import (
 
 // constraintsOf is what of a workload's pod template says where its pods may run,
 // nil if it says nothing. Requests are left to the members' schedulers.
+//
+// Affinities to the pods of other workloads are left to them too: where these run is
+// not known here, and a workload that waits for what is there already would be worse
+// than one whose pods wait in a member.
 func constraintsOf(content map[string]any) *corev1.PodTemplateSpec {
 	spec, found, _ := unstructured.NestedMap(content, "spec", "template", "spec")
 	if !found {
+		return nil
+	}
+	if !aboveNodes(spec) {
 		return nil
 	}
 	where := map[string]any{}
@@ -22,15 +33,84 @@ func constraintsOf(content map[string]any) *corev1.PodTemplateSpec {
 			where[field] = value
 		}
 	}
-	if len(where) == 0 {
-		return nil
-	}
 	template := &corev1.PodTemplateSpec{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(where, &template.Spec); err != nil {
 		return nil // the API server has checked it; a kind whose template is another is not read
 	}
 	template.Labels, _, _ = unstructured.NestedStringMap(content, "spec", "template", "metadata", "labels")
+	if a := template.Spec.Affinity; a != nil {
+		ownPodsOnly(a, template.Labels)
+	}
 	return template
+}
+
+// ownPodsOnly drops the terms that are not about the workload's own pods.
+func ownPodsOnly(a *corev1.Affinity, podLabels map[string]string) {
+	if p := a.PodAffinity; p != nil {
+		p.RequiredDuringSchedulingIgnoredDuringExecution = slices.DeleteFunc(p.RequiredDuringSchedulingIgnoredDuringExecution, aboutOthers(podLabels))
+		p.PreferredDuringSchedulingIgnoredDuringExecution = slices.DeleteFunc(p.PreferredDuringSchedulingIgnoredDuringExecution, preferred(aboutOthers(podLabels)))
+	}
+	if p := a.PodAntiAffinity; p != nil {
+		p.RequiredDuringSchedulingIgnoredDuringExecution = slices.DeleteFunc(p.RequiredDuringSchedulingIgnoredDuringExecution, aboutOthers(podLabels))
+		p.PreferredDuringSchedulingIgnoredDuringExecution = slices.DeleteFunc(p.PreferredDuringSchedulingIgnoredDuringExecution, preferred(aboutOthers(podLabels)))
+	}
+}
+
+// aboutOthers says whether a term does not select pods with these labels in their own
+// namespace.
+func aboutOthers(podLabels map[string]string) func(corev1.PodAffinityTerm) bool {
+	return func(t corev1.PodAffinityTerm) bool {
+		selector, err := metav1.LabelSelectorAsSelector(t.LabelSelector)
+		return err != nil || len(t.Namespaces) > 0 || t.NamespaceSelector != nil || !selector.Matches(labels.Set(podLabels))
+	}
+}
+
+func preferred(term func(corev1.PodAffinityTerm) bool) func(corev1.WeightedPodAffinityTerm) bool {
+	return func(w corev1.WeightedPodAffinityTerm) bool { return term(w.PodAffinityTerm) }
+}
+
+// aboveNodes says whether the constraints have a key that is not about single nodes
+// only. Most workloads that have any spread over hosts, which is the members'
+// business: they are divided as if they said nothing.
+func aboveNodes(podSpec map[string]any) bool {
+	selector, _, _ := unstructured.NestedMap(podSpec, "nodeSelector")
+	for key := range selector {
+		if !aboutNodes(key) {
+			return true
+		}
+	}
+	return hasKeyAbove(podSpec["affinity"]) || hasKeyAbove(podSpec["topologySpreadConstraints"])
+}
+
+// hasKeyAbove looks for such a key in topology terms and node expressions. The keys
+// of label selectors, which are pods' labels, do not count.
+func hasKeyAbove(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for field, inner := range v {
+			key, _ := inner.(string)
+			switch {
+			case field == "labelSelector" || field == "namespaceSelector":
+			case (field == "topologyKey" || field == "key") && !aboutNodes(key):
+				return true
+			case hasKeyAbove(inner):
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, hasKeyAbove)
+	}
+	return false
+}
+
+// aboutNodes says whether a label tells nodes of one cluster apart, and nothing of
+// clusters.
+func aboutNodes(key string) bool {
+	switch key {
+	case corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable, corev1.LabelInstanceTypeStable:
+		return true
+	}
+	return false
 }
 
 // forSchedule is a cluster as package schedule knows it: each of its zones is a
