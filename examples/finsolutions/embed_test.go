@@ -9,8 +9,26 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
+
+// decode reads a document of Kubernetes' kinds or Hanse's.
+func decode(t *testing.T, doc []byte) (runtime.Object, *schema.GroupVersionKind, error) {
+	t.Helper()
+	known := runtime.NewScheme()
+	if err := scheme.AddToScheme(known); err != nil {
+		t.Fatal(err)
+	}
+	if err := v1alpha1.AddToScheme(known); err != nil {
+		t.Fatal(err)
+	}
+	return serializer.NewCodecFactory(known, serializer.EnableStrict).UniversalDeserializer().Decode(doc, nil, nil)
+}
 
 // TestManifests decodes every document strictly, as the API server would, and
 // checks what the application needs in order to run.
@@ -26,7 +44,7 @@ func TestManifests(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, doc := range bytes.Split(data, []byte("\n---\n")) {
-			obj, gvk, err := scheme.Codecs.UniversalDeserializer().Decode(doc, nil, nil)
+			obj, gvk, err := decode(t, doc)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -62,8 +80,8 @@ func TestManifestsForSoManyClusters(t *testing.T) {
 			t.Fatal(err)
 		}
 		docs := bytes.Split(data, []byte("\n---\n"))
-		if len(docs) != 16 {
-			t.Errorf("%d documents, want 16", len(docs))
+		if len(docs) != 17 {
+			t.Errorf("%d documents, want 17", len(docs))
 		}
 		want := map[string]int32{
 			"db-primary": databases, "db-slave": databases,
@@ -71,7 +89,7 @@ func TestManifestsForSoManyClusters(t *testing.T) {
 		}
 		got := map[string]int32{}
 		for _, doc := range docs {
-			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(doc, nil, nil)
+			obj, _, err := decode(t, doc)
 			if err != nil {
 				t.Fatal(err)
 			}
