@@ -57,9 +57,9 @@ spec:
 // TestGlobalDNS goes through the life of a global hostname, with real clusters
 // that lose what it leads to.
 func TestGlobalDNS(t *testing.T) {
-	f := own(t, "dns", federation.MemberSpec{Name: "aws", Provider: "aws", Nodes: 1},
-		federation.MemberSpec{Name: "azure", Provider: "azure", Nodes: 1},
-		federation.MemberSpec{Name: "google", Provider: "google", Nodes: 1, Proxied: true})
+	f := own(t, "dns", federation.MemberSpec{Name: "america", Provider: "aws", Nodes: 1},
+		federation.MemberSpec{Name: "europa", Provider: "azure", Nodes: 1},
+		federation.MemberSpec{Name: "asia", Provider: "google", Nodes: 1, Proxied: true})
 	f.namespace(t, "shop")
 	f.create(t, shop)
 	t.Run("nearest", func(t *testing.T) { f.nearestAnswers(t) })
@@ -141,7 +141,7 @@ func (f *fed) answersAddresses(ctx context.Context, name, network string, want [
 }
 
 func (f *fed) nearestAnswers(t *testing.T) {
-	for network, cluster := range map[string]string{fromParis: "azure", fromNewYork: "aws", fromSingapore: "google"} {
+	for network, cluster := range map[string]string{fromParis: "europa", fromNewYork: "america", fromSingapore: "asia"} {
 		eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", network, cluster) })
 	}
 	m, _, err := f.ask(t.Context(), "www.shop.example", fromParis)
@@ -154,7 +154,7 @@ func (f *fed) nearestAnswers(t *testing.T) {
 	}
 	eventually(t, soon, func(ctx context.Context) error { return f.routeReady(ctx, "ingress-web", "3/3") })
 	got := f.hanse(t, "dns", "query", "www.shop.example", "--from", "Paris", "--kubeconfig", f.hub.Kubeconfig())
-	for _, want := range []string{"(FR, EU)", "azure: 127.", "because: preferred for EU", "TTL 5 s"} {
+	for _, want := range []string{"(FR, EU)", "europa: 127.", "because: preferred for EU", "TTL 5 s"} {
 		if !strings.Contains(got.Stdout, want) {
 			t.Errorf("hanse dns query does not say %q:\n%s", want, got)
 		}
@@ -197,7 +197,7 @@ spec: {domain: fed.example, federation: myfed}`)
 		}
 		return []string{s.Status.LoadBalancer.Ingress[0].IP}, nil
 	}
-	for region, cluster := range map[string]string{"us-east-1": "aws", "westeurope": "azure"} {
+	for region, cluster := range map[string]string{"us-east-1": "america", "westeurope": "europa"} {
 		eventually(t, soon, func(ctx context.Context) error {
 			want, err := addresses(ctx, cluster)
 			if err != nil {
@@ -212,10 +212,10 @@ spec: {domain: fed.example, federation: myfed}`)
 // answering.
 func (f *fed) endpointsLost(t *testing.T) {
 	ctx := t.Context()
-	azure := f.in["azure"]
-	must(t, azure.schedulable(ctx, false))
-	must(t, azure.CoreV1().Pods("shop").DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
-	eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "aws") })
+	europa := f.in["europa"]
+	must(t, europa.schedulable(ctx, false))
+	must(t, europa.CoreV1().Pods("shop").DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
+	eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "america") })
 	eventually(t, soon, func(ctx context.Context) error {
 		return f.at.hasEvent(ctx, "shop", "ClusterDown", "GlobalRoute", "ingress-web")
 	})
@@ -230,30 +230,30 @@ func (f *fed) endpointsLost(t *testing.T) {
 		}
 		return nil
 	})
-	must(t, azure.schedulable(ctx, true))
-	eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "azure") })
+	must(t, europa.schedulable(ctx, true))
+	eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "europa") })
 }
 
 // cutOff is the hub's own loss of a member that clients still reach.
 func (f *fed) cutOff(t *testing.T) {
-	google := f.member("google")
-	google.Proxy.Break(federation.Fault{Reset: true})
-	f.clusterIs(t, "google", v1alpha1.ReasonNetworkUnreachable)
+	asia := f.member("asia")
+	asia.Proxy.Break(federation.Fault{Reset: true})
+	f.clusterIs(t, "asia", v1alpha1.ReasonNetworkUnreachable)
 	eventually(t, soon, func(ctx context.Context) error {
 		r, err := f.route(ctx, "ingress-web")
 		if err != nil {
 			return err
 		}
 		for _, c := range r.Status.Clusters {
-			if c.Name == "google" && c.Inside.State == v1alpha1.HealthUnknown && c.Outside.State == v1alpha1.HealthUp && c.Healthy {
+			if c.Name == "asia" && c.Inside.State == v1alpha1.HealthUnknown && c.Outside.State == v1alpha1.HealthUp && c.Healthy {
 				return nil
 			}
 		}
-		return fmt.Errorf("google is not judged by its probes: %+v", r.Status.Clusters)
+		return fmt.Errorf("asia is not judged by its probes: %+v", r.Status.Clusters)
 	})
-	must(t, f.answers(t.Context(), "www.shop.example", fromSingapore, "google"))
-	google.Proxy.Heal()
-	f.clusterIs(t, "google", v1alpha1.ReasonReachable)
+	must(t, f.answers(t.Context(), "www.shop.example", fromSingapore, "asia"))
+	asia.Proxy.Heal()
+	f.clusterIs(t, "asia", v1alpha1.ReasonReachable)
 }
 
 // clusterLost ends a member with its load balancer, then all of them.
@@ -269,26 +269,26 @@ func (f *fed) clusterLost(t *testing.T) {
 		}
 	}
 	want := map[string][]string{}
-	for _, c := range []string{"aws", "azure", "google"} {
+	for _, c := range []string{"america", "europa", "asia"} {
 		i, err := f.in[c].NetworkingV1().Ingresses("shop").Get(ctx, "web", metav1.GetOptions{})
 		must(t, err)
 		want[c] = []string{i.Status.LoadBalancer.Ingress[0].IP}
 	}
-	azure := f.member("azure")
-	must(t, azure.Kill(ctx))
+	europa := f.member("europa")
+	must(t, europa.Kill(ctx))
 	eventually(t, soon, func(ctx context.Context) error {
-		return f.answersAddresses(ctx, "www.shop.example", fromParis, want["aws"])
+		return f.answersAddresses(ctx, "www.shop.example", fromParis, want["america"])
 	})
-	for _, c := range []string{"aws", "google"} {
+	for _, c := range []string{"america", "asia"} {
 		must(t, f.member(c).Kill(ctx))
 	}
 	eventually(t, soon, func(ctx context.Context) error {
-		return f.answersAddresses(ctx, "www.shop.example", fromParis, slices.Concat(want["aws"], want["azure"], want["google"]))
+		return f.answersAddresses(ctx, "www.shop.example", fromParis, slices.Concat(want["america"], want["europa"], want["asia"]))
 	})
 	for _, m := range f.members {
 		must(t, m.Start(ctx))
 	}
-	eventually(t, 2*soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "azure") })
+	eventually(t, 2*soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "europa") })
 }
 
 // hostTaken is a second route for a host: the older keeps it.
@@ -297,7 +297,7 @@ func (f *fed) hostTaken(t *testing.T) {
 apiVersion: hanse.dev/v1alpha1
 kind: GlobalRoute
 metadata: {name: thief, namespace: shop}
-spec: {hosts: [www.shop.example], endpoints: [{cluster: aws, addresses: [192.0.2.66]}]}`)
+spec: {hosts: [www.shop.example], endpoints: [{cluster: america, addresses: [192.0.2.66]}]}`)
 	eventually(t, soon, func(ctx context.Context) error {
 		r, err := f.route(ctx, "thief")
 		if err != nil {
@@ -310,7 +310,7 @@ spec: {hosts: [www.shop.example], endpoints: [{cluster: aws, addresses: [192.0.2
 		}
 		return fmt.Errorf("the route does not say that its host is taken: %+v", r.Status.Conditions)
 	})
-	must(t, f.answers(t.Context(), "www.shop.example", fromParis, "azure"))
+	must(t, f.answers(t.Context(), "www.shop.example", fromParis, "europa"))
 }
 
 // hubKilledServing kills the hub: its name server is back with the same answers and a
@@ -320,7 +320,7 @@ func (f *fed) hubKilledServing(t *testing.T) {
 	before := f.serial(ctx, t)
 	f.killHub(t)
 	must(t, f.connect())
-	eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "azure") })
+	eventually(t, soon, func(ctx context.Context) error { return f.answers(ctx, "www.shop.example", fromParis, "europa") })
 	if after := f.serial(ctx, t); after <= before {
 		t.Errorf("the serial was %d and is %d", before, after)
 	}
