@@ -27,6 +27,7 @@ func TestNextSerial(t *testing.T) {
 		"many in a second":                 {1_800_000_777, 1_800_000_700, 1_800_000_778},
 		"the clock was put back":           {1_800_003_600, 1_800_003_600, 1_800_003_601},
 		"a restart":                        {0, 1_799_999_000, 1_800_000_000},
+		"killed before it noted the last":  {0, 1_799_999_999, 1_799_999_999 + serialReserve},
 		"a restart in the noted second":    {0, 1_800_000_000, 1_800_000_000 + serialReserve},
 		"a restart, the clock put back":    {0, 1_800_003_600, 1_800_003_600 + serialReserve},
 		"noted is of no use while it runs": {1_800_000_005, 1_900_000_000, 1_800_000_006},

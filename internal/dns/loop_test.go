@@ -84,7 +84,7 @@ func TestChangesTogether(t *testing.T) {
 		}
 		c.loop.database(db, nil)
 		synctest.Wait()
-		serial := func() uint32 { return c.loop.publisher.zones["example.org"].serial }
+		serial := func() uint32 { return c.loop.publisher.zones["example.org."].serial }
 		first := serial()
 		check := func(what string, passes uint32, hosts int) {
 			t.Helper()
@@ -110,6 +110,11 @@ func TestChangesTogether(t *testing.T) {
 			d.everything = true
 		})
 		check("ninety have gone", 3, 10)
+		k.change(func(d *dirty) {
+			k.zones["example.net"] = dnsZone("example.net", nil)
+			d.zones = true
+		})
+		check("another zone", 3, 10)
 		<-time.After(time.Hour)
 		check("an hour later", 3, 10)
 	})

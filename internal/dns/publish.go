@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -36,17 +37,16 @@ type publication struct {
 type publisher struct {
 	c        *Controller
 	snapshot *zone.Snapshot
-	zones    map[string]*zoneState
-	zonesOf  map[string][]string // the zones that a route had hosts in, last time
-	lost     map[string]bool     // routes that had lost a host, last time
-	homeless []string            // hosts that are in no zone
+	zones    map[string]*zoneState // by domain with a final dot
+	zonesOf  map[string][]string   // the zones that a route had hosts in, last time
+	lost     map[string]bool       // routes that had lost a host, last time
+	homeless []string              // hosts that are in no zone
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
 type zoneState struct {
-	uid    string
-	domain string // with a final dot
 	serial uint32
+	made   zone.Zone // as it was published last
 }
 
 func newPublisher(c *Controller) publisher {
@@ -60,8 +60,9 @@ func (b *publisher) publish(p publication) {
 	var served []zone.Zone
 	var secondaries []transfer.Zone
 	reports := map[string]zoneReport{}
+	index := route.NewZones(p.zones)
 	for _, z := range p.zones {
-		if !primary(z, p.zones) {
+		if index.Of(dotted(z.Spec.Domain)) != z {
 			reports[z.Name] = zoneReport{refused: "another DNSZone, which is older, has this domain"}
 			continue
 		}
@@ -70,10 +71,12 @@ func (b *publisher) publish(p publication) {
 			continue
 		}
 		state := b.state(z)
-		if p.all || touched[z.Name] {
-			state.serial = nextSerial(state.serial, z.Status.Serial, time.Now())
-		}
 		made := buildZone(z, state.serial, hosts[z.Name], b.c.listener.addresses())
+		if (p.all || touched[z.Name]) && !reflect.DeepEqual(made.Zone, state.made) {
+			state.serial = nextSerial(state.serial, z.Status.Serial, time.Now())
+			made.SOA.Serial = state.serial
+		}
+		state.made = made.Zone
 		served = append(served, made.Zone)
 		t, ok, err := b.c.caches.transferZone(z)
 		if ok {
@@ -84,7 +87,6 @@ func (b *publisher) publish(p publication) {
 		}
 		reports[z.Name] = zoneReport{problems: made.problems, serial: state.serial, hosts: len(hosts[z.Name]), nameServers: made.nameServers}
 	}
-	b.forget(p.zones)
 	b.c.elsewhere.only(p.zones)
 	b.snapshot = zone.Build(b.snapshot, p.db, served)
 	b.c.listener.swap(p.ctx, b.snapshot)
@@ -98,7 +100,7 @@ func (b *publisher) transfer(ctx context.Context, zones []transfer.Zone) {
 	err := b.c.transfers.SetZones(zones)
 	for _, t := range zones {
 		// To say the same again is no change, but listing thousands of records is work.
-		if status, ok := b.c.transfers.Status(t.Name); ok && status.Serial == b.serialOf(t.Name) {
+		if status, ok := b.c.transfers.Status(t.Name); ok && status.Serial == b.zones[t.Name].serial {
 			continue
 		}
 		err = errors.Join(err, b.c.transfers.Update(t.Name, b.snapshot.Records(t.Name)))
@@ -106,16 +108,6 @@ func (b *publisher) transfer(ctx context.Context, zones []transfer.Zone) {
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "A zone cannot be transferred")
 	}
-}
-
-// serialOf is the serial of a domain that is served.
-func (b *publisher) serialOf(domain string) uint32 {
-	for _, z := range b.zones {
-		if z.domain == domain {
-			return z.serial
-		}
-	}
-	return 0
 }
 
 // look lets people ask what is answered now, and why.
@@ -193,22 +185,16 @@ func (b *publisher) touched(p publication, v verdict) map[string]bool {
 	return touched
 }
 
+// state is kept by domain, and for the life of the process: a zone that is deleted
+// and made again goes on with its serial.
 func (b *publisher) state(z *v1alpha1.DNSZone) *zoneState {
-	s := b.zones[z.Name]
-	if s == nil || s.uid != string(z.UID) {
-		s = &zoneState{uid: string(z.UID), domain: dotted(z.Spec.Domain)}
-		s.serial = nextSerial(0, z.Status.Serial, time.Now())
-		b.zones[z.Name] = s
+	domain := dotted(z.Spec.Domain)
+	s := b.zones[domain]
+	if s == nil {
+		s = &zoneState{serial: nextSerial(0, z.Status.Serial, time.Now())}
+		b.zones[domain] = s
 	}
 	return s
-}
-
-func (b *publisher) forget(zones []*v1alpha1.DNSZone) {
-	for name := range b.zones {
-		if !slices.ContainsFunc(zones, func(z *v1alpha1.DNSZone) bool { return z.Name == name }) {
-			delete(b.zones, name)
-		}
-	}
 }
 
 // serialReserve is how many serials a hub may have used since it last noted one in
@@ -223,15 +209,10 @@ func nextSerial(last uint32, noted int64, now time.Time) uint32 {
 	if last != 0 {
 		return max(last+1, next)
 	}
-	if noted >= int64(next) {
-		return uint32(noted) + serialReserve
+	if noted == 0 {
+		return next
 	}
-	return next
-}
-
-// primary says whether z is the one that counts of those with its domain.
-func primary(z *v1alpha1.DNSZone, all []*v1alpha1.DNSZone) bool {
-	return route.NewZones(all).Of(route.Canonical(z.Spec.Domain)+".") == z
+	return max(next, uint32(noted)+serialReserve)
 }
 
 // listenAddresses are the addresses that listeners are reached at: of the wildcard
