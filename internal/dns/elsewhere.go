@@ -2,7 +2,6 @@ package dns
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -335,6 +334,3 @@ func providerName(z *v1alpha1.DNSZone) string {
 	}
 	return "Embedded"
 }
-
-// errNoSecret says that a Secret is not there, or lacks a key.
-var errNoSecret = errors.New("the Secret is missing or incomplete")

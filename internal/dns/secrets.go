@@ -76,11 +76,11 @@ func (c *caches) secret(name, key string) (string, error) {
 	defer c.mu.RUnlock()
 	data, ok := c.secrets[name]
 	if !ok {
-		return "", fmt.Errorf("there is no Secret %s in namespace %s: %w", name, v1alpha1.SystemNamespace, errNoSecret)
+		return "", fmt.Errorf("there is no Secret %s in namespace %s. Try: kubectl create secret generic %s -n %[2]s --from-file=…", name, v1alpha1.SystemNamespace, name)
 	}
 	value, ok := data[key]
 	if !ok || len(value) == 0 {
-		return "", fmt.Errorf("the Secret %s in namespace %s has no key %s: %w", name, v1alpha1.SystemNamespace, key, errNoSecret)
+		return "", fmt.Errorf("the Secret %s in namespace %s has no key %s. Try: kubectl describe secret %[1]s -n %[2]s", name, v1alpha1.SystemNamespace, key)
 	}
 	return string(value), nil
 }

@@ -190,6 +190,11 @@ func unknownClusters(s *v1alpha1.GlobalRouteSpec, clusters []Cluster) string {
 		}
 		return ""
 	}
+	for _, e := range s.Endpoints {
+		if wrong := check("spec.endpoints", []string{e.Cluster}); wrong != "" {
+			return wrong
+		}
+	}
 	for i, g := range s.Routing.Geography {
 		if wrong := check(fmt.Sprintf("spec.routing.geography[%d]", i), g.Clusters); wrong != "" {
 			return wrong
