@@ -2,7 +2,6 @@ package dns
 
 import (
 	"log/slog"
-	"os"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // errors are what many tests are about
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // newTest is a Controller that does not run, with an API server that only stores

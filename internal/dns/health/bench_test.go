@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		io.Copy(io.Discard, os.Stdin)
 		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // BenchmarkProbes measures this process's CPU for a probe. The server is another
