@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type statusWriter struct {
 	wanted  map[statusKey]pendingStatus
 	written map[statusKey]pendingStatus
 	at      map[statusKey]time.Time
+	busy    map[statusKey]bool // being written: a newer status waits, or it could be overtaken
 	wake    chan struct{}
 }
 
@@ -51,7 +53,7 @@ type pendingStatus struct {
 
 func newStatusWriter(client dynamic.Interface) *statusWriter {
 	return &statusWriter{
-		client: client, wanted: map[statusKey]pendingStatus{}, written: map[statusKey]pendingStatus{}, at: map[statusKey]time.Time{},
+		client: client, wanted: map[statusKey]pendingStatus{}, written: map[statusKey]pendingStatus{}, at: map[statusKey]time.Time{}, busy: map[statusKey]bool{},
 		wake: make(chan struct{}, 1),
 	}
 }
@@ -86,7 +88,11 @@ func (w *statusWriter) zone(z *v1alpha1.DNSZone, s v1alpha1.DNSZoneStatus) {
 	if b, ok := w.latest(key, z.UID).(v1alpha1.DNSZoneStatus); ok {
 		before = b
 	}
-	s.Conditions = merge(before.Conditions, s.Conditions)
+	// Whether it is delegated is found out elsewhere; what a provider said before is over.
+	kept := slices.DeleteFunc(slices.Clone(before.Conditions), func(c metav1.Condition) bool {
+		return c.Type != v1alpha1.ConditionDelegated && apimeta.FindStatusCondition(s.Conditions, c.Type) == nil
+	})
+	s.Conditions = merge(kept, s.Conditions)
 	w.want(key, z.UID, before, s)
 }
 
@@ -184,6 +190,7 @@ func (w *statusWriter) work(ctx context.Context) {
 		switch {
 		case ok:
 			w.write(ctx, key, p)
+			w.done(key)
 		case wait > 0:
 			select { // what another object has to say does not wait for this one
 			case <-time.After(wait):
@@ -206,6 +213,9 @@ func (w *statusWriter) next() (key statusKey, p pendingStatus, wait time.Duratio
 	defer w.mu.Unlock()
 	now := time.Now()
 	for k, candidate := range w.wanted {
+		if w.busy[k] {
+			continue
+		}
 		left := w.at[k].Add(statusRest).Sub(now)
 		if left > 0 {
 			if wait == 0 || left < wait {
@@ -214,7 +224,7 @@ func (w *statusWriter) next() (key statusKey, p pendingStatus, wait time.Duratio
 			continue
 		}
 		delete(w.wanted, k)
-		w.written[k], w.at[k] = candidate, now
+		w.written[k], w.at[k], w.busy[k] = candidate, now, true
 		if len(w.wanted) > 0 {
 			select {
 			case w.wake <- struct{}{}: // for the other workers
@@ -224,6 +234,20 @@ func (w *statusWriter) next() (key statusKey, p pendingStatus, wait time.Duratio
 		return k, candidate, 0, true
 	}
 	return key, p, wait, false
+}
+
+// done lets the next status of an object be written.
+func (w *statusWriter) done(key statusKey) {
+	w.mu.Lock()
+	delete(w.busy, key)
+	more := len(w.wanted) > 0
+	w.mu.Unlock()
+	if more {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (w *statusWriter) write(ctx context.Context, key statusKey, p pendingStatus) {

@@ -224,3 +224,46 @@ func TestForget(t *testing.T) {
 		}
 	})
 }
+
+// TestStatusIsNotOvertaken: while a status is being written, however long that takes,
+// nobody else writes the same object's next.
+func TestStatusIsNotOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStatusWriter(nil)
+		z := dnsZone("example.org", nil)
+		w.zone(z, v1alpha1.DNSZoneStatus{Hosts: 1})
+		key, _, _, ok := w.next()
+		if !ok {
+			t.Fatal("there is nothing to write")
+		}
+		w.zone(z, v1alpha1.DNSZoneStatus{Hosts: 2})
+		<-time.After(10 * statusRest)
+		if _, p, _, ok := w.next(); ok {
+			t.Errorf("%v is written while the one before still is", p.status)
+		}
+		w.done(key)
+		if _, p, _, ok := w.next(); !ok || p.status.(v1alpha1.DNSZoneStatus).Hosts != 2 {
+			t.Errorf("the next is %v, %t", p.status, ok)
+		}
+	})
+}
+
+// TestZoneThatMoves: what a provider said of a zone is gone when the hub serves it,
+// what the world's DNS said is not.
+func TestZoneThatMoves(t *testing.T) {
+	w := newStatusWriter(nil)
+	z := dnsZone("example.org", nil)
+	z.Status.Conditions = []metav1.Condition{
+		{Type: v1alpha1.ConditionDeletionsHeld, Status: metav1.ConditionTrue}, {Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue},
+	}
+	w.zone(z, v1alpha1.DNSZoneStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}})
+	_, p, _, _ := w.next()
+	var types []string
+	for _, c := range p.status.(v1alpha1.DNSZoneStatus).Conditions {
+		types = append(types, c.Type)
+	}
+	slices.Sort(types)
+	if !slices.Equal(types, []string{v1alpha1.ConditionDelegated, v1alpha1.ConditionReady}) {
+		t.Errorf("conditions %v", types)
+	}
+}
