@@ -111,7 +111,7 @@ func TestPrefixIsTheLongestWithOneLocation(t *testing.T) {
 		four := rapid.Bool().Draw(rt, "IPv4")
 		a := addressIn(rt, d, four)
 		if a.Is4In6() {
-			rt.Skip("is an IPv4 address")
+			four, a = true, a.Unmap()
 		}
 		l, n := d.Lookup(a)
 		want := Location(0)
