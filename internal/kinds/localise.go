@@ -17,11 +17,11 @@ const clusterKeys = "hanse.dev/"
 // (hanse.dev/provider and the like), once it is in a cluster with these labels: no
 // node has such labels, and the member's scheduler would wait for one that does.
 // What the cluster does not fulfil stays, so that no pod runs where it must not.
-// It returns template itself if there is nothing of the kind, a copy if there is.
-func Localise(template map[string]any, clusterLabels map[string]string) map[string]any {
+// ok is false if there is nothing of the kind; else local is a copy.
+func Localise(template map[string]any, clusterLabels map[string]string) (local map[string]any, ok bool) {
 	spec, ok := template["spec"].(map[string]any)
 	if !ok || !speaksOfClusters(spec) {
-		return template
+		return nil, false
 	}
 	out := runtime.DeepCopyJSON(template)
 	spec = out["spec"].(map[string]any)
@@ -31,7 +31,7 @@ func Localise(template map[string]any, clusterLabels map[string]string) map[stri
 		without(spec, isClusterTopology, "affinity", kind, "requiredDuringSchedulingIgnoredDuringExecution")
 	}
 	without(spec, isClusterTopology, "topologySpreadConstraints")
-	return out
+	return out, true
 }
 
 // speaksOfClusters says whether any key in the constraints is a cluster's.

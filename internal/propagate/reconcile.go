@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/dynamic"
@@ -138,15 +137,10 @@ func (t *task) localised(desired map[string]any) map[string]any {
 		return desired
 	}
 	// Kinds whose template is not a pod's have none of these fields in it.
-	if local := kinds.Localise(template, c.labels); !sameMap(local, template) {
+	if local, ok := kinds.Localise(template, c.labels); ok {
 		return withField(desired, "spec", withField(spec, "template", local))
 	}
 	return desired
-}
-
-// sameMap says whether two maps are one.
-func sameMap(a, b map[string]any) bool {
-	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
 // with is a copy of the map v with one more entry.
