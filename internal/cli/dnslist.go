@@ -22,22 +22,34 @@ import (
 )
 
 func newDNSRoutesCommand(s Streams) *cobra.Command {
-	var hub hubFlags
-	cmd := &cobra.Command{
+	return newDNSListCommand(s, &cobra.Command{
 		Use:   "routes",
 		Short: "List the hostnames, and how each cluster of theirs is doing",
-		Args:  rejectUnknown,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			routes, err := listOf[v1alpha1.GlobalRoute](cmd, &hub, "globalroutes")
-			if err != nil {
-				return err
-			}
-			if len(routes) == 0 {
-				fmt.Fprintln(s.Err, "There is no GlobalRoute. Try: kubectl annotate ingress NAME hanse.dev/global=true")
-				return nil
-			}
-			return printRoutes(s.Out, routes)
-		},
+	}, "globalroutes", "There is no GlobalRoute. Try: kubectl annotate ingress NAME hanse.dev/global=true", printRoutes)
+}
+
+func newDNSZonesCommand(s Streams) *cobra.Command {
+	return newDNSListCommand(s, &cobra.Command{
+		Use:   "zones",
+		Short: "List the zones, who serves them, and what to delegate them to",
+	}, "dnszones", "There is no DNSZone; the first GlobalRoute has one made.", printZones)
+}
+
+// newDNSListCommand makes cmd one that prints all objects of a resource, or says
+// that there are none.
+func newDNSListCommand[T any](s Streams, cmd *cobra.Command, resource, none string, print func(io.Writer, []T) error) *cobra.Command {
+	var hub hubFlags
+	cmd.Args = rejectUnknown
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		items, err := listOf[T](cmd, &hub, resource)
+		if err != nil {
+			return err
+		}
+		if len(items) == 0 {
+			fmt.Fprintln(s.Err, none)
+			return nil
+		}
+		return print(s.Out, items)
 	}
 	hub.bind(cmd)
 	return cmd
@@ -89,29 +101,7 @@ func state(h *v1alpha1.RouteHealth) string {
 	return h.State
 }
 
-func newDNSZonesCommand(s Streams) *cobra.Command {
-	var hub hubFlags
-	cmd := &cobra.Command{
-		Use:   "zones",
-		Short: "List the zones, who serves them, and what to delegate them to",
-		Args:  rejectUnknown,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			zones, err := listOf[v1alpha1.DNSZone](cmd, &hub, "dnszones")
-			if err != nil {
-				return err
-			}
-			if len(zones) == 0 {
-				fmt.Fprintln(s.Err, "There is no DNSZone; the first GlobalRoute has one made.")
-				return nil
-			}
-			return printZones(s.Out, zones, time.Now())
-		},
-	}
-	hub.bind(cmd)
-	return cmd
-}
-
-func printZones(w io.Writer, zones []v1alpha1.DNSZone, now time.Time) error {
+func printZones(w io.Writer, zones []v1alpha1.DNSZone) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "DOMAIN\tPROVIDER\tHOSTS\tSERIAL\tREADY\tDELEGATED\tNAMESERVERS\tLISTENERS\tAGE")
 	for i := range zones {
@@ -119,7 +109,7 @@ func printZones(w io.Writer, zones []v1alpha1.DNSZone, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", z.Spec.Domain, orDash(z.Status.Provider), z.Status.Hosts, z.Status.Serial,
 			conditionStatus(z, v1alpha1.ConditionReady), conditionStatus(z, v1alpha1.ConditionDelegated),
 			orDash(strings.Join(z.Status.NameServers, ",")), orDash(strings.Join(z.Status.Listeners, ",")),
-			duration.HumanDuration(now.Sub(z.CreationTimestamp.Time)))
+			duration.HumanDuration(time.Since(z.CreationTimestamp.Time)))
 	}
 	return t.Flush()
 }
