@@ -277,6 +277,14 @@ type PlacementPolicyStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// Reasons of ConditionAccepted of a policy.
+const (
+	ReasonPolicyAccepted = "Heeded"
+	// ReasonPolicyProblem: the message says what makes no sense, or does not at the
+	// moment, as clusters that are not there. What runs stays where it is.
+	ReasonPolicyProblem = "Problem"
+)
+
 // PolicySummary is a policy in a line.
 type PolicySummary struct {
 	// Selects is the objects, as Deployment/web or app=web.

@@ -110,8 +110,8 @@ func established(live *unstructured.Unstructured) bool {
 }
 
 // ensureRoles lets whoever may view, edit or administer at the hub also see its
-// own kinds, and whoever may edit write routes, as the default roles of a cluster
-// do for its own kinds. Zones are an administrator's.
+// own kinds, and whoever may edit write routes and policies, as the default roles of a cluster
+// do for its own kinds. Zones, and policies for all namespaces, are an administrator's.
 func ensureRoles(ctx context.Context, config *rest.Config) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -120,11 +120,11 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	editor := rbacv1ac.ClusterRole("hanse:edit").
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
-			WithResources("globalroutes").WithVerbs("create", "update", "patch", "delete", "deletecollection"))
+			WithResources("globalroutes", "placementpolicies").WithVerbs("create", "update", "patch", "delete", "deletecollection"))
 	viewer := rbacv1ac.ClusterRole("hanse:view").
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
-			WithResources("clusters", "placements", "globalroutes", "dnszones").WithVerbs("get", "list", "watch"),
+			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies").WithVerbs("get", "list", "watch"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*").WithVerbs("get"))
 	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +16,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet"
 	"github.com/hanse-dev/hanse/internal/propagate"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -48,11 +52,14 @@ kubectl get clusters -o yaml. The JSON is
   hanse plan -f db-federation.yaml --clusters clusters.yaml --current aws=3,azure=0 -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clusters, err := planClusters(cmd, &hub, &o)
+			if len(o.files) == 0 {
+				return errors.New("there is nothing to plan. Try: hanse plan -f FILE")
+			}
+			clusters, others, err := planWorld(cmd, &hub, &o)
 			if err != nil {
 				return err
 			}
-			return runPlan(s, &o, clusters)
+			return runPlan(s, &o, clusters, others)
 		},
 	}
 	hub.bind(cmd)
@@ -67,42 +74,79 @@ kubectl get clusters -o yaml. The JSON is
 	return cmd
 }
 
-// planClusters are the clusters to plan with, by name.
-func planClusters(cmd *cobra.Command, hub *hubFlags, o *planFlags) ([]v1alpha1.Cluster, error) {
-	var all []v1alpha1.Cluster
+// planWorld is the clusters to plan with, and the policies and Namespaces that decisions
+// depend on.
+func planWorld(cmd *cobra.Command, hub *hubFlags, o *planFlags) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
 	if o.clusters != "" {
-		objects, err := readObjects(o.clusters, os.Stdin)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range objects {
-			var c v1alpha1.Cluster
-			if u.GetKind() != "Cluster" {
-				return nil, fmt.Errorf("%s has a %s, where Clusters are wanted. Try: kubectl get clusters -o yaml > %s", o.clusters, u.GetKind(), o.clusters)
-			}
-			if err := decode(u, &c); err != nil {
-				return nil, fmt.Errorf("cannot read Cluster %s in %s: %w", u.GetName(), o.clusters, err)
-			}
-			all = append(all, offline(c))
-		}
+		all, others, err = worldInFile(o.clusters)
 	} else {
-		clusters, err := hub.clusters()
-		if err != nil {
-			return nil, err
-		}
-		list, err := clusters.list(cmd.Context())
-		if err != nil {
-			return nil, err
-		}
-		all = list.Items
+		all, others, err = worldOfHub(cmd.Context(), hub)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, name := range o.without {
 		if !slices.ContainsFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name }) {
-			return nil, fmt.Errorf("there is no cluster %s to be thought away. Try: hanse clusters", name)
+			return nil, nil, fmt.Errorf("there is no cluster %s to be thought away. Try: hanse clusters", name)
 		}
 		all = slices.DeleteFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name })
 	}
-	return all, nil
+	return all, others, nil
+}
+
+func worldInFile(file string) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
+	objects, err := readObjects(file, os.Stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, u := range objects {
+		var c v1alpha1.Cluster
+		switch {
+		case propagate.Steers(u):
+			others = append(others, u)
+		case u.GetKind() != "Cluster":
+			return nil, nil, fmt.Errorf("%s has a %s, where Clusters, policies and Namespaces are wanted. Try: kubectl get clusters -o yaml > %s", file, u.GetKind(), file)
+		default:
+			if err := decode(u, &c); err != nil {
+				return nil, nil, fmt.Errorf("cannot read Cluster %s in %s: %w", u.GetName(), file, err)
+			}
+			all = append(all, offline(c))
+		}
+	}
+	return all, others, nil
+}
+
+func worldOfHub(ctx context.Context, hub *hubFlags) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
+	clusters, err := hub.clusters()
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := clusters.list(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := hub.restConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, nil, fleet.HubError(cfg.Host, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
+	defer cancel()
+	for _, gvr := range []schema.GroupVersionResource{
+		v1alpha1.Resource("placementpolicies"), v1alpha1.Resource("clusterplacementpolicies"), {Version: "v1", Resource: "namespaces"},
+	} {
+		found, err := client.Resource(gvr).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, nil, fleet.HubError(cfg.Host, err)
+		}
+		for i := range found.Items {
+			others = append(others, &found.Items[i])
+		}
+	}
+	return list.Items, others, nil
 }
 
 // offline takes a cluster for ready about which nothing is said: one that somebody
@@ -114,32 +158,35 @@ func offline(c v1alpha1.Cluster) v1alpha1.Cluster {
 	return c
 }
 
-func runPlan(s Streams, o *planFlags, clusters []v1alpha1.Cluster) error {
-	if len(o.files) == 0 {
-		return errors.New("there is nothing to plan. Try: hanse plan -f FILE")
-	}
+func runPlan(s Streams, o *planFlags, clusters []v1alpha1.Cluster, others []*unstructured.Unstructured) error {
 	current, err := parseCurrent(o.current)
 	if err != nil {
 		return err
 	}
 	out := schedule.Output{Decisions: []schedule.OutputDecision{}}
+	var objects []*unstructured.Unstructured
 	for _, file := range o.files {
-		objects, err := readObjects(file, s.In)
+		found, err := readObjects(file, s.In)
 		if err != nil {
 			return err
 		}
-		for _, u := range objects {
-			d, stays := propagate.Plan(u, clusters, current)
-			object := schedule.OutputObject{APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
-			decision := d.Output(object)
-			if stays != "" {
-				decision.Reason = "stays at the hub: " + stays
-			}
-			out.Decisions = append(out.Decisions, decision)
-			if o.output == "table" {
-				if err := printDecision(s.Out, u, d, stays); err != nil {
-					return err
-				}
+		objects = append(objects, found...)
+	}
+	planner, err := propagate.NewPlanner(clusters, instead(others, objects))
+	if err != nil {
+		return err
+	}
+	for _, u := range objects {
+		d, stays := planner.Plan(u, current)
+		object := schedule.OutputObject{APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
+		decision := d.Output(object)
+		if stays != "" {
+			decision.Reason = "stays at the hub: " + stays
+		}
+		out.Decisions = append(out.Decisions, decision)
+		if o.output == "table" {
+			if err := printDecision(s.Out, u, d, stays); err != nil {
+				return err
 			}
 		}
 	}
@@ -152,6 +199,21 @@ func runPlan(s Streams, o *planFlags, clusters []v1alpha1.Cluster) error {
 		return encoder.Encode(out)
 	}
 	return fmt.Errorf("unknown output %q. Try: -o table or json", o.output)
+}
+
+// instead is what steers decisions, with that in the manifests in the place of what
+// has the same name: so a policy can be tried before it is applied.
+func instead(others, manifests []*unstructured.Unstructured) []*unstructured.Unstructured {
+	same := func(a, b *unstructured.Unstructured) bool {
+		return a.GroupVersionKind().GroupKind() == b.GroupVersionKind().GroupKind() && a.GetNamespace() == b.GetNamespace() && a.GetName() == b.GetName()
+	}
+	for _, u := range manifests {
+		if propagate.Steers(u) {
+			others = slices.DeleteFunc(others, func(o *unstructured.Unstructured) bool { return same(o, u) })
+			others = append(others, u)
+		}
+	}
+	return others
 }
 
 func printDecision(w io.Writer, u *unstructured.Unstructured, d schedule.Decision, stays string) error {

@@ -46,16 +46,18 @@ func (t *task) meetExisting(ctx context.Context) error {
 // adopt decides about an object that this hub did not make. live is nil if it
 // has to be read.
 func (t *task) adopt(ctx context.Context, live *unstructured.Unstructured) error {
+	desired, err := t.desired(t.origin(), true)
+	if err != nil {
+		return err
+	}
 	if live == nil {
 		live = t.rec.live
 	}
 	if live == nil {
-		var err error
 		if live, err = t.objects().Get(ctx, t.key.Name, metav1.GetOptions{}); err != nil {
 			return t.getFailed(err)
 		}
 	}
-	desired := t.desired(t.origin(), true)
 	wanted := fieldmerge.Wanted(desired, live.Object, fieldmerge.ReadOwners(live, v1alpha1.FieldManager))
 	patch, _ := fieldmerge.Patch(live.Object, wanted)
 	how := t.template.obj.GetAnnotations()[v1alpha1.AnnotationConflict]

@@ -113,16 +113,6 @@ func aboutNodes(key string) bool {
 	return false
 }
 
-// forSchedule is a cluster as package schedule knows it: each of its zones is a
-// domain, so that rules about zones count those of all clusters.
-func (c *cluster) forSchedule() schedule.Cluster {
-	s := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels}
-	for _, zone := range c.zones {
-		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})
-	}
-	return s
-}
-
 // reasonsFor adds to a Placement why its clusters were chosen or not.
 func reasonsFor(p *v1alpha1.Placement, d schedule.Decision) {
 	why := map[string]string{}

@@ -21,7 +21,10 @@ func (t *task) create(ctx context.Context) error {
 	if _, known := t.skip(); !known {
 		return waiting{"the member's autoscalers"}
 	}
-	desired := t.desired(t.origin(), false)
+	desired, err := t.desired(t.origin(), false)
+	if err != nil {
+		return err
+	}
 	made, err := t.objects().Create(ctx, &unstructured.Unstructured{Object: desired}, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
 	switch {
 	case err == nil:
@@ -80,7 +83,7 @@ func (t *task) settle(obj *unstructured.Unstructured, desired map[string]any) {
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		r.held = false
-		r.left = &left{desired: desired, content: t.template.content, share: t.share(), hash: now.hash}
+		r.left = &left{desired: desired, target: t.target(), hash: now.hash}
 		if r.seen.uid == now.uid && r.seen.rv > now.rv {
 			return // a later version was seen meanwhile; it is compared by its hash
 		}

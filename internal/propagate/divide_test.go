@@ -12,8 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/fieldmerge"
-	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -24,11 +22,7 @@ type rig struct {
 }
 
 func newRig(gr schema.GroupResource) *rig {
-	e := &Engine{
-		table: kinds.NewTable(), hasher: fieldmerge.NewHasher(), changes: newChanges(), hubUID: "hub",
-		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*cluster{}, members: map[string]*member{},
-		divisions: newQueue(), statuses: newQueue(),
-	}
+	e := newEngine("hub")
 	r := &resource{gvr: gr.WithVersion("v1"), gvk: gr.WithVersion("v1").GroupVersion().WithKind("Kind"), synced: true, templates: map[types.NamespacedName]*template{}}
 	e.resources[gr] = r
 	return &rig{engine: e, sink: &templateSink{engine: e, resource: r, log: klog.Background()}}

@@ -43,17 +43,21 @@ type Engine struct {
 	session string // this run's name in the lineage
 	history lineage.History
 
-	mu        sync.RWMutex
-	running   context.Context // ends with Run; nil before
-	resources map[schema.GroupResource]*resource
-	clusters  map[string]*cluster
-	members   map[string]*member
+	mu         sync.RWMutex
+	running    context.Context // ends with Run; nil before
+	resources  map[schema.GroupResource]*resource
+	clusters   map[string]*cluster
+	members    map[string]*member
+	namespaces namespaceLabels
+	policies   policies
 
+	outlooks   outlooks
 	rediscover chan struct{} // the hub's CRDs changed
 	divisions  workqueue.TypedRateLimitingInterface[Key]
 	statuses   workqueue.TypedRateLimitingInterface[Key]
 	written    sync.Map // Key → time.Time of the last status write
 	changes    *changes
+	recount    chan struct{} // what policies apply to may have changed
 }
 
 // New makes an Engine for the hub that cfg reaches. hubUID is the UID of the
@@ -67,21 +71,29 @@ func New(cfg *rest.Config, hubUID types.UID) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
+	e := newEngine(hubUID)
+	e.hub, e.discovery, e.events = client, typed.Discovery(), newEventSink(typed.CoreV1())
+	return e, nil
+}
+
+// newEngine is an Engine without a hub: it decides, and writes nothing.
+func newEngine(hubUID types.UID) *Engine {
 	return &Engine{
-		hub:        client,
-		discovery:  typed.Discovery(),
 		hubUID:     hubUID,
 		table:      kinds.NewTable(),
 		hasher:     fieldmerge.NewHasher(),
-		events:     newEventSink(typed.CoreV1()),
 		resources:  map[schema.GroupResource]*resource{},
 		clusters:   map[string]*cluster{},
 		members:    map[string]*member{},
+		namespaces: namespaceLabels{labels: map[string]map[string]string{}},
+		policies:   newPolicies(),
+		outlooks:   newOutlooks(),
 		rediscover: make(chan struct{}, 1),
 		divisions:  newQueue(),
 		statuses:   newQueue(),
 		changes:    newChanges(),
-	}, nil
+		recount:    make(chan struct{}, 1),
+	}
 }
 
 // hubWorkers is how many divisions and statuses are written at once at the hub.
@@ -100,15 +112,18 @@ func (e *Engine) Run(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	clustersSeen := make(chan struct{})
-	wg.Go(func() { e.watchClusters(ctx, clustersSeen) })
-	// Divisions depend on which clusters there are: templates come after.
-	select {
-	case <-clustersSeen:
-	case <-ctx.Done():
-		return nil
+	// Decisions depend on these: templates come after.
+	for _, watch := range []func(context.Context, chan struct{}){e.watchClusters, e.watchNamespaces, e.watchPolicies} {
+		seen := make(chan struct{})
+		wg.Go(func() { watch(ctx, seen) })
+		select {
+		case <-seen:
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	wg.Go(func() { e.watchResources(ctx) })
+	wg.Go(func() { e.writePolicyStatuses(ctx) })
 	for range hubWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
 		wg.Go(func() { work(ctx, e.statuses, e.writeStatus) })

@@ -3,8 +3,8 @@ package propagate
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
-	"sort"
 	"strconv"
 	"time"
 
@@ -15,8 +15,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/kinds"
-	"github.com/hanse-dev/hanse/internal/schedule"
+	"github.com/hanse-dev/hanse/internal/policy"
 )
 
 // cluster is what the hub says of a member.
@@ -26,8 +25,9 @@ type cluster struct {
 	zones  []string
 	joined time.Time
 	ready  bool
-	since  time.Time // of ready
-	prune  int       // how many held objects may be deleted; 0: none
+	since  time.Time      // of ready
+	prune  int            // how many held objects may be deleted; 0: none
+	facts  policy.Cluster // what policies select it by
 }
 
 // watchClusters keeps Engine.clusters until ctx ends. It closes seen when it
@@ -77,7 +77,7 @@ func (s *clusterSink) read(obj *unstructured.Unstructured) *cluster {
 }
 
 func newCluster(c *v1alpha1.Cluster) *cluster {
-	out := &cluster{name: c.Name, labels: c.Labels, zones: c.Status.Zones, joined: c.CreationTimestamp.Time}
+	out := &cluster{name: c.Name, labels: c.Labels, zones: c.Status.Zones, joined: c.CreationTimestamp.Time, facts: policy.ClusterOf(c)}
 	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		out.ready = ready.Status == metav1.ConditionTrue
 		out.since = ready.LastTransitionTime.Time
@@ -122,7 +122,8 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	}
 	var changed []Key
 	if !sameForScheduling(before, next) {
-		changed = e.decideAll()
+		e.surroundingsChanged()
+		changed = append(e.decideAll(), e.shaped()...)
 	}
 	e.mu.Unlock()
 	for _, m := range gone {
@@ -135,6 +136,7 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	}
 	e.toMembers(changed...)
 	e.changes.notify(changed...)
+	e.policiesSoon()
 }
 
 func sameForScheduling(a, b map[string]*cluster) bool {
@@ -144,7 +146,7 @@ func sameForScheduling(a, b map[string]*cluster) bool {
 	for name, c := range a {
 		d := b[name]
 		if d == nil || c.ready != d.ready || !c.joined.Equal(d.joined) ||
-			!maps.Equal(c.labels, d.labels) || !slices.Equal(c.zones, d.zones) {
+			!maps.Equal(c.labels, d.labels) || !slices.Equal(c.zones, d.zones) || !reflect.DeepEqual(c.facts, d.facts) {
 			return false
 		}
 	}
@@ -175,66 +177,4 @@ func (e *Engine) decided(t *template) (next *template, differs bool) {
 	copied.setDecision(d)
 	e.persistLater(&copied)
 	return &copied, true
-}
-
-// decide places a template; before is the one that it takes the place of, nil
-// if none is known. Engine.mu is held at least for reading.
-func (e *Engine) decide(t, before *template) schedule.Decision {
-	clusters, founding := e.forScheduling(t)
-	w := schedule.Workload{Key: t.key.String(), Divided: t.division != kinds.Everywhere, Total: t.total}
-	if t.division == kinds.OneActive {
-		w.Divided = true
-	}
-	if !w.Divided {
-		return schedule.Schedule(w, clusters)
-	}
-	w.Namespace, w.Template = t.key.Namespace, t.constraints
-	switch {
-	case t.recorded != nil:
-		w.Current = t.recorded
-	case before != nil && before.uid == t.uid && (before.decision.Unplaced == 0 || before.placed() > 0):
-		w.Current = before.decision.Division()
-	case len(founding) < len(clusters) || !allReady(clusters):
-		// Divided before by the formula, over the clusters of that time.
-		w.Current = schedule.Even(w, founding)
-	}
-	if t.division == kinds.Completions && len(t.recorded) > 0 {
-		clusters = onlyIn(clusters, t.recorded)
-	}
-	return schedule.Schedule(w, clusters)
-}
-
-// forScheduling is all clusters by name, and those over which the formula
-// divided t when it was made: members by then, and not away since before.
-func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
-	for _, c := range e.clusters {
-		sc := c.forSchedule()
-		all = append(all, sc)
-		away := !c.ready && !c.since.After(t.created)
-		if !c.joined.After(t.created) && !away {
-			founding = append(founding, sc)
-		}
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
-	sort.Slice(founding, func(i, j int) bool { return founding[i].Name < founding[j].Name })
-	return all, founding
-}
-
-func allReady(clusters []schedule.Cluster) bool {
-	for _, c := range clusters {
-		if !c.Ready {
-			return false
-		}
-	}
-	return true
-}
-
-func onlyIn(clusters []schedule.Cluster, division map[string]int32) []schedule.Cluster {
-	var out []schedule.Cluster
-	for _, c := range clusters {
-		if _, in := division[c.Name]; in {
-			out = append(out, c)
-		}
-	}
-	return out
 }

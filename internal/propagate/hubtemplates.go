@@ -11,11 +11,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -34,6 +36,7 @@ type template struct {
 	recorded map[string]int32 // AnnotationDivision, nil without
 	// constraints is what its pod template says of where it may run, nil: anywhere.
 	constraints *corev1.PodTemplateSpec
+	policy      *policy.Policy // policies.none where none applies
 	decision    schedule.Decision
 	shares      map[string]share
 	// undecided: the decision has to be recorded at the hub before anything is
@@ -112,6 +115,7 @@ func (s *templateSink) replace(objs []*unstructured.Unstructured) {
 		m.enqueue(keys...)
 	}
 	e.changes.notify(keys...)
+	e.policiesSoon()
 	if isCRD(s.resource.gvr.GroupResource()) {
 		e.rediscoverSoon()
 	}
@@ -132,6 +136,7 @@ func (s *templateSink) apply(obj *unstructured.Unstructured) {
 	key := s.key(name)
 	if changesMembers(before, t) {
 		e.toMembers(key)
+		e.policiesSoon()
 	}
 	if t != nil && (before == nil || before.obj.GetGeneration() != t.obj.GetGeneration()) {
 		e.statusSoon(key)
@@ -151,6 +156,7 @@ func (s *templateSink) remove(obj *unstructured.Unstructured) {
 	key := s.key(name)
 	e.written.Delete(key)
 	e.toMembers(key)
+	e.policiesSoon()
 	e.changes.notify(key)
 	if isCRD(key.GR) {
 		e.rediscoverSoon()
@@ -164,7 +170,7 @@ func changesMembers(before, after *template) bool {
 		return true
 	}
 	return before.content != after.content || before.uid != after.uid || before.going != after.going ||
-		before.undecided != after.undecided || before.decision.String() != after.decision.String() ||
+		before.undecided != after.undecided || before.decision.String() != after.decision.String() || before.policy != after.policy ||
 		before.obj.GetAnnotations()[v1alpha1.AnnotationConflict] != after.obj.GetAnnotations()[v1alpha1.AnnotationConflict]
 }
 
@@ -180,25 +186,10 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 	if _, stays := s.engine.table.Stays(gr, obj); stays {
 		return nil
 	}
-	object := kinds.Template(gr, obj) // reads managedFields
-	unstructured.RemoveNestedField(obj.Object, "metadata", "managedFields")
-	c := &content{object: object, hash: s.engine.hasher.Content(object)}
-	if before != nil && before.uid == obj.GetUID() && before.content.hash == c.hash {
-		c = before.content
-	}
-	t := &template{
-		key:     s.key(nameOf(obj)),
-		uid:     obj.GetUID(),
-		rv:      revision(obj.GetResourceVersion()),
-		created: obj.GetCreationTimestamp().Time,
-		obj:     obj,
-		content: c,
-		going:   isNamespace(gr) && obj.GetDeletionTimestamp() != nil,
-	}
-	t.division = kinds.DivisionOf(gr, c.object)
-	t.total = kinds.Total(t.division, c.object)
-	if t.division != kinds.Everywhere {
-		t.constraints = constraintsOf(c.object)
+	t := newTemplate(gr, obj)
+	t.content.hash = s.engine.hasher.Content(t.content.object)
+	if before != nil && before.uid == t.uid && before.content.hash == t.content.hash {
+		t.content = before.content
 	}
 	if value, ok := obj.GetAnnotations()[v1alpha1.AnnotationDivision]; ok && t.division != kinds.Everywhere {
 		recorded, err := schedule.ParseDivision(value)
@@ -208,8 +199,30 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 			t.recorded = recorded
 		}
 	}
+	t.policy = s.engine.policyFor(t)
 	t.setDecision(s.engine.decide(t, before))
 	s.engine.persistLater(t)
+	return t
+}
+
+// newTemplate is obj as a template, without its decision. It takes obj over.
+func newTemplate(gr schema.GroupResource, obj *unstructured.Unstructured) *template {
+	object := kinds.Template(gr, obj) // reads managedFields
+	unstructured.RemoveNestedField(obj.Object, "metadata", "managedFields")
+	t := &template{
+		key:     Key{GR: gr, Namespace: obj.GetNamespace(), Name: obj.GetName()},
+		uid:     obj.GetUID(),
+		rv:      revision(obj.GetResourceVersion()),
+		created: obj.GetCreationTimestamp().Time,
+		obj:     obj,
+		content: &content{object: object},
+		going:   isNamespace(gr) && obj.GetDeletionTimestamp() != nil,
+	}
+	t.division = kinds.DivisionOf(gr, object)
+	t.total = kinds.Total(t.division, object)
+	if t.division != kinds.Everywhere {
+		t.constraints = constraintsOf(object)
+	}
 	return t
 }
 
@@ -218,11 +231,11 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 func (e *Engine) persistLater(t *template) {
 	t.undecided = false
 	division := t.decision.Division()
-	if division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || sameDivision(division, t.recorded) && t.recorded != nil {
+	if t.decision.Hold || division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || sameDivision(division, t.recorded) && t.recorded != nil {
 		return
 	}
-	// Constraints depend on the clusters' labels, which may be others after a restart.
-	if t.recorded == nil && t.division != kinds.Completions && t.constraints == nil {
+	// What steers it, as the clusters' labels and policies, may be other after a restart.
+	if t.recorded == nil && t.division != kinds.Completions && !e.steered(t) {
 		var joined []schedule.Cluster
 		for _, c := range e.clusters {
 			if !c.joined.After(t.created) {

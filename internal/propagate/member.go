@@ -75,9 +75,21 @@ func (o observation) covers(uid types.UID, rv uint64) bool {
 // admission made of it.
 type left struct {
 	desired map[string]any
+	target  target
+	hash    uint64
+}
+
+// target is what the hub wants of a template in one member, in little: as long as it
+// is the same, so is what task.desired makes of it.
+type target struct {
 	content *content
 	share   share
-	hash    uint64
+	shape   string
+}
+
+// target is what the hub wants of t in a member.
+func (e *Engine) target(t *template, cluster string) target {
+	return target{content: t.content, share: t.shares[cluster], shape: e.shape(t, cluster).id}
 }
 
 // fault is a failed attempt.

@@ -164,6 +164,8 @@ func (e *Engine) state(t *template, m *member, rec record, placed bool) string {
 		return v1alpha1.StateConflict
 	case rec.fault != nil:
 		return v1alpha1.StateError
+	case t.held():
+		return v1alpha1.StateSynced
 	case rec.seen.deleting, !placed && t.division != kinds.Replicas && t.division != kinds.OneActive:
 		return v1alpha1.StateDeleting
 	case e.synced(t, m, rec):

@@ -1,41 +1,77 @@
 package propagate
 
 import (
-	"slices"
-	"strings"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
-// Plan decides where an object would go, in clusters that are as given, by the rules
-// that the Engine goes by. current is the division so far, nil for an object that
-// is new. stays is why the object would not be propagated at all, or empty. It is
-// pure.
-func Plan(obj *unstructured.Unstructured, clusters []v1alpha1.Cluster, current map[string]int32) (d schedule.Decision, stays string) {
+// Planner decides where objects would go, by the rules that an Engine goes by. It
+// touches nothing.
+type Planner struct{ engine *Engine }
+
+// NewPlanner makes a Planner for clusters that are as given. others are the placement
+// policies, of both kinds, and the Namespaces that decisions depend on; what is of
+// another kind is passed over. The error names the policy that makes no sense.
+func NewPlanner(clusters []v1alpha1.Cluster, others []*unstructured.Unstructured) (*Planner, error) {
+	p := &Planner{newEngine("")}
+	for i := range clusters {
+		c := newCluster(&clusters[i])
+		p.engine.clusters[c.name] = c
+	}
+	var all []*policy.Policy
+	for _, obj := range others {
+		switch {
+		case isNamespaceObject(obj):
+			p.engine.namespaces.labels[obj.GetName()] = obj.GetLabels()
+		case isPolicy(obj):
+			read, err := readHeld(obj)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", obj.GetKind(), obj.GetName(), err)
+			}
+			all = append(all, read)
+		}
+	}
+	p.engine.policies.index = policy.NewIndex(all)
+	return p, nil
+}
+
+// Steers says whether an object is one that decisions about others depend on, for
+// NewPlanner: a placement policy or a Namespace.
+func Steers(obj *unstructured.Unstructured) bool { return isNamespaceObject(obj) || isPolicy(obj) }
+
+func isNamespaceObject(obj *unstructured.Unstructured) bool {
+	return obj.GroupVersionKind().GroupKind() == schema.GroupKind{Kind: "Namespace"}
+}
+
+func isPolicy(obj *unstructured.Unstructured) bool {
+	gvk := obj.GroupVersionKind()
+	return gvk.Group == v1alpha1.GroupVersion().Group && (gvk.Kind == "PlacementPolicy" || gvk.Kind == "ClusterPlacementPolicy")
+}
+
+// Plan decides about one object. current is its division so far, nil for an object that
+// is new. stays is why the object would not be propagated at all, or empty.
+func (p *Planner) Plan(obj *unstructured.Unstructured, current map[string]int32) (d schedule.Decision, stays string) {
 	plural, _ := meta.UnsafeGuessKindToResource(obj.GroupVersionKind()) // right for all kinds that are divided
 	gr := plural.GroupResource()
 	if reason, ok := kinds.NewTable().Stays(gr, obj); ok {
 		return d, reason
 	}
-	content := kinds.Template(gr, obj)
-	division := kinds.DivisionOf(gr, content)
-	w := schedule.Workload{
-		Key:     Key{GR: gr, Namespace: obj.GetNamespace(), Name: obj.GetName()}.String(),
-		Divided: division != kinds.Everywhere, Total: kinds.Total(division, content),
-		Namespace: obj.GetNamespace(), Current: current,
-	}
-	if w.Divided {
-		w.Template = constraintsOf(content)
-	}
-	all := make([]schedule.Cluster, len(clusters))
-	for i := range clusters {
-		all[i] = newCluster(&clusters[i]).forSchedule()
-	}
-	slices.SortFunc(all, func(a, b schedule.Cluster) int { return strings.Compare(a.Name, b.Name) })
-	return schedule.Schedule(w, all), ""
+	t := newTemplate(gr, obj.DeepCopy())
+	t.recorded = current
+	t.policy = p.engine.policyFor(t)
+	return p.engine.decide(t, nil), ""
+}
+
+// Match is the policy that applies to an object, and why.
+func (p *Planner) Match(obj *unstructured.Unstructured) policy.Match {
+	t := newTemplate(schema.GroupResource{}, obj.DeepCopy())
+	return p.engine.policies.index.Match(p.engine.policyObject(t))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/override"
 )
 
 // task is one object in one member that a worker looks at.
@@ -65,6 +66,9 @@ func (w waiting) Error() string { return "waiting for " + w.what }
 func (t *task) do(ctx context.Context) error {
 	placed := t.placed()
 	switch {
+	case t.template.held() && !t.member.leaving():
+		t.note(nil)
+		return nil
 	case !t.rec.seen.exists() && !placed:
 		t.forgetMe()
 		return nil
@@ -101,12 +105,21 @@ func (t *task) placed() bool {
 	return false
 }
 
+// held says whether nobody knows where the object is to be, so that it is left alone
+// where it is. What is divided is not: its division so far goes on.
+func (t *template) held() bool {
+	return t != nil && t.decision.Hold && t.division == kinds.Everywhere && !t.going
+}
+
+func (t *task) target() target { return t.engine.target(t.template, t.member.name) }
+
 func (t *task) share() share {
 	return t.template.shares[t.member.name]
 }
 
-// desired is what the object in the member has to say, save what others own.
-func (t *task) desired(origin string, adopted bool) map[string]any {
+// desired is what the object in the member has to say, save what others own. The
+// error is about an override of its policy that cannot be applied.
+func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 	out := maps.Clone(t.template.content.object)
 	meta := maps.Clone(out["metadata"].(map[string]any))
 	meta["labels"] = with(meta["labels"], v1alpha1.LabelManaged, "true")
@@ -120,7 +133,11 @@ func (t *task) desired(origin string, adopted bool) map[string]any {
 		sh := t.share()
 		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
 	}
-	return t.localised(out)
+	out, _, err := override.Apply(out, t.engine.shape(t.template, t.member.name).overrides)
+	if err != nil {
+		return nil, fmt.Errorf("for cluster %s: %w", t.member.name, err)
+	}
+	return t.localised(out), nil
 }
 
 // localised is desired without what its pod template says of clusters.

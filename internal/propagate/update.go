@@ -28,11 +28,14 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 	if !known {
 		return waiting{"the member's autoscalers"}
 	}
-	if t.asLeft() && t.rec.left.content == t.template.content && t.rec.left.share == t.share() {
+	if t.asLeft() && t.rec.left.target == t.target() {
 		t.note(nil)
 		return nil
 	}
-	desired := t.desired(t.rec.seen.rawOrigin, t.rec.seen.adopted)
+	desired, err := t.desired(t.rec.seen.rawOrigin, t.rec.seen.adopted)
+	if err != nil {
+		return err
+	}
 	if t.asLeft() {
 		patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
 		switch {
@@ -45,7 +48,6 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 	}
 	live := t.rec.live
 	if live == nil {
-		var err error
 		if live, err = t.objects().Get(ctx, t.key.Name, metav1.GetOptions{}); err != nil {
 			return t.getFailed(err)
 		}
@@ -63,7 +65,7 @@ func (t *task) leave(desired map[string]any) {
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		if r.left != nil {
-			r.left = &left{desired: desired, content: t.template.content, share: t.share(), hash: r.left.hash}
+			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash}
 		}
 	})
 	t.engine.statusSoon(t.key)
@@ -82,7 +84,7 @@ func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, d
 		setVersion(patch, live) // the list was merged for this version of the object
 	}
 	var drift []string
-	if t.rec.left != nil && t.rec.left.content == t.template.content && t.rec.left.share == t.share() {
+	if t.rec.left != nil && t.rec.left.target == t.target() {
 		drift = fieldmerge.Paths(patch)
 		if delay := t.fight(); delay > 0 {
 			t.queue.AddAfter(t.key, delay)

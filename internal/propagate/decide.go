@@ -1,0 +1,129 @@
+package propagate
+
+import (
+	"slices"
+	"sort"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// decide places a template; before is the one that it takes the place of, nil
+// if none is known. Engine.mu is held at least for reading.
+func (e *Engine) decide(t, before *template) schedule.Decision {
+	o := e.outlook(t.policy)
+	w := e.workload(t, before, o)
+	snapshot := o.snapshot
+	if t.division == kinds.Completions && len(t.recorded) > 0 {
+		snapshot = schedule.NewSnapshot(onlyIn(snapshot.Clusters(), t.recorded), snapshot.Surroundings)
+	}
+	d := snapshot.Schedule(&w)
+	for i := range d.Rejected {
+		if why := o.rejected[d.Rejected[i].Cluster]; why != "" {
+			d.Rejected[i].Reason = why
+		}
+	}
+	return d
+}
+
+// workload is what scheduling has to know of a template.
+func (e *Engine) workload(t, before *template, o *outlook) schedule.Workload {
+	w := schedule.Workload{
+		Key: t.key.String(), Divided: t.division != kinds.Everywhere, Total: t.total,
+		Namespace: t.key.Namespace, Template: t.constraints, Policy: o.policy,
+	}
+	w.ReadFederation(t.obj.GetAnnotations(), preferencesOf(t.key.GR))
+	if w.Divided {
+		w.Current = e.current(t, before, &w)
+	}
+	return w
+}
+
+// current is how a template is divided so far; nil if it is new.
+func (e *Engine) current(t, before *template, w *schedule.Workload) map[string]int32 {
+	all, founding := e.forScheduling(t)
+	switch {
+	case t.recorded != nil:
+		return t.recorded
+	case before != nil && before.uid == t.uid && (before.decision.Unplaced == 0 || before.placed() > 0):
+		return before.decision.Division()
+	case len(founding) < len(all) || !allReady(all):
+		// Divided before by the formula, over the clusters of that time.
+		return schedule.Even(*w, founding)
+	}
+	return nil
+}
+
+// preferencesOf is the annotation of Federation v1 that says how objects of a
+// resource are divided, empty if there is none.
+func preferencesOf(gr schema.GroupResource) string {
+	switch gr {
+	case schema.GroupResource{Group: "apps", Resource: "deployments"}:
+		return schedule.AnnotationDeploymentPreferences
+	case schema.GroupResource{Group: "apps", Resource: "replicasets"}:
+		return schedule.AnnotationReplicaSetPreferences
+	case schema.GroupResource{Group: "batch", Resource: "jobs"}:
+		return schedule.AnnotationJobPreferences
+	}
+	return ""
+}
+
+// steered says whether a template's division depends on more than its number and
+// its clusters, so that it has to be recorded.
+func (e *Engine) steered(t *template) bool {
+	annotations := t.obj.GetAnnotations()
+	return t.constraints != nil || e.outlook(t.policy).policy != nil ||
+		annotations[preferencesOf(t.key.GR)] != "" || annotations[schedule.AnnotationClusterSelector] != ""
+}
+
+// forScheduling is all clusters by name, and those over which the formula
+// divided t when it was made: members by then, and not away since before.
+func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
+	all = e.outlook(t.policy).snapshot.Clusters()
+	for i := range all {
+		c := e.clusters[all[i].Name]
+		away := !c.ready && !c.since.After(t.created)
+		if !c.joined.After(t.created) && !away {
+			founding = append(founding, all[i])
+		}
+	}
+	return all, founding
+}
+
+// schedulingCluster is a cluster as package schedule knows it: each of its zones is
+// a domain, so that rules about zones count those of all clusters.
+func (e *Engine) schedulingCluster(c *cluster, _ *policy.Policy) schedule.Cluster {
+	s := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels}
+	for _, zone := range c.zones {
+		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})
+	}
+	return s
+}
+
+// schedulingClusters is all clusters by name. Engine.mu is held at least for reading.
+func (e *Engine) schedulingClusters(p *policy.Policy) []schedule.Cluster {
+	all := make([]schedule.Cluster, 0, len(e.clusters))
+	for _, c := range e.clusters {
+		all = append(all, e.schedulingCluster(c, p))
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+func allReady(clusters []schedule.Cluster) bool {
+	return !slices.ContainsFunc(clusters, func(c schedule.Cluster) bool { return !c.Ready })
+}
+
+func onlyIn(clusters []schedule.Cluster, division map[string]int32) []schedule.Cluster {
+	var out []schedule.Cluster
+	for _, c := range clusters {
+		if _, in := division[c.Name]; in {
+			out = append(out, c)
+		}
+	}
+	return out
+}
