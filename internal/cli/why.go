@@ -9,13 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/restmapper"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet"
@@ -46,28 +41,15 @@ func newWhyCommand(s Streams) *cobra.Command {
 
 // placement is that of an object named as kubectl names it.
 func (h *hubFlags) placement(ctx context.Context, object, namespace string) (*v1alpha1.Placement, error) {
-	kind, name, ok := strings.Cut(object, "/")
-	if !ok || kind == "" || name == "" {
-		return nil, fmt.Errorf("%q is no KIND/NAME. Try: hanse why deployment/web", object)
-	}
 	cfg, err := h.restConfig()
 	if err != nil {
 		return nil, err
 	}
+	resource, name, err := findResource(cfg, object, "hanse why deployment/web")
+	if err != nil {
+		return nil, err
+	}
 	client, err := dynamic.NewForConfig(cfg)
-	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
-	}
-	known, err := discovery.NewDiscoveryClientForConfig(cfg)
-	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
-	}
-	cached := memory.NewMemCacheClient(known)
-	mapper := restmapper.NewShortcutExpander(restmapper.NewDeferredDiscoveryRESTMapper(cached), cached, nil)
-	resource, err := mapper.ResourceFor(schema.ParseGroupResource(kind).WithVersion(""))
-	if meta.IsNoMatchError(err) {
-		return nil, fmt.Errorf("the hub has no kind %s. Try: kubectl api-resources", kind)
-	}
 	if err != nil {
 		return nil, fleet.HubError(cfg.Host, err)
 	}
