@@ -191,17 +191,25 @@ func writable(r metav1.APIResource) bool {
 func customResource(crd *unstructured.Unstructured) (gr schema.GroupResource, established bool) {
 	gr.Group, _, _ = unstructured.NestedString(crd.Object, "spec", "group")
 	gr.Resource, _, _ = unstructured.NestedString(crd.Object, "spec", "names", "plural")
-	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
-	for _, c := range conditions {
-		if m, ok := c.(map[string]any); ok && m["type"] == "Established" && m["status"] == "True" {
-			return gr, true
-		}
-	}
-	return gr, false
+	status, _, _ := unstructured.NestedMap(crd.Object, "status")
+	return gr, isEstablished(status)
 }
 
-func isCRD(gr schema.GroupResource) bool {
-	return gr == schema.GroupResource{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}
+// isEstablished reads the status of a CustomResourceDefinition.
+func isEstablished(status map[string]any) bool {
+	conditions, _, _ := unstructured.NestedSlice(status, "conditions")
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == "Established" && m["status"] == "True" {
+			return true
+		}
+	}
+	return false
+}
+
+func isCRD(gr schema.GroupResource) bool { return gr == crds() }
+
+func crds() schema.GroupResource {
+	return schema.GroupResource{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}
 }
 
 func isNamespace(gr schema.GroupResource) bool {

@@ -115,32 +115,68 @@ func (s *session) run(ctx context.Context) {
 	m.mu.Unlock()
 }
 
-// lookAgain is how often a member is asked for resources that it did not serve.
-const lookAgain = 15 * time.Second
+const (
+	// lookAgain is how often a member is asked for resources that it did not serve.
+	lookAgain = 15 * time.Second
+	// lookForCustom is the same while a CRD is established in the member whose
+	// resource discovery does not show: it lags a little behind.
+	lookForCustom = 250 * time.Millisecond
+)
 
 // watchAll watches every propagated resource that the member serves, and those
 // that come later, until ctx ends.
 func (s *session) watchAll(ctx context.Context) {
 	log := klog.FromContext(ctx)
+	custom := lookForCustom
 	for {
 		retry := lookAgain
 		if err := s.discover(ctx); err != nil {
 			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error())
 			retry = time.Second
+		} else if s.awaitsCustom() {
+			retry = custom
+			custom = min(2*custom, lookAgain) // its CRD there may never serve the version that is wanted
+		} else {
+			custom = lookForCustom
 		}
-		timer := time.NewTimer(retry)
-		if !s.wanting() {
-			timer.Stop()
-		}
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !s.pause(ctx, retry) {
 			return
-		case <-timer.C:
-		case <-s.again:
-			timer.Stop()
 		}
 	}
+}
+
+// pause blocks until it is time to discover again, and returns false if ctx ends
+// first. As long as nothing waits for a missing resource, there is nothing to
+// discover; something may come to wait for one at any time.
+func (s *session) pause(ctx context.Context, d time.Duration) bool {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.again:
+			return true
+		case <-tick.C:
+			if s.wanting() {
+				return true
+			}
+		}
+	}
+}
+
+// awaitsCustom says whether a resource is missing whose CRD is established in the
+// member.
+func (s *session) awaitsCustom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for gr := range s.missing {
+		crd := Key{GR: crds(), Name: gr.String()} // their names are so
+		if seen := s.member.get(crd).seen; seen.exists() && !seen.deleting && isEstablished(seen.status) {
+			return true
+		}
+	}
+	return false
 }
 
 // discover starts watches on what is served and not watched so far. A resource
