@@ -32,12 +32,44 @@ type Placement struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []ClusterPlacement `json:"clusters,omitempty"`
+	// Policy is the placement policy that applies to the object; empty: none.
+	Policy *PolicyMatch `json:"policy,omitempty"`
 	// Unplaced is how many replicas no cluster could be given; the summary says why.
 	Unplaced int32 `json:"unplaced,omitempty"`
 	// Rejected is the clusters that were not chosen, by name.
 	// +listType=map
 	// +listMapKey=name
 	Rejected []ClusterRejection `json:"rejected,omitempty"`
+}
+
+// ConditionPlaced, on a workload at the hub, is False while replicas have no place or
+// something about where it is to go makes no sense; it is absent otherwise. Events
+// with the same reasons say so too.
+const ConditionPlaced = "hanse.dev/Placed"
+
+// Reasons of ConditionPlaced, and of events about it.
+const (
+	// ReasonPlacementProblem: an annotation, policy or constraint makes no sense. What
+	// runs stays where it is.
+	ReasonPlacementProblem = "PlacementProblem"
+	// ReasonUnplaced: no cluster could be given some of the replicas.
+	ReasonUnplaced = "Unplaced"
+	// ReasonOverrideFailed is of the event about an override of a policy that cannot be
+	// applied to the object: for that cluster, it stays as it is there.
+	ReasonOverrideFailed = "OverrideFailed"
+	// ReasonPlaced is of the event that says that it is over.
+	ReasonPlaced = "Placed"
+)
+
+// PolicyMatch is the placement policy that applies to an object.
+type PolicyMatch struct {
+	// Name as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
+	Name string `json:"name"`
+	// Reason is what it selects the object by, in a sentence.
+	Reason string `json:"reason"`
+	// Overruled is why others that select the object do not apply to it.
+	// +listType=atomic
+	Overruled []string `json:"overruled,omitempty"`
 }
 
 // ClusterRejection is why a cluster was not chosen.

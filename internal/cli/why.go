@@ -77,6 +77,12 @@ func printWhy(w io.Writer, p *v1alpha1.Placement) error {
 	if p.Summary.Message != "" {
 		fmt.Fprintln(w, p.Summary.Message)
 	}
+	if p.Policy != nil {
+		fmt.Fprintf(w, "policy: %s\n", p.Policy.Reason)
+		for _, o := range p.Policy.Overruled {
+			fmt.Fprintf(w, "        %s\n", o)
+		}
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "CLUSTER\tCHOSEN\tREPLICAS\tSTATE\tREASON")
 	for _, c := range p.Clusters {

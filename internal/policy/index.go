@@ -19,6 +19,8 @@ type Index struct {
 	// ClusterPlacementPolicies without them.
 	byNamespace map[string][]int
 	rest        []int
+
+	byNamespaceLabels bool
 }
 
 // NewIndex makes an index of policies.
@@ -26,6 +28,9 @@ func NewIndex(policies []*Policy) *Index {
 	x := &Index{all: slices.SortedFunc(slices.Values(policies), before), byName: map[string][]int{},
 		byKind: map[schema.GroupKind][]int{}, byNamespace: map[string][]int{}}
 	for i, p := range x.all {
+		if n := p.objects.namespaces; n != nil && n.labels != nil {
+			x.byNamespaceLabels = true
+		}
 		switch s := &p.objects; {
 		case s.names != nil:
 			for name := range s.names {
@@ -56,6 +61,10 @@ func before(a, b *Policy) int {
 
 // Policies are all, those first that go before others.
 func (x *Index) Policies() []*Policy { return slices.Clone(x.all) }
+
+// ByNamespaceLabels says whether any policy selects by the labels of Namespaces, so that
+// For needs to know them.
+func (x *Index) ByNamespaceLabels() bool { return x.byNamespaceLabels }
 
 // For is the policy that applies to an object, nil if none does.
 func (x *Index) For(o *Object) *Policy {

@@ -18,7 +18,8 @@ const (
 )
 
 // eventSink writes events about objects to one API server. Events are
-// aggregated and rate-limited, and lost rather than waited for.
+// aggregated and rate-limited, and lost rather than waited for. The zero eventSink
+// has no server and tells nobody.
 type eventSink struct {
 	broadcaster kuberecord.EventBroadcaster
 	recorder    kuberecord.EventRecorder
@@ -31,6 +32,9 @@ func newEventSink(client typedcorev1.EventsGetter) eventSink {
 }
 
 func (s eventSink) event(about *corev1.ObjectReference, kind, reason, message string) {
+	if s.recorder == nil {
+		return
+	}
 	s.recorder.Event(about, kind, reason, message)
 }
 

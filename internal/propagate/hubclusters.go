@@ -158,6 +158,7 @@ func (e *Engine) decideAll() (changed []Key) {
 	for _, r := range e.resources {
 		for name, t := range r.templates {
 			if next, differs := e.decided(t); differs {
+				e.announce(t, next, r)
 				r.templates[name] = next
 				changed = append(changed, next.key)
 			}

@@ -42,7 +42,10 @@ type template struct {
 	// undecided: the decision has to be recorded at the hub before anything is
 	// written to a member.
 	undecided bool
-	going     bool // a Namespace that is being deleted
+	// awaitsNamespace: a policy may select it by the labels of its Namespace, which
+	// are not known so far.
+	awaitsNamespace bool
+	going           bool // a Namespace that is being deleted
 }
 
 // content is what members are to have. The same content is the same pointer.
@@ -202,6 +205,8 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 	t.policy = s.engine.policyFor(t)
 	t.setDecision(s.engine.decide(t, before))
 	s.engine.persistLater(t)
+	t.awaitsNamespace = s.engine.awaitsNamespace(t)
+	s.engine.announce(before, t, s.resource)
 	return t
 }
 

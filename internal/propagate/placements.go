@@ -133,6 +133,7 @@ func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.Grou
 	if len(p.Clusters) == 0 || t.decision.Unplaced > 0 {
 		p.Summary.Synced = metav1.ConditionFalse
 	}
+	p.Policy = e.policyMatch(t)
 	reasonsFor(p, t.decision)
 }
 

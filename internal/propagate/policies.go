@@ -178,18 +178,46 @@ func (e *Engine) matchAgain(which func(*template) bool) (changed []Key) {
 				continue
 			}
 			p := e.policyFor(t)
-			if p == t.policy {
+			if p == t.policy && !t.awaitsNamespace {
 				continue
 			}
 			next := *t
 			next.policy = p
+			next.awaitsNamespace = e.awaitsNamespace(t)
 			next.setDecision(e.decide(&next, t))
 			e.persistLater(&next)
+			e.announce(t, &next, r)
 			r.templates[name] = &next
 			changed = append(changed, next.key)
 		}
 	}
 	return changed
+}
+
+// awaitsNamespace says whether a policy may select a template by the labels of its
+// Namespace, and these are not known: the watches of both run side by side. Engine.mu is
+// held at least for reading.
+func (e *Engine) awaitsNamespace(t *template) bool {
+	if t.key.Namespace == "" || !e.policies.index.ByNamespaceLabels() {
+		return false
+	}
+	_, known := e.namespaces.labels[t.key.Namespace]
+	return !known
+}
+
+// policyMatch is the policy of a template, for its Placement; nil if none applies.
+func (e *Engine) policyMatch(t *template) *v1alpha1.PolicyMatch {
+	e.mu.RLock()
+	m := e.policies.index.Match(e.policyObject(t))
+	e.mu.RUnlock()
+	if m.Policy == nil {
+		return nil
+	}
+	out := &v1alpha1.PolicyMatch{Name: m.Policy.String(), Reason: m.Reason}
+	for _, o := range m.Overruled {
+		out.Overruled = append(out.Overruled, o.Reason)
+	}
+	return out
 }
 
 // shaped are the templates that policies change for single clusters: which clusters

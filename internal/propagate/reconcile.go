@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/dynamic"
 
@@ -29,7 +30,7 @@ type task struct {
 func (s *session) reconcile(ctx context.Context, key Key) error {
 	t, known := s.engine.template(key)
 	watched, missing := s.state(key.GR)
-	if !known || t != nil && t.undecided {
+	if !known || t != nil && (t.undecided || t.awaitsNamespace) {
 		return nil // queued again once it is
 	}
 	task := &task{session: s, key: key, template: t, rec: s.member.get(key)}
@@ -47,6 +48,10 @@ func (s *session) reconcile(ctx context.Context, key Key) error {
 	if errors.As(err, &wait) {
 		task.note(nil)
 		return err
+	}
+	var override *override.Error
+	if errors.As(err, &override) && (task.rec.fault == nil || task.rec.fault.message != err.Error()) {
+		task.tell(corev1.EventTypeWarning, v1alpha1.ReasonOverrideFailed, err.Error())
 	}
 	if err != nil {
 		task.note(&fault{conflict: errors.As(err, &conflictError{}), message: err.Error()})

@@ -42,7 +42,7 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 	if t == nil || r == nil {
 		return nil
 	}
-	merged := aggregate.Status(r.gvk.GroupKind(), t.obj.Object, e.statusesOf(t))
+	merged := t.withProblem(aggregate.Status(r.gvk.GroupKind(), t.obj.Object, e.statusesOf(t)), time.Now())
 	if merged == nil {
 		return nil
 	}
