@@ -17,6 +17,7 @@ import (
 // +kubebuilder:printcolumn:name="NODES",type=integer,JSONPath=`.status.nodes`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="ZONES",type=string,priority=1,JSONPath=`.status.zones`
+// +kubebuilder:printcolumn:name="CORDONED",type=boolean,priority=1,JSONPath=`.spec.unschedulable`
 // +kubebuilder:printcolumn:name="ENDPOINT",type=string,priority=1,JSONPath=`.spec.endpoint`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type Cluster struct {
@@ -27,7 +28,7 @@ type Cluster struct {
 	Status ClusterStatus `json:"status,omitempty"`
 }
 
-// ClusterSpec says how the hub reaches a member.
+// ClusterSpec says how the hub reaches a member, and what may run there.
 type ClusterSpec struct {
 	// Endpoint is the URL of the member's API server.
 	// +kubebuilder:validation:MinLength=1
@@ -49,6 +50,36 @@ type ClusterSpec struct {
 	Provider string   `json:"provider,omitempty"`
 	Region   string   `json:"region,omitempty"`
 	Zones    []string `json:"zones,omitempty"`
+	// Taints keep workloads away that do not tolerate them, as a node's taints do.
+	// +listType=map
+	// +listMapKey=key
+	// +listMapKey=effect
+	// +kubebuilder:validation:MaxItems=64
+	Taints []ClusterTaint `json:"taints,omitempty"`
+	// Unschedulable keeps new replicas away; what runs stays. See hanse cordon.
+	Unschedulable bool `json:"unschedulable,omitempty"`
+	// Drain moves what runs here to other clusters as far as they can take it, one
+	// PodDisruptionBudget at a time, and keeps new replicas away. See hanse drain.
+	Drain bool `json:"drain,omitempty"`
+}
+
+// ClusterTaint is a taint of a whole cluster. Tolerations of pods, and of a
+// PlacementPolicy, are compared with it as with a node's.
+type ClusterTaint struct {
+	// Key as example.com/maintenance.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a taint key, as maintenance or example.com/maintenance"
+	Key string `json:"key"`
+	// Value may be empty.
+	Value LabelValue `json:"value,omitempty"`
+	// Effect is NoSchedule (nothing new), PreferNoSchedule (others first) or
+	// NoExecute (what runs is moved away, too).
+	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
+	Effect corev1.TaintEffect `json:"effect"`
+	// TimeAdded is what tolerationSeconds of a NoExecute taint count from; empty:
+	// when the hub first saw it, anew after a restart of the hub.
+	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
 }
 
 // Phases of a Cluster, the STATUS column.
@@ -72,6 +103,29 @@ const (
 	// ConditionSynced is True while everything that is placed in the member is
 	// there as the hub wants it.
 	ConditionSynced = "Synced"
+	// ConditionFailedOver is there while the cluster is out of reach. True: it
+	// counts as lost, its replicas are made up for in others. Its message says
+	// since when, or why not.
+	ConditionFailedOver = "FailedOver"
+	// ConditionDrained is there while spec.drain is set: True once no pods of
+	// managed workloads remain. Its message says what is in motion, or what
+	// cannot be moved and why.
+	ConditionDrained = "Drained"
+)
+
+// Reasons of ConditionFailedOver.
+const (
+	ReasonLost    = "Lost"          // for longer than its failover time
+	ReasonWaiting = "Waiting"       // its failover time is not over
+	ReasonCutOff  = "HubIsCutOff"   // so many are out of reach that it must be the hub
+	ReasonOff     = "FailoverIsOff" // --failover-after=0
+)
+
+// Reasons of ConditionDrained.
+const (
+	ReasonEmpty    = "Empty"
+	ReasonDraining = "Draining"
+	ReasonBlocked  = "Blocked" // what is left fits nowhere else, or is not moved
 )
 
 // Reasons of ConditionReady.
