@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +26,21 @@ type recorder struct {
 	count     int
 	withdrawn int
 	report    Report
-	failing   error // of Withdraw
+	failing   error           // of Withdraw
+	reached   map[string]bool // by the last look
+}
+
+func (r *recorder) Looked(name string, _ time.Time, reached bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reached[name] = reached
+}
+
+// inReach is what the last look found.
+func (r *recorder) inReach(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reached[name]
 }
 
 func (r *recorder) Engage(ctx context.Context, name string, cfg *rest.Config) {
@@ -103,6 +118,9 @@ func TestRevokedCredentialIsSaidAndRecovers(t *testing.T) {
 	f.join(t)
 	f.member.revoke("token-1")
 	f.eventually(t, "denied", func() bool { return f.reason() == v1alpha1.ReasonAuthenticationFailed && !f.prop.isEngaged("aws") })
+	if !f.prop.inReach("aws") {
+		t.Error("a cluster that answers, though it refuses, counts as out of reach")
+	}
 	if _, _, message := f.condition(v1alpha1.ConditionReady); !strings.Contains(message, "Try: hanse join aws") {
 		t.Errorf("message: %s", message)
 	}
@@ -117,6 +135,9 @@ func TestUnreachableMemberIsReleasedAndComesBack(t *testing.T) {
 	cfg := f.prop.config("aws")
 	f.member.setIntercept(func(*http.Request) int { return http.StatusInternalServerError })
 	f.eventually(t, "not ready", func() bool { return f.reason() == v1alpha1.ReasonNotReady && !f.prop.isEngaged("aws") })
+	if f.prop.inReach("aws") {
+		t.Error("a cluster that only answers errors counts as in reach")
+	}
 	f.member.setIntercept(func(*http.Request) int { return 0 })
 	f.eventually(t, "engaged again", func() bool { return f.prop.isEngaged("aws") })
 	if n, _ := f.prop.counts(); n != 2 {

@@ -31,6 +31,12 @@ type verdict struct {
 
 func (v verdict) ok() bool { return v.reason == v1alpha1.ReasonReachable }
 
+// reached says whether the member is in reach at all. One that only answers
+// errors is not: a load balancer does so in the place of a server that is gone.
+func (v verdict) reached() bool {
+	return v.reason != v1alpha1.ReasonNetworkUnreachable && v.reason != v1alpha1.ReasonNotReady
+}
+
 // cause is the message without its advice.
 func (v verdict) cause() string {
 	cause, _, _ := strings.Cut(v.message, ". Try: ")

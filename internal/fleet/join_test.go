@@ -26,7 +26,7 @@ type federation struct {
 }
 
 func newFederation(t *testing.T) *federation {
-	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{engaged: map[string]*rest.Config{}}}
+	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{reached: map[string]bool{}, engaged: map[string]*rest.Config{}}}
 	fl, err := New(f.hub.config(), "hub-uid", f.prop)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +47,9 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // memberConfig is the way to a member by the hub's own credential. Its
 // connections are its own and are all closed when ctx ends; after that it dials
-// no more. So a member that has gone silent leaves no request hanging.
-func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token) *rest.Config {
+// no more. So a member that has gone silent leaves no request hanging. broken is
+// called, and must not block, when a connection that had lasted ends otherwise.
+func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, broken func()) *rest.Config {
 	conns := connrotation.NewConnectionTracker()
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	context.AfterFunc(ctx, conns.CloseAll)
@@ -68,10 +71,34 @@ func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token) *r
 				conn.Close()
 				return nil, errDisengaged
 			}
-			return conn, nil
+			return &tellingConn{Conn: conn, ctx: ctx, opened: time.Now(), broken: broken}, nil
 		},
 		WrapTransport: func(next http.RoundTripper) http.RoundTripper { return bearer{tok, next} },
 	}
+}
+
+// tellingConn tells when it breaks. The process of a member that is killed, or
+// its machine's kernel, ends its connections at once: there is no need to wait
+// for the next look to know.
+type tellingConn struct {
+	net.Conn
+	ctx    context.Context
+	opened time.Time
+	once   sync.Once
+	broken func()
+}
+
+// lasting is how old a connection has to be for its end to be news: a load
+// balancer with nothing behind it ends each new one.
+const lasting = 2 * retryInterval
+
+func (c *tellingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) &&
+		c.ctx.Err() == nil && time.Since(c.opened) > lasting {
+		c.once.Do(c.broken)
+	}
+	return n, err
 }
 
 // errDisengaged answers whoever still uses a member's rest.Config after it is
@@ -84,9 +111,9 @@ type link struct {
 	close  context.CancelFunc
 }
 
-func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token) (*link, error) {
+func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, broken func()) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cfg := memberConfig(ctx, spec, tok)
+	cfg := memberConfig(ctx, spec, tok, broken)
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	cfg.ContentType = "application/json"
 	client, err := kubernetes.NewForConfig(cfg)

@@ -68,10 +68,12 @@ func (m *member) step(ctx context.Context) time.Duration {
 		return probeInterval // it is being deleted; ctx ends soon
 	}
 	m.connect(ctx, cluster)
+	began := m.fleet.clock.Now()
 	v := m.look(ctx, cluster)
 	if ctx.Err() != nil {
 		return 0
 	}
+	m.fleet.prop.Looked(m.name, began, v.reached())
 	was := m.health.reason
 	m.health = m.health.next(v)
 	if m.health.reason != was {
@@ -106,7 +108,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 	}
 	m.drop()
 	m.spec, m.health = c.Spec, newHealth()
-	link, err := newLink(ctx, c.Spec, m.token)
+	link, err := newLink(ctx, c.Spec, m.token, m.wake)
 	if err != nil {
 		m.link = nil
 		return // look says so
@@ -127,7 +129,7 @@ func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)
-		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token))
+		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token, m.wake))
 	case !wanted && m.disengage != nil:
 		m.release()
 	}

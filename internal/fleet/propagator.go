@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"context"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -20,6 +22,10 @@ type Propagator interface {
 	// member is engaged while it runs. It blocks until all is gone or ctx ends
 	// (then it returns an error) and is idempotent.
 	Withdraw(ctx context.Context, name string) error
+	// Looked is called after each look at a member, with when it began and whether
+	// the member is in reach: one that answers and refuses the hub's credential
+	// is. It is called from any goroutine and must not block.
+	Looked(name string, began time.Time, reached bool)
 	// Report says how propagation to the member is doing. It is called at every
 	// probe, from any goroutine, and must be cheap.
 	Report(name string) Report
@@ -36,4 +42,7 @@ type Report struct {
 	Failing int
 	// Message is the first failure, in one line, without any object's data.
 	Message string
+	// FailedOver and Drained are the conditions of these types; nil: the Cluster
+	// has none.
+	FailedOver, Drained *metav1.Condition
 }

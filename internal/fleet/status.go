@@ -145,6 +145,15 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	set(v1alpha1.ConditionSynced, synced, reason, message)
 	held, reason, message := heldCondition(c.Name, v.report)
 	set(v1alpha1.ConditionDeletionsHeld, held, reason, message)
+	at := func(kind string, c *metav1.Condition) {
+		if c == nil {
+			meta.RemoveStatusCondition(&s.Conditions, kind)
+			return
+		}
+		set(kind, c.Status, c.Reason, c.Message)
+	}
+	at(v1alpha1.ConditionFailedOver, v.report.FailedOver)
+	at(v1alpha1.ConditionDrained, v.report.Drained)
 	if v.leaving.reason != "" {
 		set(ConditionLeaving, metav1.ConditionTrue, v.leaving.reason, v.leaving.waitsFor)
 	}

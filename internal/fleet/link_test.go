@@ -1,0 +1,56 @@
+package fleet
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+)
+
+// telling is a connection that was opened some time ago, its other end, and how
+// often it said that it broke.
+func telling(t *testing.T, ctx context.Context, age time.Duration) (c *tellingConn, other net.Conn, told *int) {
+	t.Helper()
+	here, there := net.Pipe()
+	told = new(int)
+	return &tellingConn{Conn: here, ctx: ctx, opened: time.Now().Add(-age), broken: func() { *told++ }}, there, told
+}
+
+func TestAConnectionThatBreaksIsToldOnce(t *testing.T) {
+	c, other, told := telling(t, t.Context(), time.Minute)
+	other.Close()
+	for range 3 {
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Fatal("read from what is closed")
+		}
+	}
+	if *told != 1 {
+		t.Errorf("told %d times, want once", *told)
+	}
+}
+
+func TestAConnectionThatDidNotLastIsNotTold(t *testing.T) {
+	c, other, told := telling(t, t.Context(), 0)
+	other.Close()
+	_, _ = c.Read(make([]byte, 1))
+	if *told != 0 {
+		t.Error("the end of a connection that was just opened wakes the member, which opens the next")
+	}
+}
+
+func TestWhatTheHubEndsIsNotTold(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c, other, told := telling(t, ctx, time.Minute)
+	cancel()
+	other.Close()
+	_, _ = c.Read(make([]byte, 1))
+
+	late, _, toldLate := telling(t, t.Context(), time.Minute)
+	if err := late.SetReadDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = late.Read(make([]byte, 1))
+	if *told+*toldLate != 0 {
+		t.Errorf("told %d and %d times", *told, *toldLate)
+	}
+}
