@@ -29,16 +29,16 @@ type federation struct {
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config, o DNSOptions) (*federation, error) {
+func newFederation(ctx context.Context, hub *rest.Config, o ServerOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := propagate.New(hub, uid)
+	engine, err := propagate.New(hub, uid, o.FailoverAfter)
 	if err != nil {
 		return nil, err
 	}
-	names, err := dns.New(hub, o.config(string(uid)))
+	names, err := dns.New(hub, o.DNS.config(string(uid)))
 	if err != nil {
 		return nil, err
 	}

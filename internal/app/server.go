@@ -38,6 +38,9 @@ type ServerOptions struct {
 	EtcdServers []string
 	EtcdTLS     controlplane.EtcdTLS
 	DNS         DNSOptions
+	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
+	// be made up for in others; 0: for ever.
+	FailoverAfter time.Duration
 }
 
 // DNSOptions are the settings of a hub's DNS.
@@ -82,7 +85,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	var members *federation
 	err = prepare(starting, hub.RESTConfig())
 	if err == nil {
-		members, err = newFederation(starting, hub.RESTConfig(), o.DNS)
+		members, err = newFederation(starting, hub.RESTConfig(), o)
 	}
 	if err == nil {
 		later.engine.Store(members.engine)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +28,9 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 			if o.DataDir == "" {
 				return errors.New("a hub needs a directory. Try: hanse server --data-dir DIR")
 			}
+			if o.FailoverAfter != 0 && o.FailoverAfter < time.Second {
+				return fmt.Errorf("--failover-after=%s is too short to tell a lost cluster from a lost packet. Try: 5s, or 0 for never", o.FailoverAfter)
+			}
 			return app.Server(cmd.Context(), o, s.Err)
 		},
 	}
@@ -40,6 +45,7 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.StringVar(&o.DNS.Database, "dns-geo-database", "", "mmdb with the places of networks: GeoLite2 or DB-IP, City or Country (default: the countries in this binary)")
 	f.StringVar(&o.DNS.Resolver, "dns-resolver", "", "HOST:PORT to look up load balancers and delegations at (default: the system's)")
 	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers a second to one network of clients; 0: no limit")
+	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach for its replicas to be made up for in others; 0: for ever")
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd

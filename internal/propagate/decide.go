@@ -18,6 +18,9 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	o := e.outlook(t.policy)
 	w := e.workload(t, before, o)
 	snapshot := o.snapshot
+	if staysPut(t.division) && len(w.Current) > 0 {
+		snapshot = o.unmoved
+	}
 	if t.division == kinds.Completions && len(t.recorded) > 0 {
 		snapshot = schedule.NewSnapshot(onlyIn(snapshot.Clusters(), t.recorded), snapshot.Surroundings)
 	}
@@ -51,7 +54,7 @@ func (e *Engine) current(t, before *template, w *schedule.Workload) map[string]i
 		return t.recorded
 	case before != nil && before.uid == t.uid && (before.decision.Unplaced == 0 || before.placed() > 0):
 		return before.decision.Division()
-	case len(founding) < len(all) || !allReady(all):
+	case len(founding) < len(all) || !allReady(all) || e.isFirst(t) && anyClosed(all):
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*w, founding)
 	}
@@ -88,7 +91,7 @@ func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
 		c := e.clusters[all[i].Name]
 		away := !c.ready && !c.since.After(t.created)
 		if !c.joined.After(t.created) && !away {
-			founding = append(founding, all[i])
+			founding = append(founding, bare(all[i]))
 		}
 	}
 	return all, founding
@@ -96,8 +99,9 @@ func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
 
 // schedulingCluster is a cluster as package schedule knows it: each of its zones is
 // a domain, so that rules about zones count those of all clusters.
-func (e *Engine) schedulingCluster(c *cluster, _ *policy.Policy) schedule.Cluster {
+func (e *Engine) schedulingCluster(c *cluster, p *policy.Policy) schedule.Cluster {
 	s := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels}
+	e.losses.close(&s, c, p)
 	for _, zone := range c.zones {
 		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})
 	}

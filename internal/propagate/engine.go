@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -52,6 +53,8 @@ type Engine struct {
 	policies   policies
 
 	outlooks   outlooks
+	losses     *losses
+	clock      func() time.Time
 	rediscover chan struct{} // the hub's CRDs changed
 	divisions  workqueue.TypedRateLimitingInterface[Key]
 	statuses   workqueue.TypedRateLimitingInterface[Key]
@@ -62,7 +65,7 @@ type Engine struct {
 
 // New makes an Engine for the hub that cfg reaches. hubUID is the UID of the
 // hub's kube-system Namespace. Nothing starts before Run.
-func New(cfg *rest.Config, hubUID types.UID) (*Engine, error) {
+func New(cfg *rest.Config, hubUID types.UID, failoverAfter time.Duration) (*Engine, error) {
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
@@ -72,6 +75,7 @@ func New(cfg *rest.Config, hubUID types.UID) (*Engine, error) {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
 	e := newEngine(hubUID)
+	e.losses = newLosses(failoverAfter)
 	e.hub, e.discovery, e.events = client, typed.Discovery(), newEventSink(typed.CoreV1())
 	return e, nil
 }
@@ -88,6 +92,8 @@ func newEngine(hubUID types.UID) *Engine {
 		namespaces: namespaceLabels{labels: map[string]map[string]string{}},
 		policies:   newPolicies(),
 		outlooks:   newOutlooks(),
+		losses:     newLosses(0),
+		clock:      time.Now,
 		rediscover: make(chan struct{}, 1),
 		divisions:  newQueue(),
 		statuses:   newQueue(),
@@ -123,6 +129,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}
 	wg.Go(func() { e.watchResources(ctx) })
+	wg.Go(func() { e.watchLosses(ctx) })
 	wg.Go(func() { e.writePolicyStatuses(ctx) })
 	for range hubWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })

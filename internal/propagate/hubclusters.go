@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,6 +29,9 @@ type cluster struct {
 	since  time.Time      // of ready
 	prune  int            // how many held objects may be deleted; 0: none
 	facts  policy.Cluster // what policies select it by
+	// What its spec says of what may run there.
+	taints            []corev1.Taint
+	cordoned, drained bool
 }
 
 // watchClusters keeps Engine.clusters until ctx ends. It closes seen when it
@@ -78,6 +82,11 @@ func (s *clusterSink) read(obj *unstructured.Unstructured) *cluster {
 
 func newCluster(c *v1alpha1.Cluster) *cluster {
 	out := &cluster{name: c.Name, labels: c.Labels, zones: c.Status.Zones, joined: c.CreationTimestamp.Time, facts: policy.ClusterOf(c)}
+	for _, t := range c.Spec.Taints {
+		out.taints = append(out.taints, corev1.Taint{Key: t.Key, Value: string(t.Value), Effect: t.Effect, TimeAdded: t.TimeAdded})
+	}
+	out.drained = c.Spec.Drain
+	out.cordoned = c.Spec.Unschedulable || c.Spec.Drain
 	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		out.ready = ready.Status == metav1.ConditionTrue
 		out.since = ready.LastTransitionTime.Time
@@ -108,6 +117,7 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	e.mu.Lock()
 	before := e.clusters
 	e.clusters = next
+	e.losses.keepClusters(next, e.clock())
 	for name := range next {
 		if e.members[name] == nil {
 			e.members[name] = newMember(name)
@@ -146,7 +156,8 @@ func sameForScheduling(a, b map[string]*cluster) bool {
 	for name, c := range a {
 		d := b[name]
 		if d == nil || c.ready != d.ready || !c.joined.Equal(d.joined) ||
-			!maps.Equal(c.labels, d.labels) || !slices.Equal(c.zones, d.zones) || !reflect.DeepEqual(c.facts, d.facts) {
+			!maps.Equal(c.labels, d.labels) || !slices.Equal(c.zones, d.zones) || !reflect.DeepEqual(c.facts, d.facts) ||
+			c.cordoned != d.cordoned || c.drained != d.drained || !reflect.DeepEqual(c.taints, d.taints) {
 			return false
 		}
 	}
@@ -155,8 +166,17 @@ func sameForScheduling(a, b map[string]*cluster) bool {
 
 // decideAll renews the decision of every template. Engine.mu is held.
 func (e *Engine) decideAll() (changed []Key) {
+	return e.decideSome(func(*template) bool { return true })
+}
+
+// decideSome renews the decision of the templates that which selects. Engine.mu is
+// held.
+func (e *Engine) decideSome(which func(*template) bool) (changed []Key) {
 	for _, r := range e.resources {
 		for name, t := range r.templates {
+			if !which(t) {
+				continue
+			}
 			if next, differs := e.decided(t); differs {
 				e.announce(t, next, r)
 				r.templates[name] = next

@@ -15,6 +15,9 @@ import (
 // outlook is the clusters as the objects of one policy see them. It does not change.
 type outlook struct {
 	snapshot *schedule.Snapshot
+	// unmoved is the snapshot for what is to stay where it is: nothing is lost,
+	// drained, or has to go because of a taint.
+	unmoved  *schedule.Snapshot
 	policy   *schedule.Policy  // nil: asks for nothing
 	rejected map[string]string // why the policy allows a cluster not, by name
 	shapes   map[string]shape  // by cluster
@@ -58,7 +61,12 @@ func (e *Engine) outlook(p *policy.Policy) *outlook {
 
 func (e *Engine) newOutlook(p *policy.Policy) *outlook {
 	o := readPolicy(p, e.facts())
-	o.snapshot = schedule.NewSnapshot(e.schedulingClusters(p), e.surroundings())
+	clusters, around := e.schedulingClusters(p), e.surroundings()
+	o.snapshot = schedule.NewSnapshot(clusters, around)
+	o.unmoved = o.snapshot
+	if still, differ := unmoved(clusters); differ {
+		o.unmoved = schedule.NewSnapshot(still, around)
+	}
 	return o
 }
 
@@ -74,7 +82,7 @@ func (e *Engine) facts() []policy.Cluster {
 
 // surroundings is what scheduling knows beyond the clusters.
 func (e *Engine) surroundings() schedule.Surroundings {
-	return schedule.Surroundings{Namespaces: e.namespaces.labels}
+	return schedule.Surroundings{Namespaces: e.namespaces.labels, Now: e.clock()}
 }
 
 // readPolicy is an outlook, all but its snapshot. It is pure.

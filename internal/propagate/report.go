@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -16,6 +17,8 @@ type Report struct {
 	Pending int // to be written or deleted, without a fault so far
 	Failing int // refused by the member, or in conflict
 	Message string
+	// FailedOver and Drained are the conditions of these types, nil: none.
+	FailedOver, Drained *metav1.Condition
 }
 
 // cachedReport spares counting while nothing changes.
@@ -37,13 +40,14 @@ func (e *Engine) Report(name string) Report {
 	m.mu.Lock()
 	version, cached := m.version, m.report
 	m.mu.Unlock()
-	if cached.valid && cached.version == version && cached.revision == revision {
-		return cached.report
+	report := cached.report
+	if !cached.valid || cached.version != version || cached.revision != revision {
+		report = e.count(m)
+		m.mu.Lock()
+		m.report = cachedReport{report: report, version: version, revision: revision, valid: true}
+		m.mu.Unlock()
 	}
-	report := e.count(m)
-	m.mu.Lock()
-	m.report = cachedReport{report: report, version: version, revision: revision, valid: true}
-	m.mu.Unlock()
+	report.FailedOver = e.failedOver(name)
 	return report
 }
 

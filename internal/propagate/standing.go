@@ -1,0 +1,61 @@
+package propagate
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// close says in s what is not to run, or to go on running, in a cluster.
+func (l *losses) close(s *schedule.Cluster, c *cluster, p *policy.Policy) {
+	s.Taints = l.taintsOf(c)
+	s.Cordoned, s.Drained = c.cordoned, c.drained
+	s.Lost = l.isLost(c, p)
+}
+
+// bare is a cluster without all that close says.
+func bare(c schedule.Cluster) schedule.Cluster {
+	c.Taints, c.Cordoned, c.Drained, c.Lost = nil, false, false, false
+	return c
+}
+
+func isClosed(c schedule.Cluster) bool {
+	return len(c.Taints) > 0 || c.Cordoned || c.Drained || c.Lost
+}
+
+func anyClosed(all []schedule.Cluster) bool { return slices.ContainsFunc(all, isClosed) }
+
+// unmoved is the clusters as what is to stay where it is sees them: closed for what is
+// new, but nothing has to leave. differ is whether that makes a difference.
+func unmoved(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) {
+	out = slices.Clone(clusters)
+	for i := range out {
+		c := &out[i]
+		if c.Lost || c.Drained {
+			c.Lost, c.Drained, c.Cordoned, differ = false, false, true, true
+		}
+		c.Taints = slices.Clone(c.Taints)
+		for j := range c.Taints {
+			if c.Taints[j].Effect == corev1.TaintEffectNoExecute {
+				c.Taints[j].Effect, differ = corev1.TaintEffectNoSchedule, true
+			}
+		}
+	}
+	return out, differ
+}
+
+// staysPut says whether what is divided so is never moved: work that must not be done
+// twice may go on in a cluster that is out of reach, and what has run of a Job cannot
+// be taken along.
+func staysPut(d kinds.Division) bool { return d == kinds.One || d == kinds.Completions }
+
+// isFirst says whether t is read for the first time since the hub started: it was
+// there before. Engine.mu is held at least for reading.
+func (e *Engine) isFirst(t *template) bool {
+	r := e.resources[t.key.GR]
+	return r != nil && !r.synced
+}
