@@ -48,7 +48,27 @@ const (
 	// to count. It is what makes a division survive a restart of the hub while
 	// a member is away.
 	AnnotationDivision = "hanse.dev/division"
+	// AnnotationPreferences says how an object's replicas are divided: minima,
+	// maxima and weights by cluster, in the JSON of Federation v1's preferences.
+	// hanse scale writes it. It goes before Federation v1's own annotations, and
+	// these before a policy's division.
+	AnnotationPreferences = "hanse.dev/preferences"
+	// AnnotationReplicas with the value ReplicasMember lets members set their
+	// own number of replicas: the object's total follows the sum.
+	AnnotationReplicas = "hanse.dev/replicas"
+	// AnnotationTaken is written by the hub on its own object beside a division
+	// that follows the members: JSON, cluster name to the number that the hub
+	// last took over from there. It tells a number that a member set while the
+	// hub was not there from one that the hub has not replaced so far.
+	AnnotationTaken = "hanse.dev/taken-replicas"
+	// AnnotationBounds is written by the hub on its own HorizontalPodAutoscaler:
+	// which bounds the autoscaler has in each cluster. See package autoscale.
+	AnnotationBounds = "hanse.dev/bounds"
 )
+
+// ReplicasMember as AnnotationReplicas: what a member, a person there or an
+// autoscaler, sets is kept.
+const ReplicasMember = "member"
 
 // Annotations that make and steer GlobalRoutes.
 const (

@@ -86,6 +86,7 @@ func commands(s Streams) []*cobra.Command {
 		newStatusCommand(s),
 		newPlanCommand(s),
 		newWhyCommand(s),
+		newScaleCommand(s),
 		newDNSCommand(s),
 		newPruneCommand(s),
 		newKindsCommand(s),

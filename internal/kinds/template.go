@@ -61,7 +61,8 @@ func hubAnnotation(key string) bool {
 	case "kubectl.kubernetes.io/last-applied-configuration", // holds the whole object, Secrets too
 		"deployment.kubernetes.io/revision", "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller",
 		"volume.kubernetes.io/storage-provisioner", "volume.kubernetes.io/selected-node",
-		v1alpha1.AnnotationConflict, v1alpha1.AnnotationDivision, v1alpha1.AnnotationOrigin, v1alpha1.AnnotationAdopted:
+		v1alpha1.AnnotationConflict, v1alpha1.AnnotationDivision, v1alpha1.AnnotationOrigin, v1alpha1.AnnotationAdopted,
+		v1alpha1.AnnotationPreferences, v1alpha1.AnnotationReplicas, v1alpha1.AnnotationTaken, v1alpha1.AnnotationBounds:
 		return true
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -39,7 +40,7 @@ func (e *Engine) workload(t, before *template, o *outlook) schedule.Workload {
 		Key: t.key.String(), Divided: t.division != kinds.Everywhere, Total: t.total,
 		Namespace: t.key.Namespace, Template: t.constraints, Policy: o.policy,
 	}
-	w.ReadFederation(t.obj.GetAnnotations(), preferencesOf(t.key.GR))
+	w.ReadFederation(t.obj.GetAnnotations(), t.preferences())
 	if w.Divided {
 		w.Current = e.current(t, before, &w)
 	}
@@ -61,6 +62,15 @@ func (e *Engine) current(t, before *template, w *schedule.Workload) map[string]i
 	return nil
 }
 
+// preferences is the annotation that says how t is divided: Hanse's own goes
+// before Federation v1's.
+func (t *template) preferences() string {
+	if _, own := t.obj.GetAnnotations()[v1alpha1.AnnotationPreferences]; own && (t.division == kinds.Replicas || t.division == kinds.Completions) {
+		return v1alpha1.AnnotationPreferences
+	}
+	return preferencesOf(t.key.GR)
+}
+
 // preferencesOf is the annotation of Federation v1 that says how objects of a
 // resource are divided, empty if there is none.
 func preferencesOf(gr schema.GroupResource) string {
@@ -80,7 +90,7 @@ func preferencesOf(gr schema.GroupResource) string {
 func (e *Engine) steered(t *template) bool {
 	annotations := t.obj.GetAnnotations()
 	return t.constraints != nil || e.outlook(t.policy).policy != nil ||
-		annotations[preferencesOf(t.key.GR)] != "" || annotations[schedule.AnnotationClusterSelector] != ""
+		annotations[t.preferences()] != "" || annotations[schedule.AnnotationClusterSelector] != ""
 }
 
 // forScheduling is all clusters by name, and those over which the formula

@@ -1,0 +1,206 @@
+// Package scaling works out what hanse scale writes: from what a person asks
+// for and what is there, the total, its division, and the preferences to keep,
+// or a sentence that says why it cannot be. It is pure.
+package scaling
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// Request is what a person asks for. Numbers are not below zero.
+type Request struct {
+	Counts   map[string]int32 // by cluster
+	Replicas *int32           // in all
+	Min      map[string]int64 // by cluster, schedule.Others for all that are not named
+	Max      map[string]*int64
+	Weight   map[string]int64
+	Even     bool // forget what was asked for before, and divide anew
+}
+
+// State is how the object is divided now.
+type State struct {
+	Object      string // as messages call it: deployment/web
+	Total       int32
+	Division    map[string]int32
+	Preferences *schedule.Preferences // nil: none
+	Clusters    map[string]bool       // all there are, and whether they are ready
+}
+
+// Change is what is to be written.
+type Change struct {
+	Total    int32
+	Division map[string]int32
+	// Preferences is nil where none are to be kept.
+	Preferences *schedule.Preferences
+	// Notes is what a person should know, in sentences.
+	Notes []string
+}
+
+// Decide is the decision that the hub would make of a total, how it is divided
+// so far, and preferences, which may be nil.
+type Decide func(total int32, current map[string]int32, p *schedule.Preferences) schedule.Decision
+
+// Apply works out the change. The error is for the person who asks.
+func (r *Request) Apply(now State, decide Decide) (Change, error) {
+	if err := r.check(now); err != nil {
+		return Change{}, err
+	}
+	change := Change{Total: now.Total, Preferences: r.preferences(now.Preferences)}
+	if r.Replicas != nil {
+		change.Total = *r.Replicas
+	}
+	if err := r.checkPreferences(change.Preferences); err != nil {
+		return Change{}, err
+	}
+	var err error
+	switch {
+	case len(r.Counts) > 0:
+		err = r.counted(&change, now, decide)
+	default:
+		err = r.divided(&change, now, decide)
+	}
+	if err != nil {
+		return Change{}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.Clusters)) {
+		if !now.Clusters[name] && change.Division[name] != now.Division[name] {
+			change.Notes = append(change.Notes, fmt.Sprintf("cluster %s is not ready: it follows when it is back", name))
+		}
+	}
+	return change, nil
+}
+
+// check is what can be said of the request alone.
+func (r *Request) check(now State) error {
+	limits := len(r.Min)+len(r.Max)+len(r.Weight) > 0
+	switch {
+	case len(r.Counts) == 0 && r.Replicas == nil && !limits && !r.Even:
+		return fmt.Errorf("it is not said how %s is to be scaled. Try: hanse scale %s aws=2 azure=1, or --replicas=3", now.Object, now.Object)
+	case len(r.Counts) > 0 && r.Replicas != nil:
+		return fmt.Errorf("the total is the sum of the clusters' counts. Try: --replicas=%d alone, or the counts alone", *r.Replicas)
+	case r.Even && (limits || len(r.Counts) > 0):
+		return fmt.Errorf("--even takes back counts, minima, maxima and weights. Try: --even first, then the others")
+	}
+	for _, names := range [][]string{keys(r.Counts), keys(r.Min), keys(r.Max), keys(r.Weight)} {
+		for _, name := range names {
+			if _, there := now.Clusters[name]; !there && name != schedule.Others {
+				return fmt.Errorf("there is no cluster %s. Try: %s", name, orJoin(now.Clusters))
+			}
+		}
+	}
+	if _, others := r.Counts[schedule.Others]; others {
+		return fmt.Errorf("a count is for one cluster. Try: %s", orJoin(now.Clusters))
+	}
+	return nil
+}
+
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func orJoin(clusters map[string]bool) string {
+	if len(clusters) == 0 {
+		return "hanse join NAME"
+	}
+	return "one of " + strings.Join(slices.Sorted(maps.Keys(clusters)), ", ")
+}
+
+// counted is the change to counts by cluster: those that are not named keep
+// theirs, and the sum is the total.
+func (r *Request) counted(change *Change, now State, decide Decide) error {
+	change.Division = maps.Clone(now.Division)
+	if change.Division == nil {
+		change.Division = map[string]int32{}
+	}
+	maps.Copy(change.Division, r.Counts)
+	var sum int64
+	for name, n := range change.Division {
+		sum += int64(n)
+		if err := within(change.Preferences, name, n); err != nil {
+			return err
+		}
+	}
+	if sum > math.MaxInt32 {
+		return fmt.Errorf("the counts add up to %d, more than an object can have. Try: less than %d", sum, math.MaxInt32)
+	}
+	change.Total = int32(sum)
+	d := decide(change.Total, change.Division, change.Preferences)
+	got := d.Division()
+	for _, name := range append(keys(r.Counts), keys(change.Division)...) { // what is asked for is to blame first
+		if want := change.Division[name]; got[name] != want {
+			return fmt.Errorf("cluster %s cannot have %d replicas of %s%s. Try: hanse why %s", name, want, now.Object, because(d, name), now.Object)
+		}
+	}
+	if missing := int64(now.Total) - sumOf(now.Division); missing > 0 {
+		change.Notes = append(change.Notes, fmt.Sprintf("%d replicas that fitted nowhere are not asked for any more", missing))
+	}
+	return nil
+}
+
+// divided is the change where the hub's rules say what each cluster gets.
+func (r *Request) divided(change *Change, now State, decide Decide) error {
+	current, preferences := now.Division, change.Preferences
+	if r.Even {
+		current = map[string]int32{}
+		for name, n := range now.Division {
+			if !now.Clusters[name] {
+				current[name] = n // it runs that many, as far as anybody knows
+			}
+		}
+	}
+	if len(r.Weight) > 0 { // asked for now: what runs moves, this once
+		once := *preferences
+		once.Rebalance = true
+		preferences = &once
+	}
+	if need := minima(preferences); need > int64(change.Total) {
+		return fmt.Errorf("the minima add up to %d, and %s has %d replicas. Try: --replicas=%d", need, now.Object, change.Total, need)
+	}
+	d := decide(change.Total, current, preferences)
+	change.Division = d.Division()
+	for _, name := range keys(r.Min) {
+		if least := r.Min[name]; name != schedule.Others && int64(change.Division[name]) < least {
+			return fmt.Errorf("cluster %s cannot have its minimum of %d replicas of %s%s. Try: hanse why %s", name, least, now.Object, because(d, name), now.Object)
+		}
+	}
+	if d.Unplaced > 0 {
+		if len(r.Max) > 0 {
+			return fmt.Errorf("the maxima leave no place for %d of %d replicas of %s. Try: higher ones, or --replicas=%d", d.Unplaced, change.Total, now.Object, change.Total-d.Unplaced)
+		}
+		change.Notes = append(change.Notes, fmt.Sprintf("%d of %d replicas fit nowhere%s", d.Unplaced, change.Total, because(d, "")))
+	}
+	return nil
+}
+
+func sumOf(division map[string]int32) (sum int64) {
+	for _, n := range division {
+		sum += int64(n)
+	}
+	return sum
+}
+
+// because is the reason that a decision gives for a cluster, as the rest of a
+// sentence.
+func because(d schedule.Decision, cluster string) string {
+	for _, r := range d.Rejected {
+		if r.Cluster == cluster {
+			return ": " + r.Reason
+		}
+	}
+	switch {
+	case d.Problem != "":
+		return ": " + d.Problem
+	case d.Reason != "":
+		return ": " + d.Reason
+	}
+	for _, s := range d.Shares {
+		if s.Cluster == cluster && s.Reason != "" {
+			return ": " + s.Reason
+		}
+	}
+	return ""
+}
