@@ -38,6 +38,18 @@ func ReadOwners(live *unstructured.Unstructured, manager string) Owners {
 	return o
 }
 
+// Mine says whether the manager set the field at a path of maps, alone or with
+// others.
+func (o Owners) Mine(path ...string) bool {
+	at := o.mine
+	for _, field := range path {
+		if at = at.at("f:" + field); at == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // union returns a tree that owns what a or b owns. It may share parts with both.
 func union(a, b fields) fields {
 	if a == nil {

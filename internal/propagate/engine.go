@@ -59,6 +59,8 @@ type Engine struct {
 	divisions  workqueue.TypedRateLimitingInterface[Key]
 	statuses   workqueue.TypedRateLimitingInterface[Key]
 	written    sync.Map // Key → time.Time of the last status write
+	following  workqueue.TypedRateLimitingInterface[Key]
+	followed   sync.Map // Key → followed
 	changes    *changes
 	recount    chan struct{} // what policies apply to may have changed
 }
@@ -97,6 +99,7 @@ func newEngine(hubUID types.UID) *Engine {
 		rediscover: make(chan struct{}, 1),
 		divisions:  newQueue(),
 		statuses:   newQueue(),
+		following:  newQueue(),
 		changes:    newChanges(),
 		recount:    make(chan struct{}, 1),
 	}
@@ -135,9 +138,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
 		wg.Go(func() { work(ctx, e.statuses, e.writeStatus) })
 	}
+	wg.Go(func() { work(ctx, e.following, e.followMembers) })
 	<-ctx.Done()
 	e.divisions.ShutDown()
 	e.statuses.ShutDown()
+	e.following.ShutDown()
 	return nil
 }
 

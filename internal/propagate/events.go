@@ -15,6 +15,7 @@ const (
 	reasonConflict    = "Conflict"
 	reasonAdopted     = "Adopted"
 	reasonOverwritten = "Overwritten"
+	reasonFollowed    = "ReplicasFollowed"
 )
 
 // eventSink writes events about objects to one API server. Events are

@@ -36,7 +36,9 @@ type template struct {
 	recorded map[string]int32 // AnnotationDivision, nil without
 	// constraints is what its pod template says of where it may run, nil: anywhere.
 	constraints *corev1.PodTemplateSpec
-	policy      *policy.Policy // policies.none where none applies
+	policy      *policy.Policy   // policies.none where none applies
+	follows     bool             // AnnotationReplicas
+	taken       map[string]int32 // AnnotationTaken
 	decision    schedule.Decision
 	shares      map[string]share
 	// undecided: the decision has to be recorded at the hub before anything is
@@ -158,6 +160,7 @@ func (s *templateSink) remove(obj *unstructured.Unstructured) {
 	e.mu.Unlock()
 	key := s.key(name)
 	e.written.Delete(key)
+	e.followed.Delete(key)
 	e.toMembers(key)
 	e.policiesSoon()
 	e.changes.notify(key)
@@ -174,6 +177,7 @@ func changesMembers(before, after *template) bool {
 	}
 	return before.content != after.content || before.uid != after.uid || before.going != after.going ||
 		before.undecided != after.undecided || before.decision.String() != after.decision.String() || before.policy != after.policy ||
+		before.follows != after.follows ||
 		before.obj.GetAnnotations()[v1alpha1.AnnotationConflict] != after.obj.GetAnnotations()[v1alpha1.AnnotationConflict]
 }
 
@@ -201,6 +205,9 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 		} else {
 			t.recorded = recorded
 		}
+	}
+	if err := t.readFollowing(obj.GetAnnotations()); err != nil {
+		s.log.Info("Annotation is not understood and passed over", "key", t.key.String(), "reason", err.Error())
 	}
 	t.policy = s.engine.policyFor(t)
 	t.setDecision(s.engine.decide(t, before))
@@ -278,8 +285,10 @@ func (e *Engine) persistDivision(ctx context.Context, key Key) error {
 	}
 	value := schedule.FormatDivision(t.decision.Division())
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":         t.uid, // not a namesake that was created since
-		"annotations": map[string]any{v1alpha1.AnnotationDivision: value},
+		"uid": t.uid, // not a namesake that was created since
+		// Nor a version that somebody has divided otherwise since.
+		"resourceVersion": t.obj.GetResourceVersion(),
+		"annotations":     map[string]any{v1alpha1.AnnotationDivision: value},
 	}})
 	if err != nil {
 		return fmt.Errorf("encode the division of %s: %w", key, err)

@@ -45,6 +45,9 @@ type record struct {
 	// corrections counts how often drift was put right since it last rested.
 	corrections int
 	corrected   time.Time
+	// own is the number of replicas that the member set itself and the hub is
+	// to take over; see follow.go.
+	own *int32
 }
 
 // observation is the part of an object that is remembered.

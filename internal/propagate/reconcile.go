@@ -197,6 +197,9 @@ func (t *task) skip() (paths []string, known bool) {
 		if !known {
 			return nil, false
 		}
+		if t.engine.follows(t.template) {
+			owned = t.ownCount(owned)
+		}
 		if owned {
 			return []string{"spec.replicas"}, true
 		}

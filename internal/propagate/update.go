@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
 // bringUpToDate writes what differs, in one PATCH, or nothing.
@@ -28,6 +30,10 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 	if !known {
 		return waiting{"the member's autoscalers"}
 	}
+	if t.rec.own != nil && t.sameButShare() {
+		t.note(nil)
+		return nil // nothing is to be written before the total has followed
+	}
 	if t.asLeft() && t.rec.left.target == t.target() {
 		t.note(nil)
 		return nil
@@ -39,7 +45,7 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 	if t.asLeft() {
 		patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
 		switch {
-		case patch == nil: // what changed at the hub is about other members
+		case patch == nil, t.sameButShare() && t.hasShare(): // what changed at the hub is about other members, or came from here
 			t.leave(desired)
 			return nil
 		case !lists && !hasNull(patch) && len(skip) == 0:
@@ -58,6 +64,22 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 // asLeft says whether the object's content is what the last write left.
 func (t *task) asLeft() bool {
 	return t.rec.left != nil && t.rec.left.hash == t.rec.seen.hash
+}
+
+// sameButShare says whether the last write left all that the hub wants now, but
+// perhaps for the number of replicas.
+func (t *task) sameButShare() bool {
+	if t.rec.left == nil {
+		return false
+	}
+	before, now := t.rec.left.target, t.target()
+	before.share, now.share = share{}, share{}
+	return before == now
+}
+
+// hasShare says whether the member has the number of replicas that it is to have.
+func (t *task) hasShare() bool {
+	return t.template.division == kinds.Replicas && t.rec.seen.replicas != nil && *t.rec.seen.replicas == t.share().replicas
 }
 
 // leave remembers that the object as it is, is what the hub wants by now.
@@ -114,16 +136,14 @@ func (t *task) patch(ctx context.Context, patch, desired map[string]any, drift [
 	}
 	t.settle(made, desired)
 	if len(drift) > 0 {
-		t.tell(corev1.EventTypeWarning, reasonDrift, putBack(drift))
+		t.tell(corev1.EventTypeWarning, reasonDrift, t.putBack(drift))
 	}
 	return nil
 }
 
-func putBack(paths []string) string {
-	for _, p := range paths {
-		if p == "spec.replicas" {
-			return "spec.replicas was changed in the cluster, put back. Try: kubectl --context federation scale, which sets the total"
-		}
+func (t *task) putBack(paths []string) string {
+	if n := t.rec.seen.replicas; n != nil && slices.Contains(paths, "spec.replicas") {
+		return t.scaledThere(*n)
 	}
 	return strings.Join(paths, ", ") + " changed in the cluster, put back"
 }
