@@ -54,6 +54,7 @@ type Engine struct {
 
 	outlooks   outlooks
 	losses     *losses
+	moves      *moves
 	clock      func() time.Time
 	rediscover chan struct{} // the hub's CRDs changed
 	divisions  workqueue.TypedRateLimitingInterface[Key]
@@ -95,6 +96,7 @@ func newEngine(hubUID types.UID) *Engine {
 		policies:   newPolicies(),
 		outlooks:   newOutlooks(),
 		losses:     newLosses(0),
+		moves:      newMoves(),
 		clock:      time.Now,
 		rediscover: make(chan struct{}, 1),
 		divisions:  newQueue(),

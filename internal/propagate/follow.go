@@ -206,5 +206,5 @@ func (e *Engine) membersByName() []*member {
 func (t *task) scaledThere(n int32) string {
 	kind := t.template.obj.GetKind()
 	return fmt.Sprintf("spec.replicas was set to %d in the cluster, put back to %d. Try: hanse scale %s/%s %s=%d -n %s",
-		n, t.share().replicas, strings.ToLower(kind), t.key.Name, t.member.name, n, t.key.Namespace)
+		n, t.now.replicas, strings.ToLower(kind), t.key.Name, t.member.name, n, t.key.Namespace)
 }

@@ -37,6 +37,9 @@ func (s *memberSink) replace(objs []*unstructured.Unstructured) {
 	}
 	s.session.setWatched(s.gr)
 	s.session.queueAll(s.gr)
+	for _, key := range s.session.engine.moves.of(s.gr) {
+		s.session.engine.moveOn(key)
+	}
 }
 
 func (s *memberSink) apply(obj *unstructured.Unstructured) {
@@ -45,11 +48,13 @@ func (s *memberSink) apply(obj *unstructured.Unstructured) {
 	} else if status {
 		s.session.engine.statusSoon(s.key(obj))
 	}
+	s.session.engine.moveOn(s.key(obj))
 }
 
 func (s *memberSink) remove(obj *unstructured.Unstructured) {
 	s.forget(s.key(obj), obj)
 	s.session.queue.Add(s.key(obj))
+	s.session.engine.moveOn(s.key(obj))
 }
 
 // take notes what obj is like. content says that a worker has to look at it,

@@ -22,6 +22,7 @@ type task struct {
 	key      Key
 	template *template // nil: none
 	rec      record
+	now      share // what the member is to run now
 }
 
 // reconcile makes key in the member what the hub wants it to be. It is
@@ -34,6 +35,9 @@ func (s *session) reconcile(ctx context.Context, key Key) error {
 		return nil // queued again once it is
 	}
 	task := &task{session: s, key: key, template: t, rec: s.member.get(key)}
+	if t != nil {
+		task.now = s.engine.shareNow(t, s.member, &task.rec)
+	}
 	if missing {
 		return task.unserved()
 	}
@@ -116,10 +120,10 @@ func (t *template) held() bool {
 	return t != nil && t.decision.Hold && t.division == kinds.Everywhere && !t.going
 }
 
-func (t *task) target() target { return t.engine.target(t.template, t.member.name) }
-
-func (t *task) share() share {
-	return t.template.shares[t.member.name]
+func (t *task) target() target {
+	target := t.engine.target(t.template, t.member.name)
+	target.share = t.now
+	return target
 }
 
 // desired is what the object in the member has to say, save what others own. The
@@ -135,7 +139,7 @@ func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 	out["metadata"] = meta
 	if spec, ok := out["spec"].(map[string]any); ok && t.template.division != kinds.Everywhere {
 		out["spec"] = maps.Clone(spec)
-		sh := t.share()
+		sh := t.now
 		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
 	}
 	out, _, err := override.Apply(out, t.engine.shape(t.template, t.member.name).overrides)

@@ -79,7 +79,7 @@ func (t *task) sameButShare() bool {
 
 // hasShare says whether the member has the number of replicas that it is to have.
 func (t *task) hasShare() bool {
-	return t.template.division == kinds.Replicas && t.rec.seen.replicas != nil && *t.rec.seen.replicas == t.share().replicas
+	return t.template.division == kinds.Replicas && t.rec.seen.replicas != nil && *t.rec.seen.replicas == t.now.replicas
 }
 
 // leave remembers that the object as it is, is what the hub wants by now.
