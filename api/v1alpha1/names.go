@@ -70,6 +70,24 @@ const (
 // autoscaler, sets is kept.
 const ReplicasMember = "member"
 
+// Annotations on workloads whose changes go out step by step.
+const (
+	// AnnotationRollout is set by the user on the hub's object to RolloutPaused, and
+	// by the hub to RolloutStopped when a step has failed. Taking it off resumes.
+	AnnotationRollout = "hanse.dev/rollout"
+	RolloutPaused     = "paused"
+	RolloutStopped    = "stopped"
+	// AnnotationRolloutState is written by the hub on its own object: how far a
+	// change has gone, as JSON. It is what makes a rollout survive a restart.
+	AnnotationRolloutState = "hanse.dev/rollout-state"
+	// AnnotationRevision is written on the object in a member: which of the
+	// revisions of the pod template it has.
+	AnnotationRevision = "hanse.dev/revision"
+	// LabelRevisionOf marks a ControllerRevision at the hub with the UID of the
+	// workload whose earlier pod template it holds.
+	LabelRevisionOf = "hanse.dev/revision-of"
+)
+
 // Annotations that make and steer GlobalRoutes.
 const (
 	// AnnotationGlobal, "true" on an Ingress, a Service of type LoadBalancer or a

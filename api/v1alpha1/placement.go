@@ -40,6 +40,8 @@ type Placement struct {
 	// +listType=map
 	// +listMapKey=name
 	Rejected []ClusterRejection `json:"rejected,omitempty"`
+	// Rollout of the object's pod template, for kinds whose pods follow it.
+	Rollout *PlacementRollout `json:"rollout,omitempty"`
 }
 
 // ConditionPlaced, on a workload at the hub, is False while replicas have no place or

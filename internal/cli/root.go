@@ -87,6 +87,7 @@ func commands(s Streams) []*cobra.Command {
 		newPlanCommand(s),
 		newWhyCommand(s),
 		newScaleCommand(s),
+		newRolloutCommand(s),
 		newDNSCommand(s),
 		newPruneCommand(s),
 		newKindsCommand(s),

@@ -60,7 +60,7 @@ func StaysAtHub() []Row {
 		{"resource.k8s.io", "resourceslices", all, "devices of a member's nodes", nil},
 		{"internal.apiserver.k8s.io", "*", all, "bookkeeping of one API server", nil},
 		{"storagemigration.k8s.io", "*", all, "rewrites one etcd", nil},
-		{"apps", "controllerrevisions", all, "history that a member's controllers keep", nil},
+		{"apps", "controllerrevisions", all, "history of the hub's workloads; a member's controllers keep their own", nil},
 		{"apiextensions.k8s.io", "customresourcedefinitions", "of group hanse.dev", "describes the federation, not a workload in it", suffixed(".hanse.dev")},
 	}
 }

@@ -37,6 +37,9 @@ func (t *task) meetExisting(ctx context.Context) error {
 		return t.adopt(ctx, live)
 	}
 	t.rec.seen, t.rec.live = seen, live
+	if err := t.takeTurn(); err != nil {
+		return err
+	}
 	if seen.origin.Template != t.template.uid {
 		return t.replaceNamesake(ctx)
 	}

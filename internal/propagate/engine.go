@@ -64,6 +64,7 @@ type Engine struct {
 	followed   sync.Map // Key → followed
 	changes    *changes
 	recount    chan struct{} // what policies apply to may have changed
+	rollouts   rollouts
 }
 
 // New makes an Engine for the hub that cfg reaches. hubUID is the UID of the
@@ -104,6 +105,7 @@ func newEngine(hubUID types.UID) *Engine {
 		following:  newQueue(),
 		changes:    newChanges(),
 		recount:    make(chan struct{}, 1),
+		rollouts:   newRollouts(),
 	}
 }
 
@@ -139,12 +141,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	for range hubWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
 		wg.Go(func() { work(ctx, e.statuses, e.writeStatus) })
+		wg.Go(func() { work(ctx, e.rollouts.queue, e.advanceRollout) })
 	}
 	wg.Go(func() { work(ctx, e.following, e.followMembers) })
 	<-ctx.Done()
 	e.divisions.ShutDown()
 	e.statuses.ShutDown()
 	e.following.ShutDown()
+	e.rollouts.queue.ShutDown()
 	return nil
 }
 
@@ -184,6 +188,7 @@ func (e *Engine) resource(gr schema.GroupResource) *resource {
 
 // toMembers puts keys on the queue of every member.
 func (e *Engine) toMembers(keys ...Key) {
+	e.rolloutsSoon(keys...)
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	for _, m := range e.members {

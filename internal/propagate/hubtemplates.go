@@ -39,6 +39,7 @@ type template struct {
 	policy      *policy.Policy   // policies.none where none applies
 	follows     bool             // AnnotationReplicas
 	taken       map[string]int32 // AnnotationTaken
+	progress    progress         // of its rollout
 	decision    schedule.Decision
 	shares      map[string]share
 	// undecided: the decision has to be recorded at the hub before anything is
@@ -52,8 +53,9 @@ type template struct {
 
 // content is what members are to have. The same content is the same pointer.
 type content struct {
-	object map[string]any
-	hash   uint64
+	object   map[string]any
+	hash     uint64
+	revision string // of the pod template, empty for kinds without a rollout
 }
 
 // share is a member's part of a template that is divided.
@@ -119,6 +121,7 @@ func (s *templateSink) replace(objs []*unstructured.Unstructured) {
 		m.enqueue(m.keysOf(s.resource.gvr.GroupResource())...) // what has no template any more
 		m.enqueue(keys...)
 	}
+	e.rolloutsSoon(keys...)
 	e.changes.notify(keys...)
 	e.policiesSoon()
 	if isCRD(s.resource.gvr.GroupResource()) {
@@ -161,6 +164,7 @@ func (s *templateSink) remove(obj *unstructured.Unstructured) {
 	key := s.key(name)
 	e.written.Delete(key)
 	e.followed.Delete(key)
+	e.rollouts.forget(key, obj.GetUID())
 	e.toMembers(key)
 	e.policiesSoon()
 	e.changes.notify(key)
@@ -177,7 +181,7 @@ func changesMembers(before, after *template) bool {
 	}
 	return before.content != after.content || before.uid != after.uid || before.going != after.going ||
 		before.undecided != after.undecided || before.decision.String() != after.decision.String() || before.policy != after.policy ||
-		before.follows != after.follows ||
+		before.follows != after.follows || before.progress.differs(after.progress) ||
 		before.obj.GetAnnotations()[v1alpha1.AnnotationConflict] != after.obj.GetAnnotations()[v1alpha1.AnnotationConflict]
 }
 
@@ -210,6 +214,7 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 		s.log.Info("Annotation is not understood and passed over", "key", t.key.String(), "reason", err.Error())
 	}
 	t.policy = s.engine.policyFor(t)
+	s.engine.readRollout(t, before)
 	t.setDecision(s.engine.decide(t, before))
 	s.engine.persistLater(t)
 	t.awaitsNamespace = s.engine.awaitsNamespace(t)

@@ -1,6 +1,8 @@
 package propagate
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +63,7 @@ type observation struct {
 	origin     lineage.Origin // zero: not an object of a hub
 	rawOrigin  string
 	adopted    bool
+	revision   string // of the pod template, as AnnotationRevision says
 	replicas   *int32
 	status     map[string]any
 }
@@ -88,11 +91,13 @@ type target struct {
 	content *content
 	share   share
 	shape   string
+	// revision of the pod template, empty where no policy says how it rolls out
+	revision string
 }
 
 // target is what the hub wants of t in a member.
 func (e *Engine) target(t *template, cluster string) target {
-	return target{content: t.content, share: t.shares[cluster], shape: e.shape(t, cluster).id}
+	return target{content: t.content, share: t.shares[cluster], shape: e.shape(t, cluster).id, revision: t.revision()}
 }
 
 // fault is a failed attempt.
@@ -103,6 +108,18 @@ type fault struct {
 
 func newMember(name string) *member {
 	return &member{name: name, records: map[Key]*record{}, approved: map[Key]bool{}}
+}
+
+// sortedMembers is all members by name.
+func (e *Engine) sortedMembers() []*member {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	members := make([]*member, 0, len(e.members))
+	for _, m := range e.members {
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(a, b *member) int { return strings.Compare(a.name, b.name) })
+	return members
 }
 
 // enqueue puts keys on the queue of the session, if there is one; a session
@@ -216,6 +233,7 @@ func (e *Engine) observe(obj *unstructured.Unstructured) observation {
 		deleting:   obj.GetDeletionTimestamp() != nil,
 		rawOrigin:  annotations[v1alpha1.AnnotationOrigin],
 		adopted:    annotations[v1alpha1.AnnotationAdopted] != "",
+		revision:   annotations[v1alpha1.AnnotationRevision],
 	}
 	if origin, err := lineage.ParseOrigin(o.rawOrigin); err == nil {
 		o.origin = origin

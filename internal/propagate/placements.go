@@ -3,7 +3,6 @@ package propagate
 import (
 	"context"
 	"fmt"
-	"sort"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,23 +85,17 @@ func (e *Engine) Placement(key Key, name string) (p v1alpha1.Placement, ok bool)
 		},
 	}
 	e.fillClusters(&p, t, r.gvk.GroupKind())
+	e.fillRollout(&p, t, r.gvk.GroupKind())
 	return p, true
 }
 
 func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.GroupKind) {
-	e.mu.RLock()
-	members := make([]*member, 0, len(e.members))
-	for _, m := range e.members {
-		members = append(members, m)
-	}
-	e.mu.RUnlock()
-	sort.Slice(members, func(i, j int) bool { return members[i].name < members[j].name })
 
 	var names []string
 	var ready, want int32
 	counted := false
 	p.Summary.Synced = metav1.ConditionTrue
-	for _, m := range members {
+	for _, m := range e.sortedMembers() {
 		rec := m.get(t.key)
 		_, placed := t.shares[m.name]
 		if !placed && !rec.seen.exists() {

@@ -23,6 +23,7 @@ type task struct {
 	template *template // nil: none
 	rec      record
 	now      share // what the member is to run now
+	turn     turn
 }
 
 // reconcile makes key in the member what the hub wants it to be. It is
@@ -74,6 +75,11 @@ func (w waiting) Error() string { return "waiting for " + w.what }
 
 func (t *task) do(ctx context.Context) error {
 	placed := t.placed()
+	if placed {
+		if err := t.takeTurn(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case t.template.held() && !t.member.leaving():
 		t.note(nil)
@@ -123,6 +129,7 @@ func (t *template) held() bool {
 func (t *task) target() target {
 	target := t.engine.target(t.template, t.member.name)
 	target.share = t.now
+	target.revision = t.turn.revision
 	return target
 }
 
@@ -137,6 +144,7 @@ func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 		meta["annotations"] = with(meta["annotations"], v1alpha1.AnnotationAdopted, "true")
 	}
 	out["metadata"] = meta
+	out = t.turned(out)
 	if spec, ok := out["spec"].(map[string]any); ok && t.template.division != kinds.Everywhere {
 		out["spec"] = maps.Clone(spec)
 		sh := t.now
@@ -146,7 +154,7 @@ func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("for cluster %s: %w", t.member.name, err)
 	}
-	return t.localised(out), nil
+	return t.turn.withoutAsIs(t.localised(out)), nil
 }
 
 // localised is desired without what its pod template says of clusters.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sort"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +26,7 @@ const (
 
 // statusSoon has the status of an object at the hub written before long.
 func (e *Engine) statusSoon(key Key) {
+	e.rolloutsSoon(key)
 	delay := statusDelay
 	if at, ok := e.written.Load(key); ok {
 		delay = max(delay, time.Until(at.(time.Time).Add(statusInterval)))
@@ -71,15 +71,8 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 
 // statusesOf is what the members where t is placed say of it, by name.
 func (e *Engine) statusesOf(t *template) []aggregate.MemberStatus {
-	e.mu.RLock()
-	members := make([]*member, 0, len(e.members))
-	for _, m := range e.members {
-		members = append(members, m)
-	}
-	e.mu.RUnlock()
-	sort.Slice(members, func(i, j int) bool { return members[i].name < members[j].name })
 	var out []aggregate.MemberStatus
-	for _, m := range members {
+	for _, m := range e.sortedMembers() {
 		r := m.get(t.key)
 		if _, placed := t.shares[m.name]; placed || r.seen.exists() && r.seen.origin.Template == t.uid {
 			out = append(out, e.statusOf(t, m, r))

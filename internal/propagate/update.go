@@ -34,6 +34,7 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 		t.note(nil)
 		return nil // nothing is to be written before the total has followed
 	}
+	skip = append(skip, t.turn.skip()...)
 	if t.asLeft() && t.rec.left.target == t.target() {
 		t.note(nil)
 		return nil

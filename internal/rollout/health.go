@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -27,9 +26,6 @@ type Health struct {
 	Done bool
 	// Failed is what the member says that it does not get on with, empty: nothing.
 	Failed string
-	// Progressed is when it was last seen to get on, by the member's clock; zero
-	// where the kind does not say.
-	Progressed time.Time
 }
 
 // Rolls says whether the kind has pods that follow a template step by step:
@@ -67,12 +63,8 @@ func (w Workload) deployment() Health {
 		if c["type"] != "Progressing" {
 			continue
 		}
-		if at, err := time.Parse(time.RFC3339, text(c, "lastUpdateTime")); err == nil {
-			h.Progressed = at
-		}
 		if c["status"] == "False" && c["reason"] == "ProgressDeadlineExceeded" && w.observed() {
 			h.Failed = text(c, "message")
-			h.Progressed = time.Time{}
 		}
 	}
 	if h.Failed == "" {

@@ -5,6 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
 // RevisionOf names a pod template by its content: the same content has the same
@@ -84,4 +88,23 @@ func (h History) Surplus(limit int, inUse map[string]bool) []Entry {
 	}
 	History(old).Sort()
 	return old[:max(0, len(old)-limit)]
+}
+
+// ChangeCause is the annotation in which kubectl's users say why they changed
+// something.
+const ChangeCause = "kubernetes.io/change-cause"
+
+// ReadEntry reads a ControllerRevision; it is not ok if Hanse did not write it.
+func ReadEntry(obj *unstructured.Unstructured) (entry Entry, ok bool) {
+	template, found, err := unstructured.NestedMap(obj.Object, "data", "spec", "template")
+	if !found || err != nil {
+		return entry, false
+	}
+	delete(template, "$patch")
+	entry = Entry{
+		Name: obj.GetName(), Revision: obj.GetAnnotations()[v1alpha1.AnnotationRevision],
+		Cause: obj.GetAnnotations()[ChangeCause], Template: template,
+	}
+	entry.Number, _, _ = unstructured.NestedInt64(obj.Object, "revision")
+	return entry, entry.Revision != ""
 }

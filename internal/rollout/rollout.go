@@ -34,6 +34,8 @@ type Cluster struct {
 	// Failed is what says that this will not come to be ready, empty if nothing
 	// does.
 	Failed string
+	// Note is how it is doing, to be told where it makes no progress.
+	Note string
 }
 
 // Input is all that a rollout depends on.
@@ -92,8 +94,9 @@ const (
 // nothing was: then there was no change so far, and what the object says goes
 // everywhere at once, as it does when an object is created.
 //
-// The rules: a step begins when all clusters of the steps before are ready, and
-// have been for Wait. A cluster that is away when its turn comes is passed over,
+// The rules: a step begins when all clusters of the steps before, and of the one in
+// motion, are ready, and have been for Wait. A cluster of a later step that has the
+// revision already, as when a change is undone, is not waited for. A cluster that is away when its turn comes is passed over,
 // and has its turn when it is back and no step is in motion; one that goes away
 // during its step is waited for until Deadline. A cluster that fails stops the
 // rollout, or is passed over; the others keep what they have. What was once let
@@ -186,9 +189,10 @@ func (r *run) unready() (waiting, failed []string, deadline time.Duration) {
 		since = r.Progress
 	}
 	deadline = since.Add(r.Deadline).Sub(r.Now)
+	before := r.before()
 	for _, c := range r.Clusters {
 		current := slices.Contains(s.Current, c.Name)
-		if c.Ready || !current && !slices.Contains(s.Open, c.Name) || slices.Contains(s.Skipped, c.Name) {
+		if c.Ready || !current && !(before[c.Name] && slices.Contains(s.Open, c.Name)) || slices.Contains(s.Skipped, c.Name) {
 			continue
 		}
 		switch {
@@ -208,6 +212,21 @@ func (r *run) unready() (waiting, failed []string, deadline time.Duration) {
 	return waiting, failed, max(deadline, 0)
 }
 
+// before is the clusters of the steps before the next one, and all if there is none.
+func (r *run) before() map[string]bool {
+	out := make(map[string]bool, len(r.Clusters))
+	next, _ := r.nextStep()
+	for _, step := range r.Steps {
+		if next != nil && step.Name == next.Name {
+			break
+		}
+		for _, name := range step.Clusters {
+			out[name] = true
+		}
+	}
+	return out
+}
+
 // fail says whether the rollout stops.
 func (r *run) fail(failed []string) (stop bool) {
 	s := r.state
@@ -215,7 +234,7 @@ func (r *run) fail(failed []string) (stop bool) {
 	for i, name := range failed {
 		reasons[i] = name + ": " + r.byName[name].Failed
 		if r.byName[name].Failed == "" {
-			reasons[i] = fmt.Sprintf("%s: no progress for %s", name, r.Deadline)
+			reasons[i] = fmt.Sprintf("%s: no progress for %s (%s)", name, r.Deadline, r.byName[name].Note)
 		}
 	}
 	why := strings.Join(reasons, "; ")
