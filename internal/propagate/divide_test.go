@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -46,11 +47,11 @@ func (r *rig) clusters(cs ...*cluster) {
 }
 
 func ready(name string, joined int) *cluster {
-	return &cluster{name: name, ready: true, joined: at(joined), since: at(joined)}
+	return &cluster{name: name, ready: true, joined: at(joined), since: at(joined), facts: policy.Cluster{Name: name}}
 }
 
 func away(name string, joined, since int) *cluster {
-	return &cluster{name: name, joined: at(joined), since: at(since)}
+	return &cluster{name: name, joined: at(joined), since: at(since), facts: policy.Cluster{Name: name}}
 }
 
 // deployment puts one into the hub, as its watch would.

@@ -3,6 +3,7 @@ package propagate
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -184,7 +185,11 @@ func (e *Engine) matchAgain(which func(*template) bool) (changed []Key) {
 			next := *t
 			next.policy = p
 			next.awaitsNamespace = e.awaitsNamespace(t)
-			next.setDecision(e.decide(&next, t))
+			before := t
+			if appliedTogether(t, p, time.Now()) {
+				before, next.recorded = nil, nil
+			}
+			next.setDecision(e.decide(&next, before))
 			e.persistLater(&next)
 			e.announce(t, &next, r)
 			r.templates[name] = &next
@@ -192,6 +197,17 @@ func (e *Engine) matchAgain(which func(*template) bool) (changed []Key) {
 		}
 	}
 	return changed
+}
+
+// together is how long after each other an object and its policy count as applied
+// together.
+const together = 30 * time.Second
+
+// appliedTogether says whether a policy came with an object, in whichever order: the
+// object is then divided as the policy says, as if it had been there first. What runs
+// stays where it is only if it has been running for a while.
+func appliedTogether(t *template, p *policy.Policy, now time.Time) bool {
+	return now.Sub(t.created) < together && now.Sub(p.Created) < together
 }
 
 // awaitsNamespace says whether a policy may select a template by the labels of its
