@@ -185,11 +185,12 @@ func (e *Engine) matchAgain(which func(*template) bool) (changed []Key) {
 			next := *t
 			next.policy = p
 			next.awaitsNamespace = e.awaitsNamespace(t)
-			before := t
-			if appliedTogether(t, p, time.Now()) {
-				before, next.recorded = nil, nil
+			d := e.decide(&next, t)
+			if !d.Hold && appliedTogether(t, p, time.Now()) {
+				next.recorded = nil
+				d = e.decide(&next, nil)
 			}
-			next.setDecision(e.decide(&next, before))
+			next.setDecision(d)
 			e.persistLater(&next)
 			e.announce(t, &next, r)
 			r.templates[name] = &next

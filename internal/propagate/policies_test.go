@@ -90,9 +90,9 @@ func TestEditingAPolicyTouchesNothingElse(t *testing.T) {
 func TestObjectsWithoutAPlaceToGoStay(t *testing.T) {
 	r := newRig(deployments())
 	r.clusters(ready("aws", 0), ready("azure", 0))
-	r.deployment("web", 10, 8, nil)
+	r.deployment("web", int(time.Since(epoch).Seconds()), 8, nil)
 	nowhere := map[string]any{"clusters": map[string]any{"names": []any{"atlantis"}}}
-	r.engine.changePolicies([]*unstructured.Unstructured{policyObject("web", at(5), 1, selecting("web", nowhere))}, nil)
+	r.engine.changePolicies([]*unstructured.Unstructured{policyObject("web", time.Now(), 1, selecting("web", nowhere))}, nil)
 	got := r.get("web")
 	if got.decision.String() != "aws=4,azure=4" || got.problem().message == "" || got.undecided {
 		t.Errorf("it is %s, problem %v, to be recorded %t", got.decision, got.problem(), got.undecided)
