@@ -9,18 +9,24 @@ func (r *run) gradual() bool { return r.strategy != Pack && r.strategy != Cheape
 // tier compares what goes before any strategy: an earlier group of the policy,
 // then what the pods prefer.
 func tier(a, b *unit, bonusA, bonusB int64) int {
-	return cmp.Or(
-		cmp.Compare(a.group, b.group),
-		cmp.Compare(b.score+bonusB, a.score+bonusA),
-	)
+	if a.group != b.group {
+		return cmp.Compare(a.group, b.group)
+	}
+	return cmp.Compare(b.score+bonusB, a.score+bonusA)
 }
 
 // wants compares units of one tier by who is to be given the next replica. It
 // goes by unit.seen, not by what the member has now, so that a heap stays a
 // heap until its items are looked at again.
 func (r *run) wants(a, b *unit) int {
-	if r.strategy == Evenly {
-		return cmp.Or(cmp.Compare(a.seen, b.seen), cmp.Compare(a.rank, b.rank), cmp.Compare(a.member, b.member), cmp.Compare(a.site, b.site))
+	if r.strategy == Evenly { // the commonest, and compared most: not a comparison more than it needs
+		switch {
+		case a.seen != b.seen:
+			return cmp.Compare(a.seen, b.seen)
+		case a.rank != b.rank:
+			return cmp.Compare(a.rank, b.rank)
+		}
+		return cmp.Or(cmp.Compare(a.member, b.member), cmp.Compare(a.site, b.site))
 	}
 	m, n := &r.members[a.member], &r.members[b.member]
 	c := 0
