@@ -2,12 +2,17 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/test/federation"
 )
 
 // TestPodTemplateIsThePolicy places by what workloads say themselves: databases one
@@ -91,6 +96,51 @@ spec:
 				return fmt.Errorf("%d agents run in %s, want %d", running, cluster, want)
 			}
 			return nil
+		})
+	}
+}
+
+// TestReplicaWithoutAPlaceWaitsForOne: a database wants a region for itself; the one that
+// has none is placed once another region joins.
+func TestReplicaWithoutAPlaceWaitsForOne(t *testing.T) {
+	t.Parallel()
+	f := own(t, "regions", federation.MemberSpec{Name: "virginia", Provider: "aws", Nodes: 1})
+	ns := f.namespace(t, "regions")
+	f.create(t, `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: regions}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: db}]
+      affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+        {labelSelector: {matchLabels: {app: db}}, topologyKey: topology.kubernetes.io/region}]}}`)
+	eventually(t, soon, func(ctx context.Context) error {
+		return errors.Join(f.sharesAre(ctx, ns, "db", map[string]int32{"virginia": 1}),
+			f.placedCondition(ctx, ns, "db", v1alpha1.ReasonUnplaced, "anti-affinity"), f.warned(ctx, ns, "db", v1alpha1.ReasonUnplaced))
+	})
+
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	m, err := f.home.NewMember(ctx, federation.MemberSpec{Name: "singapore", Provider: "google", Nodes: 1})
+	must(t, err)
+	must(t, f.hub.Join(ctx, m))
+	f.members = append(f.members, m)
+	must(t, f.connect())
+	eventually(t, 2*soon, func(ctx context.Context) error {
+		return errors.Join(f.sharesAre(ctx, ns, "db", map[string]int32{"virginia": 1, "singapore": 1}), f.placedCondition(ctx, ns, "db", "", ""))
+	})
+	for _, name := range []string{"virginia", "singapore"} {
+		eventually(t, soon, func(ctx context.Context) error {
+			d, err := f.in[name].AppsV1().Deployments(ns).Get(ctx, "db", metav1.GetOptions{})
+			if err == nil && d.Status.ReadyReplicas != 1 {
+				err = fmt.Errorf("%d are ready in %s, want 1", d.Status.ReadyReplicas, name)
+			}
+			return err
 		})
 	}
 }
