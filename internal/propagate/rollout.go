@@ -72,13 +72,11 @@ func (r rollouts) progressed(key Key, revision string, count int64, now time.Tim
 	return last.at
 }
 
-// rolloutsSoon has those of the workloads looked at whose changes are on their way.
+// rolloutsSoon has those of the workloads looked at whose changes may be on their way.
+// It may be called with or without Engine.mu, and takes it not.
 func (e *Engine) rolloutsSoon(keys ...Key) {
 	for _, key := range keys {
-		if !rollout.Rolls(key.GR) {
-			continue
-		}
-		if t, _ := e.template(key); t != nil && !t.settled() {
+		if rollout.Rolls(key.GR) {
 			e.rollouts.queue.Add(key)
 		}
 	}
@@ -92,7 +90,7 @@ const rolloutInterval = 5 * time.Second
 func (e *Engine) advanceRollout(ctx context.Context, key Key) error {
 	t, _ := e.template(key)
 	r := e.resource(key.GR)
-	if t == nil || r == nil || e.rollouts.outdated(t) {
+	if t == nil || r == nil || t.settled() || e.rollouts.outdated(t) {
 		return nil // the hub's watch queues it again
 	}
 	if err := e.keepRevisions(ctx, t, r); err != nil {
