@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -90,7 +91,7 @@ const rolloutInterval = 5 * time.Second
 func (e *Engine) advanceRollout(ctx context.Context, key Key) error {
 	t, _ := e.template(key)
 	r := e.resource(key.GR)
-	if t == nil || r == nil || t.settled() || e.rollouts.outdated(t) {
+	if t == nil || r == nil || e.rollouts.outdated(t) {
 		return nil // the hub's watch queues it again
 	}
 	if err := e.keepRevisions(ctx, t, r); err != nil {
@@ -184,6 +185,9 @@ func (e *Engine) rolloutInput(t *template, clusters []rollingCluster, p *policy.
 		}
 	}
 	in.Progress = e.rollouts.progressed(t.key, in.Revision, count, now)
+	if paused, _, _ := unstructured.NestedBool(t.content.object, "spec", "paused"); paused {
+		in.Progress = now // by kubectl rollout pause, which is in the members too: no pods follow
+	}
 	e.mu.RLock()
 	facts := e.facts()
 	e.mu.RUnlock()

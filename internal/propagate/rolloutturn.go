@@ -62,6 +62,10 @@ func (e *Engine) readRollout(t, before *template) {
 		}
 	}
 	t.progress.state = parseState(t.progress.kept)
+	if t.governed() && t.progress.state == nil && before != nil && before.uid == t.uid && before.content.revision != t.content.revision {
+		// The first change, before anything was recorded.
+		t.progress.state = &rollout.State{Revision: before.content.revision, Done: true}
+	}
 }
 
 // parseState takes what cannot be read for the state of some other change: then

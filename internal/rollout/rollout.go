@@ -215,11 +215,8 @@ func (r *run) unready() (waiting, failed []string, deadline time.Duration) {
 // before is the clusters of the steps before the next one, and all if there is none.
 func (r *run) before() map[string]bool {
 	out := make(map[string]bool, len(r.Clusters))
-	next, _ := r.nextStep()
-	for _, step := range r.Steps {
-		if next != nil && step.Name == next.Name {
-			break
-		}
+	next, _, _ := r.nextStep()
+	for _, step := range r.Steps[:next] {
 		for _, name := range step.Clusters {
 			out[name] = true
 		}
@@ -261,8 +258,8 @@ func (r *run) where() string {
 // next begins the next step, if there is one and nothing holds it.
 func (r *run) next() (phase, message string, again time.Duration) {
 	s := r.state
-	step, absent := r.nextStep()
-	if step == nil {
+	next, turn, absent := r.nextStep()
+	if next == len(r.Steps) {
 		r.stepDone()
 		if len(absent) > 0 {
 			return Progressing, strings.Join(absent, ", ") + " away, will have it when back", 0
@@ -273,10 +270,10 @@ func (r *run) next() (phase, message string, again time.Duration) {
 		return r.finished()
 	}
 	if r.Paused {
-		return Paused, "paused before step " + step.Name + ". Try: hanse rollout resume", 0
+		return Paused, "paused before step " + r.Steps[next].Name + ". Try: hanse rollout resume", 0
 	}
 	r.stepDone()
-	s.Step, s.Current, s.Began, s.Ready = step.Name, step.Clusters, *moment(r.Now), nil
+	s.Step, s.Current, s.Began, s.Ready = r.Steps[next].Name, turn, *moment(r.Now), nil
 	r.tell(false, ReasonStep, fmt.Sprintf("step %s: revision %s goes to %s", s.Step, s.Revision, strings.Join(s.Current, ", ")))
 	return Progressing, fmt.Sprintf("step %s waits for %s to be ready", s.Step, strings.Join(s.Current, ", ")), r.Deadline
 }
@@ -292,25 +289,22 @@ func (r *run) stepDone() {
 	s.Step, s.Current = "", nil
 }
 
-// nextStep is the first step with clusters whose turn is still to come, with
-// just these; nil if there is none. absent are those whose turn has to wait
-// until they are back.
-func (r *run) nextStep() (next *Step, absent []string) {
-	for _, step := range r.Steps {
-		var clusters []string
+// nextStep is the index of the first step with clusters whose turn is still to come,
+// and these, sorted; the number of steps if there is none. absent are those whose turn
+// has to wait until they are back.
+func (r *run) nextStep() (next int, turn, absent []string) {
+	next = len(r.Steps)
+	for i, step := range r.Steps {
 		for _, name := range step.Clusters {
 			c, placed := r.byName[name]
 			switch {
 			case !placed || r.state.Opens(name, r.state.Revision):
 			case c.Away:
 				absent = append(absent, name)
-			default:
-				clusters = append(clusters, name)
+			case next >= i:
+				next = i
+				turn = append(turn, name)
 			}
-		}
-		if len(clusters) > 0 && next == nil {
-			slices.Sort(clusters)
-			next = &Step{Name: step.Name, Clusters: clusters}
 		}
 	}
 	// One that was let through and went away before it was ready.
@@ -319,14 +313,15 @@ func (r *run) nextStep() (next *Step, absent []string) {
 			absent = append(absent, c.Name)
 		}
 	}
+	slices.Sort(turn)
 	slices.Sort(absent)
-	return next, absent
+	return next, turn, absent
 }
 
 // more says whether there is a step to come.
 func (r *run) more() bool {
-	step, _ := r.nextStep()
-	return step != nil
+	next, _, _ := r.nextStep()
+	return next < len(r.Steps)
 }
 
 // finished is the phase when every cluster may have the revision.
