@@ -19,8 +19,11 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	o := e.outlook(t.policy)
 	w := e.workload(t, before, o)
 	snapshot := o.snapshot
-	if staysPut(t.division) && len(w.Current) > 0 {
+	switch {
+	case staysPut(t.division) && len(w.Current) > 0:
 		snapshot = o.unmoved
+	case e.awaitsTurn(t):
+		snapshot = o.undrained
 	}
 	if t.division == kinds.Completions && len(t.recorded) > 0 {
 		snapshot = schedule.NewSnapshot(onlyIn(snapshot.Clusters(), t.recorded), snapshot.Surroundings)

@@ -55,6 +55,8 @@ type Engine struct {
 	outlooks   outlooks
 	losses     *losses
 	moves      *moves
+	drains     drains
+	draining   chan struct{} // which clusters are to be drained changed
 	clock      func() time.Time
 	rediscover chan struct{} // the hub's CRDs changed
 	divisions  workqueue.TypedRateLimitingInterface[Key]
@@ -98,6 +100,7 @@ func newEngine(hubUID types.UID) *Engine {
 		outlooks:   newOutlooks(),
 		losses:     newLosses(0),
 		moves:      newMoves(),
+		draining:   make(chan struct{}, 1),
 		clock:      time.Now,
 		rediscover: make(chan struct{}, 1),
 		divisions:  newQueue(),
@@ -137,6 +140,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { e.watchResources(ctx) })
 	wg.Go(func() { e.watchLosses(ctx) })
+	wg.Go(func() { e.watchDrains(ctx) })
 	wg.Go(func() { e.writePolicyStatuses(ctx) })
 	for range hubWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })

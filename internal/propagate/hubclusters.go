@@ -118,6 +118,7 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	before := e.clusters
 	e.clusters = next
 	e.losses.keepClusters(next, e.clock())
+	e.keepDrains(next)
 	for name := range next {
 		if e.members[name] == nil {
 			e.members[name] = newMember(name)

@@ -45,13 +45,6 @@ func newLosses(after time.Duration) *losses {
 	return &losses{after: after, wake: make(chan struct{}, 1), judge: failover.New(settle), heeded: map[loss]bool{}, taints: map[taint]time.Time{}}
 }
 
-func (l *losses) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
 // Looked takes in a look at a member, which began at a time: whether it is in reach.
 // It does not block on any server.
 func (e *Engine) Looked(name string, began time.Time, reached bool) {
@@ -65,7 +58,7 @@ func (e *Engine) Looked(name string, began time.Time, reached bool) {
 		l.judge.Failed(name, began, e.clock())
 	}
 	if failing || !reached {
-		l.wakeUp()
+		wake(l.wake)
 	}
 }
 
@@ -78,7 +71,7 @@ func (l *losses) keepClusters(clusters map[string]*cluster, now time.Time) {
 		l.judge.Add(name)
 	}
 	l.keepTaints(clusters, now)
-	l.wakeUp()
+	wake(l.wake)
 }
 
 // afterFor is the failover time of a policy's workloads; 0: never.

@@ -15,13 +15,17 @@ import (
 // hours is a rig with three clusters, whose members are looked at once a second.
 type hours struct {
 	*rig
-	now  time.Time
-	down map[string]bool
+	budgets *rig
+	now     time.Time
+	down    map[string]bool
 }
 
 func newHours(gr schema.GroupResource) *hours {
 	h := &hours{rig: newRig(gr), now: at(1000), down: map[string]bool{}}
 	h.engine.losses = newLosses(30 * time.Second)
+	h.budgets = newRig(budgetsResource())
+	h.engine.resources[budgetsResource()] = h.budgets.sink.resource
+	h.budgets.sink.engine = h.engine
 	h.show(nil)
 	return h
 }

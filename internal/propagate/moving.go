@@ -93,7 +93,11 @@ func (e *Engine) moveOn(key Key) {
 	if !moving {
 		return
 	}
-	if t, _ := e.template(key); t == nil || e.moved(t) {
+	t, _ := e.template(key)
+	e.mu.RLock()
+	over := t == nil || e.moved(t)
+	e.mu.RUnlock()
+	if over {
 		e.moves.mu.Lock()
 		delete(e.moves.all, key)
 		e.moves.mu.Unlock()
@@ -113,9 +117,10 @@ func (v *moves) of(gr schema.GroupResource) (keys []Key) {
 	return keys
 }
 
-// moved says whether no member in reach runs more of t than it is to.
+// moved says whether no member in reach runs more of t than it is to. Engine.mu is
+// held at least for reading.
 func (e *Engine) moved(t *template) bool {
-	for _, m := range e.membersByName() {
+	for _, m := range e.members {
 		if rec := m.get(t.key); m.reachable() && rec.hasMore(t, t.shares[m.name].replicas) {
 			return false
 		}

@@ -17,10 +17,12 @@ type outlook struct {
 	snapshot *schedule.Snapshot
 	// unmoved is the snapshot for what is to stay where it is: nothing is lost,
 	// drained, or has to go because of a taint.
-	unmoved  *schedule.Snapshot
-	policy   *schedule.Policy  // nil: asks for nothing
-	rejected map[string]string // why the policy allows a cluster not, by name
-	shapes   map[string]shape  // by cluster
+	unmoved *schedule.Snapshot
+	// undrained is the snapshot for what a drain is not to move so far.
+	undrained *schedule.Snapshot
+	policy    *schedule.Policy  // nil: asks for nothing
+	rejected  map[string]string // why the policy allows a cluster not, by name
+	shapes    map[string]shape  // by cluster
 }
 
 // shape is how the policy changes objects for one cluster.
@@ -66,6 +68,10 @@ func (e *Engine) newOutlook(p *policy.Policy) *outlook {
 	o.unmoved = o.snapshot
 	if still, differ := unmoved(clusters); differ {
 		o.unmoved = schedule.NewSnapshot(still, around)
+	}
+	o.undrained = o.snapshot
+	if still, differ := undrained(clusters); differ {
+		o.undrained = schedule.NewSnapshot(still, around)
 	}
 	return o
 }

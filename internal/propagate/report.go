@@ -47,7 +47,7 @@ func (e *Engine) Report(name string) Report {
 		m.report = cachedReport{report: report, version: version, revision: revision, valid: true}
 		m.mu.Unlock()
 	}
-	report.FailedOver = e.failedOver(name)
+	report.FailedOver, report.Drained = e.failedOver(name), e.drained(name)
 	return report
 }
 

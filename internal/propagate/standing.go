@@ -48,6 +48,16 @@ func unmoved(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) 
 	return out, differ
 }
 
+// undrained is the clusters without drains; those that are drained are cordoned, too.
+func undrained(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) {
+	out = slices.Clone(clusters)
+	for i := range out {
+		differ = differ || out[i].Drained
+		out[i].Drained = false
+	}
+	return out, differ
+}
+
 // staysPut says whether what is divided so is never moved: work that must not be done
 // twice may go on in a cluster that is out of reach, and what has run of a Job cannot
 // be taken along.
