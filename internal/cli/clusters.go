@@ -152,6 +152,12 @@ func clusterMessage(c *v1alpha1.Cluster) string {
 	if held := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionDeletionsHeld); held != nil && held.Status == metav1.ConditionTrue {
 		return held.Message
 	}
+	if drained := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionDrained); drained != nil {
+		return drained.Message
+	}
+	if c.Spec.Unschedulable {
+		return "cordoned: it is given nothing new. Try: hanse uncordon " + c.Name
+	}
 	if synced := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionSynced); synced != nil && synced.Status == metav1.ConditionFalse {
 		return synced.Message
 	}
