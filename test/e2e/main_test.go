@@ -67,12 +67,17 @@ func run(m *testing.M) (code int, err error) {
 
 // start makes a hub and members at the same time, and joins them.
 func start(home *federation.Home, name string, specs ...federation.MemberSpec) (*fed, error) {
+	return startWith(home, name, nil, specs...)
+}
+
+// startWith is start with further flags of the hub.
+func startWith(home *federation.Home, name string, flags []string, specs ...federation.MemberSpec) (*fed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	f := &fed{name: name, home: home, members: make([]*federation.Member, len(specs))}
 	errs := make([]error, len(specs)+1)
 	var wg sync.WaitGroup
-	wg.Go(func() { f.hub, errs[0] = home.NewHub(ctx, name) })
+	wg.Go(func() { f.hub, errs[0] = home.NewHub(ctx, name, flags...) })
 	for i, spec := range specs {
 		wg.Go(func() { f.members[i], errs[i+1] = home.NewMember(ctx, spec) })
 	}
