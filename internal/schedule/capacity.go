@@ -44,8 +44,8 @@ func NewResources(list corev1.ResourceList) Resources {
 // unlimited is a room that nothing is known of.
 const unlimited = math.MaxInt32
 
-// fit is how many pods of that request go into free.
-func (request *Resources) fit(free *Resources) int64 {
+// Fit is how many pods of that request go into free, a billion or two at most.
+func (request *Resources) Fit(free *Resources) int64 {
 	n := min(unlimited, max(0, free.Pods))
 	into := func(asked, free int64) {
 		if asked > 0 {
@@ -65,11 +65,11 @@ func (request *Resources) fitDomain(d *Domain) int64 {
 		if d.Free == nil {
 			return unlimited
 		}
-		return request.fit(d.Free)
+		return request.Fit(d.Free)
 	}
 	var n int64
 	for i := range d.Nodes {
-		n += int64(max(0, d.Nodes[i].Count)) * request.fit(&d.Nodes[i].Free)
+		n += int64(max(0, d.Nodes[i].Count)) * request.Fit(&d.Nodes[i].Free)
 	}
 	return min(unlimited, n)
 }
@@ -101,11 +101,11 @@ func (request *Resources) fitPreempting(d *Domain, priority int32) int64 {
 	if !more {
 		return plain
 	}
-	return max(plain, request.fit(&free))
+	return max(plain, request.Fit(&free))
 }
 
-// requestOf is what one pod of a template asks for.
-func requestOf(template *corev1.PodTemplateSpec) Resources {
+// RequestOf is what one pod of a template asks for.
+func RequestOf(template *corev1.PodTemplateSpec) Resources {
 	r := NewResources(helpers.PodRequests(&corev1.Pod{Spec: template.Spec}, helpers.PodResourcesOptions{}))
 	r.Pods = 1
 	return r

@@ -150,10 +150,10 @@ func (r *run) freshReason(m *member) string {
 }
 
 // cause is why a cluster cannot be given more, or "".
-func (r *run) cause(m *member) string { return r.causeIn(m, (*rule).detail) }
+func (r *run) cause(m *member) string { return r.causeIn(m, (*rule).detail, r.roomIn) }
 
-// causeIn is cause with a choice of how a rule is said.
-func (r *run) causeIn(m *member, say func(*rule, int32) string) string {
+// causeIn is cause with a choice of how a rule, or that there is no room, is said.
+func (r *run) causeIn(m *member, say func(*rule, int32) string, full func(*member) string) string {
 	if m.standing != open {
 		return m.why
 	}
@@ -173,7 +173,7 @@ func (r *run) causeIn(m *member, say func(*rule, int32) string) string {
 		case u.closed != 0:
 			why = say(r.rules[u.closed-1], u.site)
 		case u.room <= 0:
-			why = "no room for " + r.request.String()
+			why = full(m)
 		case rule != nil:
 			why = say(rule, u.site)
 		default:
@@ -214,7 +214,8 @@ func (r *run) reason(left int64, d *Decision) string {
 func (r *run) tally() string {
 	count := map[string]int{}
 	for i := range r.members {
-		why := r.causeIn(&r.members[i], func(rule *rule, _ int32) string { return rule.text })
+		why := r.causeIn(&r.members[i], func(rule *rule, _ int32) string { return rule.text },
+			func(*member) string { return "no room for " + r.request.String() })
 		if why == "" {
 			why = "could take more"
 		}

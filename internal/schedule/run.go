@@ -152,7 +152,7 @@ func (r *run) problem() string {
 		return err.Error()
 	}
 	r.rules, r.ignored = rules, append(r.ignored, ignored...)
-	r.request = requestOf(r.w.Template)
+	r.request = RequestOf(r.w.Template)
 	return ""
 }
 

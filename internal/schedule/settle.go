@@ -37,6 +37,28 @@ func (r *run) settle() {
 		r.findOwn()
 	}
 	r.merge()
+	if r.policy.Rebalance {
+		r.giveBack()
+	}
+}
+
+// giveBack makes the room that replicas have which are divided anew. The pods
+// that are known to be somewhere make it there.
+func (r *run) giveBack() {
+	for i := range r.members {
+		m := &r.members[i]
+		if m.standing != open || m.units == m.until {
+			continue
+		}
+		rest := m.before
+		for u := m.units; u < m.until; u++ {
+			unit := &r.units[u]
+			k := min(rest, unit.own)
+			unit.room, rest = min(unlimited, unit.room+k), rest-k
+		}
+		first := &r.units[m.units]
+		first.room = min(unlimited, first.room+rest)
+	}
 }
 
 // findOwn notes in which units pods of the workload are known to be.

@@ -47,6 +47,8 @@ type Domain struct {
 	// Reclaim is what pods of each priority use, and a pod of higher priority
 	// would be given.
 	Reclaim []Reclaimable
+	// Closed is why there is no room whatever is free, or empty.
+	Closed string
 }
 
 // NodeGroup is Count nodes, each with Free to give.
