@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -61,6 +62,25 @@ type ClusterSpec struct {
 	// Drain moves what runs here to other clusters as far as they can take it, one
 	// PodDisruptionBudget at a time, and keeps new replicas away. See hanse drain.
 	Drain bool `json:"drain,omitempty"`
+	// Price is what resources cost here, for the strategy Cheapest; empty: not
+	// known, dearer than any that is.
+	Price *ClusterPrice `json:"price,omitempty"`
+	// Elastic clusters make nodes when pods wait for one: what their nodes have
+	// free is no limit to what they are given.
+	Elastic bool `json:"elastic,omitempty"`
+}
+
+// ClusterPrice is what resources cost in a cluster, per hour and in any currency
+// that is the same for all clusters.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.cpu) || has(self.memoryGiB)",message="a price needs cpu, memoryGiB or both"
+type ClusterPrice struct {
+	// CPU is the price of one core, as "0.0316".
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",message="must not be below 0"
+	CPU *resource.Quantity `json:"cpu,omitempty"`
+	// MemoryGiB is the price of one GiB of memory, as "0.0042".
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",message="must not be below 0"
+	MemoryGiB *resource.Quantity `json:"memoryGiB,omitempty"`
 }
 
 // ClusterTaint is a taint of a whole cluster. Tolerations of pods, and of a
