@@ -14,33 +14,33 @@ import (
 )
 
 // constraintsOf is what of a workload's pod template says where its pods may run,
-// nil if it says nothing. Requests are left to the members' schedulers.
-//
-// Affinities to the pods of other workloads are left to them too: where these run is
-// not known here, and a workload that waits for what is there already would be worse
-// than one whose pods wait in a member.
+// whatever runs elsewhere, nil if it says nothing. Of affinities to pods those are left
+// to the members' schedulers that are not about the workload's own: see demandOf.
 func constraintsOf(content map[string]any) *corev1.PodTemplateSpec {
 	spec, found, _ := unstructured.NestedMap(content, "spec", "template", "spec")
-	if !found {
+	if !found || !aboveNodes(spec) {
 		return nil
 	}
-	if !aboveNodes(spec) {
-		return nil
+	template := readTemplate(content, spec, "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints")
+	if template != nil && template.Spec.Affinity != nil {
+		ownPodsOnly(template.Spec.Affinity, template.Labels)
 	}
-	where := map[string]any{}
-	for _, field := range []string{"nodeSelector", "affinity", "tolerations", "topologySpreadConstraints"} {
+	return template
+}
+
+// readTemplate reads fields of the spec of an object's pod template.
+func readTemplate(content, spec map[string]any, fields ...string) *corev1.PodTemplateSpec {
+	read := map[string]any{}
+	for _, field := range fields {
 		if value, ok := spec[field]; ok {
-			where[field] = value
+			read[field] = value
 		}
 	}
 	template := &corev1.PodTemplateSpec{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(where, &template.Spec); err != nil {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(read, &template.Spec); err != nil {
 		return nil // the API server has checked it; a kind whose template is another is not read
 	}
 	template.Labels, _, _ = unstructured.NestedStringMap(content, "spec", "template", "metadata", "labels")
-	if a := template.Spec.Affinity; a != nil {
-		ownPodsOnly(a, template.Labels)
-	}
 	return template
 }
 

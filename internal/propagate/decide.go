@@ -18,6 +18,10 @@ import (
 func (e *Engine) decide(t, before *template) schedule.Decision {
 	o := e.outlook(t.policy)
 	w := e.workload(t, before, o)
+	waiting := e.awaited(t, o, &w)
+	if waiting != "" && len(w.Current) == 0 {
+		return schedule.Decision{Divided: true, Unplaced: t.total, Reason: waiting, Hold: true}
+	}
 	snapshot := o.snapshot
 	switch {
 	case staysPut(t.division) && len(w.Current) > 0:
@@ -25,10 +29,14 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	case e.awaitsTurn(t):
 		snapshot = o.undrained
 	}
+	snapshot = e.demanded(t, o, snapshot, &w)
 	if t.division == kinds.Completions && len(t.recorded) > 0 {
 		snapshot = schedule.NewSnapshot(onlyIn(snapshot.Clusters(), t.recorded), snapshot.Surroundings)
 	}
 	d := snapshot.Schedule(&w)
+	if waiting != "" {
+		d.Unplaced, d.Reason = t.total-w.Total, waiting
+	}
 	for i := range d.Rejected {
 		if why := o.rejected[d.Rejected[i].Cluster]; why != "" {
 			d.Rejected[i].Reason = why
@@ -58,6 +66,10 @@ func (e *Engine) current(t, before *template, w *schedule.Workload) map[string]i
 		return t.recorded
 	case before != nil && before.uid == t.uid && (before.decision.Unplaced == 0 || before.placed() > 0):
 		return before.decision.Division()
+	case t.demandUnder(w.Policy) != nil:
+		if !e.steered(t) && e.mayRun(t) {
+			return schedule.Even(*w, founding)
+		}
 	case len(founding) < len(all) || !allReady(all) || e.isFirst(t) && anyClosed(all):
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*w, founding)
@@ -113,7 +125,7 @@ func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
 // schedulingCluster is a cluster as package schedule knows it: each of its zones is
 // a domain, so that rules about zones count those of all clusters.
 func (e *Engine) schedulingCluster(c *cluster, p *policy.Policy) schedule.Cluster {
-	s := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels}
+	s := schedule.Cluster{Name: c.name, Ready: c.ready, Labels: c.labels, Price: c.price}
 	e.losses.close(&s, c, p)
 	for _, zone := range c.zones {
 		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})

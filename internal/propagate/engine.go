@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
+	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
@@ -43,6 +44,7 @@ type Engine struct {
 	// Set once by Run, before anything else starts.
 	session string // this run's name in the lineage
 	history lineage.History
+	began   time.Time
 
 	mu         sync.RWMutex
 	running    context.Context // ends with Run; nil before
@@ -52,6 +54,7 @@ type Engine struct {
 	namespaces namespaceLabels
 	policies   policies
 
+	around     *surroundings
 	outlooks   outlooks
 	losses     *losses
 	moves      *moves
@@ -82,6 +85,7 @@ func New(cfg *rest.Config, hubUID types.UID, failoverAfter time.Duration) (*Engi
 	}
 	e := newEngine(hubUID)
 	e.losses = newLosses(failoverAfter)
+	e.around.watcher = capacity.New(e.capacityChanged)
 	e.hub, e.discovery, e.events = client, typed.Discovery(), newEventSink(typed.CoreV1())
 	return e, nil
 }
@@ -97,6 +101,7 @@ func newEngine(hubUID types.UID) *Engine {
 		members:    map[string]*member{},
 		namespaces: namespaceLabels{labels: map[string]map[string]string{}},
 		policies:   newPolicies(),
+		around:     newSurroundings(),
 		outlooks:   newOutlooks(),
 		losses:     newLosses(0),
 		moves:      newMoves(),
@@ -141,6 +146,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	wg.Go(func() { e.watchResources(ctx) })
 	wg.Go(func() { e.watchLosses(ctx) })
 	wg.Go(func() { e.watchDrains(ctx) })
+	wg.Go(func() { e.watchSurroundings(ctx) })
 	wg.Go(func() { e.writePolicyStatuses(ctx) })
 	for range hubWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })

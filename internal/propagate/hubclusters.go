@@ -17,6 +17,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
 // cluster is what the hub says of a member.
@@ -32,6 +33,9 @@ type cluster struct {
 	// What its spec says of what may run there.
 	taints            []corev1.Taint
 	cordoned, drained bool
+	elastic           bool
+	price             schedule.Price
+	size              size
 }
 
 // watchClusters keeps Engine.clusters until ctx ends. It closes seen when it
@@ -85,6 +89,7 @@ func newCluster(c *v1alpha1.Cluster) *cluster {
 	for _, t := range c.Spec.Taints {
 		out.taints = append(out.taints, corev1.Taint{Key: t.Key, Value: string(t.Value), Effect: t.Effect, TimeAdded: t.TimeAdded})
 	}
+	out.elastic, out.price, out.size = c.Spec.Elastic, priceOf(c.Spec.Price), sizeOf(c)
 	out.drained = c.Spec.Drain
 	out.cordoned = c.Spec.Unschedulable || c.Spec.Drain
 	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
@@ -139,6 +144,7 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	e.mu.Unlock()
 	for _, m := range gone {
 		m.disengage()
+		e.around.forget(m.name)
 	}
 	for name, c := range next {
 		if old := before[name]; c.prune > 0 && (old == nil || old.prune != c.prune) {
@@ -158,7 +164,7 @@ func sameForScheduling(a, b map[string]*cluster) bool {
 		d := b[name]
 		if d == nil || c.ready != d.ready || !c.joined.Equal(d.joined) ||
 			!maps.Equal(c.labels, d.labels) || !slices.Equal(c.zones, d.zones) || !reflect.DeepEqual(c.facts, d.facts) ||
-			c.cordoned != d.cordoned || c.drained != d.drained || !reflect.DeepEqual(c.taints, d.taints) {
+			c.elastic != d.elastic || c.price != d.price || c.cordoned != d.cordoned || c.drained != d.drained || !reflect.DeepEqual(c.taints, d.taints) {
 			return false
 		}
 	}
@@ -193,6 +199,7 @@ func (e *Engine) decideSome(which func(*template) bool) (changed []Key) {
 func (e *Engine) decided(t *template) (next *template, differs bool) {
 	d := e.decide(t, t)
 	if t.decision.String() == d.String() && t.decision.Reason == d.Reason && t.decision.Unplaced == d.Unplaced {
+		e.grant(t)
 		return t, false
 	}
 	copied := *t

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,6 +40,7 @@ func (e *Engine) beginSession(ctx context.Context) error {
 			return fmt.Errorf("ConfigMap %s/%s: %w. Try: delete it; objects in members that have no template are then held back", v1alpha1.SystemNamespace, historyName, err)
 		}
 	}
+	e.began = time.Now()
 	e.session = string(uuid.NewUUID())[:8]
 	e.history = past.Begin(e.session, now, newest)
 	encoded, err := e.history.Encode()

@@ -36,6 +36,7 @@ type template struct {
 	recorded map[string]int32 // AnnotationDivision, nil without
 	// constraints is what its pod template says of where it may run, nil: anywhere.
 	constraints *corev1.PodTemplateSpec
+	demand      *demand          // what it asks of what members have free, nil: nothing
 	policy      *policy.Policy   // policies.none where none applies
 	follows     bool             // AnnotationReplicas
 	taken       map[string]int32 // AnnotationTaken
@@ -107,6 +108,7 @@ func (s *templateSink) replace(objs []*unstructured.Unstructured) {
 	}
 	for name, t := range s.resource.templates {
 		if next[name] == nil {
+			e.ungrant(t.key)
 			keys = append(keys, t.key)
 		}
 	}
@@ -137,6 +139,7 @@ func (s *templateSink) apply(obj *unstructured.Unstructured) {
 	t := s.build(obj, before)
 	if t == nil {
 		delete(s.resource.templates, name)
+		e.ungrant(s.key(name))
 	} else {
 		s.resource.templates[name] = t
 	}
@@ -160,6 +163,7 @@ func (s *templateSink) remove(obj *unstructured.Unstructured) {
 	name := nameOf(obj)
 	e.mu.Lock()
 	delete(s.resource.templates, name)
+	e.ungrant(s.key(name))
 	e.mu.Unlock()
 	key := s.key(name)
 	e.written.Delete(key)
@@ -238,7 +242,7 @@ func newTemplate(gr schema.GroupResource, obj *unstructured.Unstructured) *templ
 	t.division = kinds.DivisionOf(gr, object)
 	t.total = kinds.Total(t.division, object)
 	if t.division != kinds.Everywhere {
-		t.constraints = constraintsOf(object)
+		t.constraints, t.demand = constraintsOf(object), demandOf(object)
 	}
 	return t
 }
@@ -247,6 +251,7 @@ func newTemplate(gr schema.GroupResource, obj *unstructured.Unstructured) *templ
 // formula would not say the same after a restart. Engine.mu is held.
 func (e *Engine) persistLater(t *template) {
 	t.undecided = false
+	e.grant(t)
 	division := t.decision.Division()
 	if t.decision.Hold || division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || sameDivision(division, t.recorded) && t.recorded != nil {
 		return

@@ -43,6 +43,7 @@ func newOutlooks() outlooks { return outlooks{all: map[*policy.Policy]*outlook{}
 // surroundingsChanged lets outlooks be made anew: something changed of what they are
 // made of. Engine.mu is held.
 func (e *Engine) surroundingsChanged() {
+	e.around.forgetAllRooms()
 	e.outlooks.mu.Lock()
 	defer e.outlooks.mu.Unlock()
 	clear(e.outlooks.all)

@@ -123,7 +123,7 @@ func (t *task) placed() bool {
 // held says whether nobody knows where the object is to be, so that it is left alone
 // where it is. What is divided is not: its division so far goes on.
 func (t *template) held() bool {
-	return t != nil && t.decision.Hold && t.division == kinds.Everywhere && !t.going
+	return t != nil && t.decision.Hold && !t.going && (t.division == kinds.Everywhere || len(t.decision.Shares) == 0)
 }
 
 func (t *task) target() target {

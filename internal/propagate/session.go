@@ -71,6 +71,7 @@ func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 		context.AfterFunc(running, cancel)
 	}
 	go s.run(ctx)
+	e.around.watcher.Engage(ctx, name, cfg)
 }
 
 func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {

@@ -1,0 +1,107 @@
+package propagate
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// demand is what a workload's pods ask of what members have free, and of what else runs
+// there. Most workloads of a small federation ask for nothing: for them nothing is
+// watched, and a decision costs no more.
+type demand struct {
+	template *corev1.PodTemplateSpec // what constraintsOf reads, and what room and pods are about
+	request  schedule.Resources      // of one pod
+	room     bool                    // they ask for resources
+	pods     bool                    // pods of others may draw or repel them
+}
+
+// demandOf reads a pod template; nil if it asks for nothing of the kind.
+func demandOf(content map[string]any) *demand {
+	spec, found, _ := unstructured.NestedMap(content, "spec", "template", "spec")
+	if !found {
+		return nil
+	}
+	d := &demand{pods: hasKeyAbove(podAffinities(spec)) || hasKeyAbove(spec["topologySpreadConstraints"])}
+	if !d.pods && !asksForResources(spec) {
+		return nil
+	}
+	d.template = readTemplate(content, withResources(spec), "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints",
+		"containers", "initContainers", "resources", "overhead", "priorityClassName", "priority", "preemptionPolicy")
+	if d.template == nil {
+		return nil
+	}
+	fillRequests(d.template.Spec.Containers)
+	fillRequests(d.template.Spec.InitContainers)
+	d.request = schedule.RequestOf(d.template)
+	d.room = d.request.MilliCPU > 0 || d.request.Memory > 0 || len(d.request.Extended) > 0
+	if !d.room && !d.pods {
+		return nil
+	}
+	return d
+}
+
+func podAffinities(spec map[string]any) []any {
+	affinity, _ := spec["affinity"].(map[string]any)
+	return []any{affinity["podAffinity"], affinity["podAntiAffinity"]}
+}
+
+// asksForResources says whether any field may hold a request. It is quick, because
+// every template is asked.
+func asksForResources(spec map[string]any) bool {
+	if resources, _ := spec["resources"].(map[string]any); len(resources) > 0 {
+		return true
+	}
+	if overhead, _ := spec["overhead"].(map[string]any); len(overhead) > 0 {
+		return true
+	}
+	for _, field := range []string{"containers", "initContainers"} {
+		containers, _ := spec[field].([]any)
+		for _, c := range containers {
+			container, _ := c.(map[string]any)
+			if resources, _ := container["resources"].(map[string]any); len(resources) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// withResources is spec with all of its containers left out but what they ask for.
+func withResources(spec map[string]any) map[string]any {
+	out := spec
+	for _, field := range []string{"containers", "initContainers"} {
+		containers, _ := spec[field].([]any)
+		slim := make([]any, 0, len(containers))
+		for _, c := range containers {
+			container, _ := c.(map[string]any)
+			kept := map[string]any{}
+			for _, key := range []string{"name", "resources", "restartPolicy"} {
+				if value, ok := container[key]; ok {
+					kept[key] = value
+				}
+			}
+			slim = append(slim, kept)
+		}
+		out = withField(out, field, slim)
+	}
+	return out
+}
+
+// fillRequests asks for what is limited and not asked for, as the API server does for
+// pods, but not for templates.
+func fillRequests(containers []corev1.Container) {
+	for i := range containers {
+		r := &containers[i].Resources
+		for name, limit := range r.Limits {
+			if _, asked := r.Requests[name]; asked {
+				continue
+			}
+			if r.Requests == nil {
+				r.Requests = corev1.ResourceList{}
+			}
+			r.Requests[name] = limit
+		}
+	}
+}
