@@ -34,6 +34,8 @@ type MemberSpec struct {
 	// Nodes is how many nodes it has; with 0 it is an API server alone: objects
 	// are kept and nothing happens to them.
 	Nodes int
+	// NodeCPU is the CPU of a node; empty for the default.
+	NodeCPU string
 	// Proxied puts a Proxy between the hub and the member.
 	Proxied bool
 }
@@ -49,6 +51,9 @@ func (h *Home) NewMember(ctx context.Context, spec MemberSpec) (*Member, error) 
 		args = append(args, "--components", "apiserver")
 	} else {
 		args = append(args, "--nodes", strconv.Itoa(spec.Nodes))
+		if spec.NodeCPU != "" {
+			args = append(args, "--node-cpu", spec.NodeCPU)
+		}
 	}
 	if err := h.must(ctx, args...); err != nil {
 		return nil, err
