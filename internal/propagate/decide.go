@@ -42,6 +42,9 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 			d.Rejected[i].Reason = why
 		}
 	}
+	if t.scaler != nil {
+		return e.bounded(t, d)
+	}
 	return d
 }
 

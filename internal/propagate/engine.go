@@ -67,6 +67,8 @@ type Engine struct {
 	written    sync.Map // Key → time.Time of the last status write
 	following  workqueue.TypedRateLimitingInterface[Key]
 	followed   sync.Map // Key → followed
+	bounds     workqueue.TypedRateLimitingInterface[Key]
+	scalers    sync.Map // Key of a target → Key of its autoscaler
 	changes    *changes
 	recount    chan struct{} // what policies apply to may have changed
 	rollouts   rollouts
@@ -111,6 +113,7 @@ func newEngine(hubUID types.UID) *Engine {
 		divisions:  newQueue(),
 		statuses:   newQueue(),
 		following:  newQueue(),
+		bounds:     newQueue(),
 		changes:    newChanges(),
 		recount:    make(chan struct{}, 1),
 		rollouts:   newRollouts(),
@@ -154,11 +157,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		wg.Go(func() { work(ctx, e.rollouts.queue, e.advanceRollout) })
 	}
 	wg.Go(func() { work(ctx, e.following, e.followMembers) })
+	wg.Go(func() { work(ctx, e.bounds, e.divideBounds) })
 	<-ctx.Done()
 	e.divisions.ShutDown()
 	e.statuses.ShutDown()
 	e.following.ShutDown()
 	e.rollouts.queue.ShutDown()
+	e.bounds.ShutDown()
 	return nil
 }
 

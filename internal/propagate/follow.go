@@ -26,8 +26,14 @@ import (
 const followInterval = time.Second
 
 // follows says whether the object's total is the sum of what its members set:
-// because the object says so.
-func (e *Engine) follows(t *template) bool { return t.follows }
+// because the object says so, or because their autoscalers are the hub's.
+func (e *Engine) follows(t *template) bool {
+	if t.follows {
+		return true
+	}
+	s := e.scalerOf(t.key)
+	return s != nil && len(s.bounds) > 0
+}
 
 // readFollowing notes what the annotations of t say about members that set
 // their own replicas.
@@ -84,6 +90,9 @@ func (t *task) setThere(n, share int32, autoscaled bool) bool {
 
 // accepts says whether the rules for an object let a cluster have n replicas.
 func (e *Engine) accepts(t *template, cluster string, n int32) bool {
+	if s := e.scalerOf(t.key); s != nil && s.bounds != nil && n > max(s.bounds[cluster].Max, s.bounds[cluster].Had) {
+		return false
+	}
 	division := t.decision.Division()
 	division[cluster] = n
 	total, ok := sumOf(division)

@@ -140,6 +140,7 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	if !sameForScheduling(before, next) {
 		e.surroundingsChanged()
 		changed = append(e.decideAll(), e.shaped()...)
+		e.allBoundsLater()
 	}
 	e.mu.Unlock()
 	for _, m := range gone {

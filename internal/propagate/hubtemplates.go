@@ -41,6 +41,7 @@ type template struct {
 	follows     bool             // AnnotationReplicas
 	taken       map[string]int32 // AnnotationTaken
 	progress    progress         // of its rollout
+	scaler      *scaler          // nil: it is no autoscaler
 	decision    schedule.Decision
 	shares      map[string]share
 	// undecided: the decision has to be recorded at the hub before anything is
@@ -64,6 +65,8 @@ type share struct {
 	replicas int32
 	before   int32 // sum of the shares of clusters that come before, by name
 	total    int32
+	// least and most are bounds of an autoscaler, 0: those of the whole.
+	least, most int32
 }
 
 func (t *template) setDecision(d schedule.Decision) {
@@ -76,6 +79,14 @@ func (t *template) setDecision(d schedule.Decision) {
 	for _, s := range d.Shares {
 		t.shares[s.Cluster] = share{replicas: s.Replicas, before: before, total: total}
 		before += s.Replicas
+	}
+	if t.scaler == nil {
+		return
+	}
+	for cluster, b := range t.scaler.bounds {
+		if _, in := t.shares[cluster]; in {
+			t.shares[cluster] = share{least: b.Min, most: b.Max}
+		}
 	}
 }
 
@@ -114,6 +125,7 @@ func (s *templateSink) replace(objs []*unstructured.Unstructured) {
 	}
 	s.resource.templates = next
 	s.resource.synced = true
+	e.allBoundsLater() // they may have waited for this
 	members := make([]*member, 0, len(e.members))
 	for _, m := range e.members {
 		members = append(members, m)
@@ -185,7 +197,7 @@ func changesMembers(before, after *template) bool {
 	}
 	return before.content != after.content || before.uid != after.uid || before.going != after.going ||
 		before.undecided != after.undecided || before.decision.String() != after.decision.String() || before.policy != after.policy ||
-		before.follows != after.follows || before.progress.differs(after.progress) ||
+		before.follows != after.follows || !maps.Equal(before.shares, after.shares) || before.progress.differs(after.progress) ||
 		before.obj.GetAnnotations()[v1alpha1.AnnotationConflict] != after.obj.GetAnnotations()[v1alpha1.AnnotationConflict]
 }
 
@@ -213,6 +225,9 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 		} else {
 			t.recorded = recorded
 		}
+	}
+	if err := t.readBounds(obj.GetAnnotations()); err != nil {
+		s.log.Info("Annotation is not understood and will be written again", "key", t.key.String(), "reason", err.Error())
 	}
 	if err := t.readFollowing(obj.GetAnnotations()); err != nil {
 		s.log.Info("Annotation is not understood and passed over", "key", t.key.String(), "reason", err.Error())
@@ -244,6 +259,7 @@ func newTemplate(gr schema.GroupResource, obj *unstructured.Unstructured) *templ
 	if t.division != kinds.Everywhere {
 		t.constraints, t.demand = constraintsOf(object), demandOf(object)
 	}
+	t.scaler = newScaler(gr, object)
 	return t
 }
 
@@ -252,6 +268,7 @@ func newTemplate(gr schema.GroupResource, obj *unstructured.Unstructured) *templ
 func (e *Engine) persistLater(t *template) {
 	t.undecided = false
 	e.grant(t)
+	defer e.boundsLater(t)
 	division := t.decision.Division()
 	if t.decision.Hold || division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || sameDivision(division, t.recorded) && t.recorded != nil {
 		return

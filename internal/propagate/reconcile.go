@@ -145,10 +145,11 @@ func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 	}
 	out["metadata"] = meta
 	out = t.turned(out)
-	if spec, ok := out["spec"].(map[string]any); ok && t.template.division != kinds.Everywhere {
+	if spec, ok := out["spec"].(map[string]any); ok && (t.template.division != kinds.Everywhere || t.template.scaler != nil) {
 		out["spec"] = maps.Clone(spec)
 		sh := t.now
 		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
+		setBounds(out, sh)
 	}
 	out, _, err := override.Apply(out, t.engine.shape(t.template, t.member.name).overrides)
 	if err != nil {

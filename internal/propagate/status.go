@@ -42,6 +42,9 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 	if t == nil || r == nil {
 		return nil
 	}
+	if t.scaler != nil {
+		e.bounds.Add(key) // what the members say of it may move headroom
+	}
 	merged := t.withProblem(aggregate.Status(r.gvk.GroupKind(), t.obj.Object, e.statusesOf(t)), time.Now())
 	if merged == nil {
 		return nil

@@ -24,9 +24,14 @@ func (f *fed) total(ctx context.Context, ns, name string, want int32) error {
 // scaleThere scales in a member, as a person with its kubeconfig does.
 func (f *fed) scaleThere(t *testing.T, member, ns, name string, replicas int32) {
 	t.Helper()
+	f.scaleAs(t, "kubectl", member, ns, name, replicas)
+}
+
+func (f *fed) scaleAs(t *testing.T, manager, member, ns, name string, replicas int32) {
+	t.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
 	eventually(t, soon, func(ctx context.Context) error {
-		_, err := f.in[member].AppsV1().Deployments(ns).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl"}, "scale")
+		_, err := f.in[member].AppsV1().Deployments(ns).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager}, "scale")
 		return err
 	})
 }
