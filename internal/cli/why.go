@@ -74,8 +74,11 @@ func printWhy(w io.Writer, p *v1alpha1.Placement) error {
 	if p.Unplaced > 0 {
 		fmt.Fprintf(w, "not placed: %d replicas\n", p.Unplaced)
 	}
-	if p.Summary.Message != "" {
+	if p.Summary.Message != "" && (p.Rollout == nil || p.Rollout.Message != p.Summary.Message) {
 		fmt.Fprintln(w, p.Summary.Message)
+	}
+	if p.Rollout != nil && p.Rollout.State != v1alpha1.RolloutStateComplete {
+		fmt.Fprintf(w, "rollout: %s, %s\n", p.Rollout.State, p.Rollout.Message)
 	}
 	if p.Policy != nil {
 		fmt.Fprintf(w, "policy: %s\n", p.Policy.Reason)

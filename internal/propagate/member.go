@@ -40,6 +40,9 @@ type record struct {
 	left *left
 	// fault is why the last attempt failed, nil if it did not.
 	fault *fault
+	// outlived is when the member last said how its pods get on, if that was about
+	// an earlier pod template.
+	outlived string
 	// held: the hub has no template for it and never knew it.
 	held bool
 	// since is when the fault, or its absence, began.
@@ -93,6 +96,14 @@ type target struct {
 	shape   string
 	// revision of the pod template, empty where no policy says how it rolls out
 	revision string
+}
+
+// pods is the revision of the pod template, also where no policy asks for it.
+func (t target) pods() string {
+	if t.revision == "" && t.content != nil {
+		return t.content.revision
+	}
+	return t.revision
 }
 
 // target is what the hub wants of t in a member.

@@ -228,7 +228,7 @@ func (e *Engine) rolling(t *template, kind schema.GroupKind) []rollingCluster {
 			c.Ready = s.Synced && c.health.Done
 		}
 		c.Note = c.health.String()
-		if c.Updated {
+		if c.Updated && (rec.outlived == "" || rec.outlived != rollout.SaidAt(rec.seen.status)) {
 			c.Failed = c.health.Failed
 		}
 		if rec.fault != nil {

@@ -159,3 +159,18 @@ func (r turn) skip() []string {
 	}
 	return nil
 }
+
+// outlive notes that what the member said of its pods is about those of the pod
+// template that was just replaced. A Deployment whose deadline was exceeded goes on
+// saying so until the new pods get on.
+func (t *task) outlive() {
+	if !rollout.Rolls(t.key.GR) {
+		return
+	}
+	now := t.target()
+	t.member.update(t.key, func(r *record) {
+		if r.left == nil || r.left.target.pods() != now.pods() {
+			r.outlived = rollout.SaidAt(r.seen.status)
+		}
+	})
+}

@@ -135,6 +135,7 @@ func (t *task) patch(ctx context.Context, patch, desired map[string]any, drift [
 	default:
 		return t.refused("update", err)
 	}
+	t.outlive()
 	t.settle(made, desired)
 	if len(drift) > 0 {
 		t.tell(corev1.EventTypeWarning, reasonDrift, t.putBack(drift))

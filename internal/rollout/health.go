@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -57,25 +58,34 @@ func (w Workload) observed() bool { return w.Status != nil && w.Observed >= w.Ge
 func (w Workload) deployment() Health {
 	h := Health{Updated: number(w.Status, "updatedReplicas"), Ready: number(w.Status, "availableReplicas"), Total: w.Replicas}
 	h.Done = w.observed() && h.Updated == w.Replicas && number(w.Status, "replicas") == h.Updated && h.Ready >= h.Updated
-	conditions, _ := w.Status["conditions"].([]any)
-	for _, item := range conditions {
-		c, _ := item.(map[string]any)
-		if c["type"] != "Progressing" {
-			continue
-		}
-		if c["status"] == "False" && c["reason"] == "ProgressDeadlineExceeded" && w.observed() {
-			h.Failed = text(c, "message")
-		}
+	c := progressing(w.Status)
+	if c["status"] == "False" && c["reason"] == "ProgressDeadlineExceeded" && w.observed() {
+		h.Failed = strings.TrimSuffix(text(c, "message"), ".")
 	}
 	if h.Failed == "" {
 		return h
 	}
-	for _, item := range conditions { // says what the Deployment's own message does not
-		if c, _ := item.(map[string]any); c["type"] == "ReplicaFailure" && c["status"] == "True" {
-			h.Failed += " " + text(c, "message")
-		}
+	// Says what the Deployment's own message does not.
+	if c := condition(w.Status, "ReplicaFailure"); c["status"] == "True" {
+		h.Failed += ": " + text(c, "message")
 	}
 	return h
+}
+
+// SaidAt is when a Deployment last said how it gets on, by its member's clock; empty
+// where it did not, and for other kinds.
+func SaidAt(status map[string]any) string { return text(progressing(status), "lastUpdateTime") }
+
+func progressing(status map[string]any) map[string]any { return condition(status, "Progressing") }
+
+func condition(status map[string]any, typ string) map[string]any {
+	conditions, _ := status["conditions"].([]any)
+	for _, item := range conditions {
+		if c, _ := item.(map[string]any); c["type"] == typ {
+			return c
+		}
+	}
+	return nil
 }
 
 // statefulSet is done when all pods above the partition are updated; with

@@ -38,7 +38,7 @@ func TestHealthOf(t *testing.T) {
 		"not updated":                  {"Deployment", nil, with(fields{"updatedReplicas": int64(1)}), 5, Health{Updated: 1, Ready: 2, Total: 2}},
 		"not available":                {"Deployment", nil, with(fields{"availableReplicas": int64(1)}), 5, Health{Updated: 2, Ready: 1, Total: 2}},
 		"nothing known":                {"Deployment", nil, nil, 5, Health{Total: 2}},
-		"deadline":                     {"Deployment", nil, with(condition("Progressing", "False", "ProgressDeadlineExceeded")), 5, Health{Updated: 2, Ready: 2, Total: 2, Done: true, Failed: "timed out. exceeded quota"}},
+		"deadline":                     {"Deployment", nil, with(condition("Progressing", "False", "ProgressDeadlineExceeded")), 5, Health{Updated: 2, Ready: 2, Total: 2, Done: true, Failed: "timed out: exceeded quota"}},
 		"deadline, of what was before": {"Deployment", nil, with(condition("Progressing", "False", "ProgressDeadlineExceeded")), 4, Health{Updated: 2, Ready: 2, Total: 2}},
 		"StatefulSet":                  {"StatefulSet", nil, full, 5, Health{Updated: 2, Ready: 2, Total: 2, Done: true}},
 		"StatefulSet, one to go":       {"StatefulSet", nil, with(fields{"updatedReplicas": int64(1)}), 5, Health{Updated: 1, Ready: 2, Total: 2}},
