@@ -23,7 +23,9 @@
 // hub*.go watch the hub; member.go and session.go run members; observe.go
 // takes in what a member's watch says; reconcile.go decides, create.go,
 // update.go, adopt.go and remove.go write; status.go writes the merged status
-// at the hub; placements.go shows what is known as Placements.
+// at the hub; placements.go shows what is known as Placements. rollout*.go let a
+// change of a pod template out step by step: one worker per workload writes at the
+// hub how far it has gone, and only then do the members' workers act upon it.
 //
 // # Locks
 //
