@@ -174,3 +174,80 @@ func TestRolloutGoesStepByStep(t *testing.T) {
 		return err
 	})
 }
+
+// TestRolloutOfOtherKinds lets a StatefulSet and a DaemonSet out region by region in
+// members with controllers, and back by kubectl's own means.
+func TestRolloutOfOtherKinds(t *testing.T) {
+	f := shared(t)
+	t.Parallel()
+	ns := f.namespace(t, "rollout-kinds")
+	f.create(t, `
+apiVersion: hanse.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: by-region, namespace: rollout-kinds}
+spec:
+  rollout: {by: Region}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: rollout-kinds}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: c, image: "db:1"}]}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: rollout-kinds}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: c, image: "agent:1"}]}`)
+	kubectl := func(args ...string) {
+		t.Helper()
+		got := f.hanse(t, append([]string{"kubectl", "--kubeconfig", f.hub.Kubeconfig(), "--context", "federation", "-n", ns}, args...)...)
+		if got.Code != 0 {
+			t.Fatalf("kubectl %v: %s", args, got)
+		}
+	}
+	// complete waits until an object is done and its pods have an image everywhere.
+	complete := func(object, app, image string) {
+		t.Helper()
+		got := f.hanse(t, "rollout", "status", object, "-n", ns, "--kubeconfig", f.hub.Kubeconfig(), "--timeout", "2m")
+		if got.Code != 0 || !strings.Contains(got.Stdout, "Complete") {
+			t.Fatalf("hanse rollout status %s: %s", object, got)
+		}
+		for cluster, in := range f.in {
+			pods, err := in.CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{LabelSelector: "app=" + app})
+			must(t, err)
+			for i := range pods.Items {
+				if p := &pods.Items[i]; p.DeletionTimestamp == nil && p.Spec.Containers[0].Image != image {
+					t.Errorf("pod %s in %s has %s, want %s", p.Name, cluster, p.Spec.Containers[0].Image, image)
+				}
+			}
+		}
+	}
+	complete("statefulset/db", "db", "db:1")
+	complete("daemonset/agent", "agent", "agent:1")
+	kubectl("set", "image", "statefulset/db", "c=db:2")
+	kubectl("set", "image", "daemonset/agent", "c=agent:2")
+	complete("statefulset/db", "db", "db:2")
+	complete("daemonset/agent", "agent", "agent:2")
+	kubectl("rollout", "undo", "statefulset/db")
+	complete("statefulset/db", "db", "db:1")
+	kubectl("rollout", "restart", "daemonset/agent")
+	kubectl("rollout", "status", "daemonset/agent", "--timeout", "2m")
+
+	// What was kept of a workload goes with it.
+	kubectl("delete", "statefulset", "db")
+	eventually(t, soon, func(ctx context.Context) error {
+		kept, err := f.at.AppsV1().ControllerRevisions(ns).List(ctx, metav1.ListOptions{LabelSelector: "app=db"})
+		if err == nil && len(kept.Items) > 0 {
+			err = fmt.Errorf("%d revisions are left", len(kept.Items))
+		}
+		return err
+	})
+}
