@@ -10,17 +10,18 @@ import (
 // state is what is known of one member, kept up to date by its watches. Every
 // event costs the same, however many pods there are.
 type state struct {
-	mu     sync.Mutex
-	nodes  map[string]*node
-	pods   map[types.NamespacedName]pod
-	shapes map[string]*shape
-	// nodesRead and podsRead: all there is has been read once.
-	nodesRead, podsRead bool
-	view                *View // nil: to be made anew
+	mu      sync.Mutex
+	nodes   map[string]*node
+	pods    map[types.NamespacedName]pod
+	shapes  map[string]*shape
+	volumes map[string]volume // those that are bound
+	// All there is has been read once.
+	nodesRead, podsRead, volumesRead bool
+	view                             *View // nil: to be made anew
 }
 
 func newState() *state {
-	return &state{nodes: map[string]*node{}, pods: map[types.NamespacedName]pod{}, shapes: map[string]*shape{}}
+	return &state{nodes: map[string]*node{}, pods: map[types.NamespacedName]pod{}, shapes: map[string]*shape{}, volumes: map[string]volume{}}
 }
 
 // setPod takes in a pod; counts as of readPod. It says whether that is news.

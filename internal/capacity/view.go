@@ -21,6 +21,8 @@ type View struct {
 	waiting       []pods              // on none so far
 	count         map[string]int32
 	unschedulable map[string]Unschedulable
+	volumes       map[types.NamespacedName][]string // zones by claim
+	volumesRead   bool
 }
 
 // Unschedulable is pods of one workload that no node can take.
@@ -69,8 +71,8 @@ func (v *View) Pods(repelling bool) []schedule.PodGroup {
 	return v.running
 }
 
-// NewView is what nodes, and the pods on them and waiting for one, come to.
-func NewView(nodes []*corev1.Node, all []*corev1.Pod) *View {
+// NewView is what nodes, the pods on them and waiting for one, and volumes come to.
+func NewView(nodes []*corev1.Node, all []*corev1.Pod, volumes ...*corev1.PersistentVolume) *View {
 	s := newState()
 	for _, n := range nodes {
 		s.setNode(readNode(n))
@@ -79,13 +81,22 @@ func NewView(nodes []*corev1.Node, all []*corev1.Pod) *View {
 		read, counts := readPod(p)
 		s.setPod(types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, read, counts)
 	}
+	for _, v := range volumes {
+		read, bound := readVolume(v)
+		s.setVolume(v.Name, read, bound)
+	}
+	s.volumesRead = true
 	return s.newView()
 }
 
 // newView adds up. The state's lock is held; what the View refers to is not
 // changed any more by anybody.
 func (s *state) newView() *View {
-	v := &View{count: map[string]int32{}, unschedulable: map[string]Unschedulable{}}
+	v := &View{count: map[string]int32{}, unschedulable: map[string]Unschedulable{},
+		volumes: make(map[types.NamespacedName][]string, len(s.volumes)), volumesRead: s.volumesRead}
+	for _, bound := range s.volumes {
+		v.volumes[bound.claim] = bound.zones
+	}
 	v.findDomains(s.nodes)
 	byName := make(map[string]*nodeView, len(v.nodes))
 	for i := range v.nodes {

@@ -1,6 +1,7 @@
 package capacity_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -160,5 +162,36 @@ func TestStatefulPodsAreAlike(t *testing.T) {
 	v := capacity.NewView([]*corev1.Node{newNode("a", "1")}, []*corev1.Pod{newPod("db-0", "db", "a", named), newPod("db-1", "db", "a", named)})
 	if len(v.Pods(false)) != 1 {
 		t.Errorf("two pods of one StatefulSet are kept apart: %+v", v.Pods(false))
+	}
+}
+
+func TestVolumes(t *testing.T) {
+	inZone := func(key string, values ...string) *corev1.VolumeNodeAffinity {
+		return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key, Operator: corev1.NodeSelectorOpIn, Values: values}}}}}}
+	}
+	for name, test := range map[string]struct {
+		change func(*corev1.PersistentVolume)
+		zones  string
+		bound  bool
+	}{
+		"by its zone":      {func(v *corev1.PersistentVolume) { v.Spec.NodeAffinity = inZone(corev1.LabelTopologyZone, "eu-1") }, "[eu-1]", true},
+		"by a driver's":    {func(v *corev1.PersistentVolume) { v.Spec.NodeAffinity = inZone("topology.gke.io/zone", "eu-2", "eu-1") }, "[eu-1 eu-2]", true},
+		"by its label":     {func(v *corev1.PersistentVolume) { v.Labels = map[string]string{corev1.LabelTopologyZone: "eu-3"} }, "[eu-3]", true},
+		"on one host":      {func(v *corev1.PersistentVolume) { v.Spec.NodeAffinity = inZone(corev1.LabelHostname, "a") }, "[]", true},
+		"reached from all": {func(*corev1.PersistentVolume) {}, "[]", true},
+		"released":         {func(v *corev1.PersistentVolume) { v.Status.Phase = corev1.VolumeReleased }, "[]", false},
+		"never claimed":    {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, "[]", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := &corev1.PersistentVolume{}
+			v.Name, v.Status.Phase = "pv-1", corev1.VolumeBound
+			v.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "shop", Name: "data"}
+			test.change(v)
+			zones, bound := capacity.NewView(nil, nil, v).Volume(types.NamespacedName{Namespace: "shop", Name: "data"})
+			if fmt.Sprint(zones) != test.zones || bound != test.bound {
+				t.Errorf("bound %v in %v, want %v in %v", bound, zones, test.bound, test.zones)
+			}
+		})
 	}
 }

@@ -15,6 +15,7 @@ type demand struct {
 	request  schedule.Resources      // of one pod
 	room     bool                    // they ask for resources
 	pods     bool                    // pods of others may draw or repel them
+	claims   []string                // PersistentVolumeClaims that all of them use
 }
 
 // demandOf reads a pod template; nil if it asks for nothing of the kind.
@@ -24,7 +25,8 @@ func demandOf(content map[string]any) *demand {
 		return nil
 	}
 	d := &demand{pods: hasKeyAbove(podAffinities(spec)) || hasKeyAbove(spec["topologySpreadConstraints"])}
-	if !d.pods && !asksForResources(spec) {
+	d.claims = claimsOf(spec)
+	if !d.pods && len(d.claims) == 0 && !asksForResources(spec) {
 		return nil
 	}
 	d.template = readTemplate(content, withResources(spec), "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints",
@@ -36,10 +38,23 @@ func demandOf(content map[string]any) *demand {
 	fillRequests(d.template.Spec.InitContainers)
 	d.request = schedule.RequestOf(d.template)
 	d.room = d.request.MilliCPU > 0 || d.request.Memory > 0 || len(d.request.Extended) > 0
-	if !d.room && !d.pods {
+	if !d.room && !d.pods && len(d.claims) == 0 {
 		return nil
 	}
 	return d
+}
+
+// claimsOf is the claims that a pod spec names. Those that a StatefulSet makes for each of
+// its pods bind where the pod is.
+func claimsOf(spec map[string]any) (claims []string) {
+	volumes, _ := spec["volumes"].([]any)
+	for _, v := range volumes {
+		m, _ := v.(map[string]any)
+		if name, found, _ := unstructured.NestedString(m, "persistentVolumeClaim", "claimName"); found {
+			claims = append(claims, name)
+		}
+	}
+	return claims
 }
 
 func podAffinities(spec map[string]any) []any {

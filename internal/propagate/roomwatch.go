@@ -149,7 +149,8 @@ func (e *Engine) decideAgain(keys []Key) {
 // have not been read; why then says so. What has nothing is held. Engine.mu is held at
 // least for reading.
 func (e *Engine) awaited(t *template, o *outlook, w *schedule.Workload) (why string) {
-	if t.demandUnder(o.policy) == nil || t.division == kinds.Everywhere {
+	d := t.demandUnder(o.policy)
+	if d == nil || t.division == kinds.Everywhere {
 		return ""
 	}
 	var has int32
@@ -161,7 +162,7 @@ func (e *Engine) awaited(t *template, o *outlook, w *schedule.Workload) (why str
 	if has >= w.Total && !(o.policy != nil && o.policy.Rebalance) {
 		return ""
 	}
-	unread := e.unread()
+	unread := e.unread(d)
 	if unread == "" {
 		return ""
 	}

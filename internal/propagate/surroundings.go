@@ -76,6 +76,7 @@ func (e *Engine) demanded(t *template, o *outlook, plain *schedule.Snapshot, w *
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.withdraw(t.key, w.Current)
+	s.useVolumes(t, w)
 	key := snapshotKey{plain: plain, profile: profile.Key(), room: d.room, pods: d.pods}
 	if s.ready[key] == nil {
 		if len(s.ready) >= maxSnapshots {
@@ -99,7 +100,7 @@ func (t *template) demandUnder(p *schedule.Policy) *demand {
 	}
 	d := &demand{room: true, template: t.constraints}
 	if t.demand != nil {
-		d.template, d.pods = t.demand.template, t.demand.pods
+		d.template, d.pods, d.claims = t.demand.template, t.demand.pods, t.demand.claims
 	}
 	if d.template == nil {
 		d.template = &corev1.PodTemplateSpec{}
@@ -171,18 +172,21 @@ func (s *surroundings) forgetRooms(of func(cluster string) bool) {
 	clear(s.ready)
 }
 
-// unread are the clusters that answer and whose nodes and pods will soon be known.
-func (e *Engine) unread() string {
+// unread are the clusters that answer and of which what d is about will soon be known.
+func (e *Engine) unread(d *demand) string {
 	s := e.around
 	if s.watcher == nil {
 		return ""
 	}
 	s.watcher.Want()
+	if len(d.claims) > 0 {
+		s.watcher.WantVolumes()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
 	for name, c := range e.clusters {
-		if !c.ready || s.views[name] != nil {
+		if view := s.views[name]; !c.ready || view != nil && (len(d.claims) == 0 || view.Volumes()) {
 			continue
 		}
 		since, asked := s.asked[name]

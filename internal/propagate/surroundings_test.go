@@ -65,6 +65,19 @@ func (r *rig) demanding(t rapid.TB, name string, created int, replicas int64, an
 		t.Fatal(err)
 	}
 	spec["containers"] = []any{map[string]any{"name": "c", "resources": map[string]any{"limits": map[string]any{"cpu": "1"}}}}
+	return r.deploymentOf(name, created, replicas, annotations, spec)
+}
+
+// plainWith puts a Deployment into the hub whose pods ask for nothing but what spec says.
+func (r *rig) plainWith(t rapid.TB, name string, replicas int64, annotations map[string]string, spec string) *template {
+	fields := map[string]any{}
+	if err := yaml.Unmarshal([]byte(spec), &fields); err != nil {
+		t.Fatal(err)
+	}
+	return r.deploymentOf(name, 10, replicas, annotations, fields)
+}
+
+func (r *rig) deploymentOf(name string, created int, replicas int64, annotations map[string]string, spec map[string]any) *template {
 	obj := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apps/v1", "kind": "Deployment",
 		"metadata": map[string]any{"name": name, "namespace": "shop", "uid": "uid-" + name, "creationTimestamp": at(created).Format("2006-01-02T15:04:05Z07:00"), "resourceVersion": "7"},
