@@ -59,6 +59,9 @@ func (e *Engine) drained(name string) *metav1.Condition {
 		said = append(said, l.name+": "+l.why)
 	}
 	c.Message = fmt.Sprintf("%d workloads are left: %s", len(left), strings.Join(said, "; "))
+	if len(left) == 1 {
+		c.Message = "1 workload is left: " + said[0]
+	}
 	if more := len(left) - shownLeftovers; more > 0 {
 		c.Message += fmt.Sprintf("; and %d more", more)
 	}

@@ -51,6 +51,9 @@ func (b *bench) all(ctx context.Context) error {
 	if ctx.Err() == nil && b.run.MatchString("dns") {
 		errs = append(errs, b.dns(ctx))
 	}
+	if ctx.Err() == nil && b.run.MatchString("lost") {
+		errs = append(errs, b.lost(ctx))
+	}
 	if ctx.Err() == nil && b.run.MatchString("failover") {
 		errs = append(errs, b.failover(ctx))
 	}

@@ -15,7 +15,7 @@
 // the bench's own; CPU is the hub process's, until it is quiet again.
 //
 // The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, restart,
-// demo, dns, failover, growth. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
+// demo, dns, lost, failover, growth. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
 // other figures, and the exit code says only whether the measuring worked.
 package main
 

@@ -26,6 +26,7 @@ type world struct {
 	dir      string
 	progress func(string, ...any)
 	profiles string
+	flags    []string // further ones of the hub
 
 	hub     *server
 	process *exec.Cmd
@@ -127,7 +128,7 @@ func (w *world) spawnHub() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(w.hanse, "server", "--data-dir", w.dataDir(), "--listen", "127.0.0.1:0")
+	cmd := exec.Command(w.hanse, append([]string{"server", "--data-dir", w.dataDir(), "--listen", "127.0.0.1:0"}, w.flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
