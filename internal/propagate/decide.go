@@ -33,7 +33,7 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	if t.division == kinds.Completions && len(t.recorded) > 0 {
 		snapshot = schedule.NewSnapshot(onlyIn(snapshot.Clusters(), t.recorded), snapshot.Surroundings)
 	}
-	d := snapshot.Schedule(&w)
+	d := e.placeUnder(t, snapshot, &w)
 	if waiting != "" {
 		d.Unplaced, d.Reason = t.total-w.Total, waiting
 	}

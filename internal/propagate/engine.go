@@ -59,7 +59,8 @@ type Engine struct {
 	losses     *losses
 	moves      *moves
 	drains     drains
-	draining   chan struct{} // which clusters are to be drained changed
+	ceilings   map[Key]map[string]ceiling // by cluster; guarded by mu
+	draining   chan struct{}              // which clusters are to be drained changed
 	clock      func() time.Time
 	rediscover chan struct{} // the hub's CRDs changed
 	divisions  workqueue.TypedRateLimitingInterface[Key]
@@ -107,6 +108,7 @@ func newEngine(hubUID types.UID) *Engine {
 		outlooks:   newOutlooks(),
 		losses:     newLosses(0),
 		moves:      newMoves(),
+		ceilings:   map[Key]map[string]ceiling{},
 		draining:   make(chan struct{}, 1),
 		clock:      time.Now,
 		rediscover: make(chan struct{}, 1),
@@ -120,8 +122,12 @@ func newEngine(hubUID types.UID) *Engine {
 	}
 }
 
-// hubWorkers is how many divisions and statuses are written at once at the hub.
-const hubWorkers = 4
+// hubWorkers is how many statuses are written at once at the hub, divisionWorkers how
+// many divisions: when a cluster is lost, all that it ran waits for these.
+const (
+	hubWorkers      = 4
+	divisionWorkers = 16
+)
 
 // Run propagates until ctx ends. It returns an error when the hub cannot be
 // read at the start.
@@ -149,10 +155,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	wg.Go(func() { e.watchResources(ctx) })
 	wg.Go(func() { e.watchLosses(ctx) })
 	wg.Go(func() { e.watchDrains(ctx) })
+	wg.Go(func() { e.watchStuck(ctx) })
 	wg.Go(func() { e.watchSurroundings(ctx) })
 	wg.Go(func() { e.writePolicyStatuses(ctx) })
-	for range hubWorkers {
+	for range divisionWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
+	}
+	for range hubWorkers {
 		wg.Go(func() { work(ctx, e.statuses, e.writeStatus) })
 		wg.Go(func() { work(ctx, e.rollouts.queue, e.advanceRollout) })
 	}
