@@ -1,6 +1,7 @@
 package propagate
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 
@@ -55,6 +56,7 @@ func (e *Engine) workload(t, before *template, o *outlook) schedule.Workload {
 		Namespace: t.key.Namespace, Template: t.constraints, Policy: o.policy,
 	}
 	w.ReadFederation(t.obj.GetAnnotations(), t.preferences())
+	w.Warning = cmp.Or(w.Warning, t.mistake)
 	if w.Divided {
 		w.Current = e.current(t, before, &w)
 	}

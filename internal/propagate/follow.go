@@ -37,21 +37,20 @@ func (e *Engine) follows(t *template) bool {
 
 // readFollowing notes what the annotations of t say about members that set
 // their own replicas.
-func (t *template) readFollowing(annotations map[string]string) error {
+func (t *template) readFollowing(annotations map[string]string) {
 	if t.division != kinds.Replicas {
-		return nil
+		return
 	}
 	switch value, ok := annotations[v1alpha1.AnnotationReplicas]; {
 	case !ok:
 	case value == v1alpha1.ReplicasMember:
 		t.follows = true
 	default:
-		return fmt.Errorf("annotation %s: %q is not known, the only value is %q", v1alpha1.AnnotationReplicas, value, v1alpha1.ReplicasMember)
+		t.mistake = fmt.Sprintf("annotation %s: %q is not known, the only value is %q", v1alpha1.AnnotationReplicas, value, v1alpha1.ReplicasMember)
 	}
 	if value, ok := annotations[v1alpha1.AnnotationTaken]; ok {
 		t.taken, _ = schedule.ParseDivision(value) // without it, an old number may be taken for a new one
 	}
-	return nil
 }
 
 // ownCount says whether the number of replicas in the member was set there and
@@ -178,6 +177,9 @@ func (e *Engine) followMembers(ctx context.Context, key Key) error {
 	if len(said) == 0 || !ok {
 		return nil
 	}
+	if waiting := t.decision.Unplaced; t.follows && total <= math.MaxInt32-waiting {
+		total += waiting // what no cluster has is still asked for
+	}
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": t.uid, "resourceVersion": t.obj.GetResourceVersion(), "annotations": map[string]any{
 			v1alpha1.AnnotationDivision: schedule.FormatDivision(division),
@@ -200,7 +202,7 @@ func (e *Engine) followMembers(ctx context.Context, key Key) error {
 		m.update(key, func(r *record) { r.own = nil })
 	}
 	ref := &corev1.ObjectReference{APIVersion: r.gvk.GroupVersion().String(), Kind: r.gvk.Kind, Namespace: key.Namespace, Name: key.Name, UID: t.uid}
-	e.events.event(ref, corev1.EventTypeNormal, reasonFollowed, fmt.Sprintf("%s by its own count; spec.replicas is the sum, %d", strings.Join(said, ", "), total))
+	e.events.event(ref, corev1.EventTypeNormal, reasonFollowed, fmt.Sprintf("%s by its own count; spec.replicas follows, %d", strings.Join(said, ", "), total))
 	return nil
 }
 

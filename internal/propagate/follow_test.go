@@ -75,7 +75,7 @@ func TestReplicasAnnotationOfAnotherValueIsPassedOver(t *testing.T) {
 	r := newRig(deployments())
 	r.clusters(ready("aws", 0))
 	tmpl := r.deployment("web", 10, 1, map[string]string{v1alpha1.AnnotationReplicas: "mine"})
-	if err := tmpl.readFollowing(tmpl.obj.GetAnnotations()); tmpl.follows || err == nil {
-		t.Errorf("follows %v, error %v", tmpl.follows, err)
+	if p := tmpl.problem(); tmpl.follows || p.message != `annotation hanse.dev/replicas: "mine" is not known, the only value is "member"` {
+		t.Errorf("follows %v, problem %+v", tmpl.follows, p)
 	}
 }

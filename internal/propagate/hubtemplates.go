@@ -40,6 +40,7 @@ type template struct {
 	policy      *policy.Policy   // policies.none where none applies
 	follows     bool             // AnnotationReplicas
 	taken       map[string]int32 // AnnotationTaken
+	mistake     string           // in an annotation that is passed over
 	progress    progress         // of its rollout
 	scaler      *scaler          // nil: it is no autoscaler
 	decision    schedule.Decision
@@ -229,9 +230,7 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 	if err := t.readBounds(obj.GetAnnotations()); err != nil {
 		s.log.Info("Annotation is not understood and will be written again", "key", t.key.String(), "reason", err.Error())
 	}
-	if err := t.readFollowing(obj.GetAnnotations()); err != nil {
-		s.log.Info("Annotation is not understood and passed over", "key", t.key.String(), "reason", err.Error())
-	}
+	t.readFollowing(obj.GetAnnotations())
 	t.policy = s.engine.policyFor(t)
 	s.engine.readRollout(t, before)
 	t.setDecision(s.engine.decide(t, before))
