@@ -164,7 +164,7 @@ func TestChangesWithPolicyWaitForTheirTurn(t *testing.T) {
 	}
 	r.notes = map[string]string{v1alpha1.AnnotationRolloutState: (&rollout.State{Revision: second, Proven: first, Step: "b", Current: []string{"b"}}).String()}
 	r.observed()
-	if turn, _ := r.turnOf(second, true); turn.revision != second {
+	if turn, _ := r.turnOf(second, true); turn.revision != second || turn.template != nil {
 		t.Errorf("%+v: what was let out is taken back", turn)
 	}
 	if turn, _ := r.turnOf("", false); turn.revision != first || imageOf(turn.template) != "web:1" {
@@ -176,6 +176,80 @@ func TestChangesWithPolicyWaitForTheirTurn(t *testing.T) {
 	r.engine.rollouts.forget(r.get("web").key, r.get("web").uid) // as a hub that has just started
 	if turn, err := r.turnOf("", false); err == nil {
 		t.Errorf("%+v: does not wait until the history has been read", turn)
+	}
+}
+
+func TestFirstChangeIsHeldBeforeAnythingIsRecorded(t *testing.T) {
+	r := newRollingRig(t)
+	r.policy = steps(t)
+	first := r.observed().content.revision
+	r.image = "web:2"
+	second := r.observed().content.revision // the worker has not looked so far
+	if turn, _ := r.turnOf(first, true); turn.revision != first || !turn.asIs {
+		t.Errorf("%+v: the change goes everywhere at once", turn)
+	}
+	r.advance()
+	if state := r.get("web").progress.state; state.Step != "a" || state.Proven != first || state.Revision != second {
+		t.Errorf("the state is %s", state)
+	}
+	if turn, _ := r.turnOf(first, true); turn.revision != second {
+		t.Errorf("%+v: it is a's turn", turn)
+	}
+}
+
+// TestWhatIsLeftAloneIsNotTakenForWritten is about what a later patch is computed
+// against.
+func TestWhatIsLeftAloneIsNotTakenForWritten(t *testing.T) {
+	r := newRollingRig(t)
+	r.observed()
+	for _, asIs := range []bool{true, false} {
+		task := &task{session: &session{engine: r.engine, member: r.engine.members["a"]}, template: r.get("web"), turn: turn{revision: "r", asIs: asIs}}
+		desired, err := task.desired("origin", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if there := podTemplate(desired) != nil; there == asIs {
+			t.Errorf("as is %v: the pod template is in what is desired: %v", asIs, there)
+		}
+		if got, _, _ := unstructured.NestedString(desired, "metadata", "annotations", v1alpha1.AnnotationRevision); got != "r" {
+			t.Errorf("it is marked with revision %q", got)
+		}
+	}
+}
+
+func TestStaleFailureOfADeployment(t *testing.T) {
+	r := newRollingRig(t)
+	tpl := r.observed()
+	status := map[string]any{"observedGeneration": int64(1), "conditions": []any{map[string]any{
+		"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out", "lastUpdateTime": "2026-01-01T00:00:00Z"}}}
+	m := r.engine.members["a"]
+	m.update(tpl.key, func(rec *record) {
+		rec.seen = observation{uid: "x", hash: 1, generation: 1, observed: 1, status: status, origin: lineage.Origin{Hub: r.engine.hubUID, Template: tpl.uid}}
+		rec.left = &left{hash: 1, target: r.engine.target(tpl, "a")}
+	})
+	failed := func() string {
+		for _, c := range r.engine.rolling(r.get("web"), schema.GroupKind{Group: "apps", Kind: "Deployment"}) {
+			if c.Name == "a" {
+				return c.Failed
+			}
+		}
+		return "not there"
+	}
+	if failed() != "timed out" {
+		t.Fatalf("the failure is %q", failed())
+	}
+	r.image = "web:2"
+	task := &task{session: &session{engine: r.engine, member: m}, key: tpl.key, template: r.observed(), rec: m.get(tpl.key)}
+	task.outlive()
+	m.update(tpl.key, func(rec *record) { rec.left = &left{hash: 1, target: r.engine.target(task.template, "a")} })
+	if got := failed(); got != "" {
+		t.Errorf("%q was said of the pods before", got)
+	}
+	task.rec = m.get(tpl.key)
+	status["conditions"].([]any)[0].(map[string]any)["lastUpdateTime"] = "2026-01-01T01:00:00Z"
+	task.outlive() // another write, of the same pod template
+	if failed() != "timed out" {
+		t.Errorf("the failure is %q", failed())
 	}
 }
 

@@ -244,6 +244,23 @@ func TestUndoInTheMiddle(t *testing.T) {
 	if w.state.Stopped != "" {
 		t.Errorf("still stopped: %s", w.state)
 	}
+	for _, e := range w.events {
+		if strings.Contains(e, "revision r1 goes to google") {
+			t.Errorf("google has a turn for what it never left: %s", e)
+		}
+	}
+}
+
+func TestResumeGivesTheOthersTheirDeadlineAgain(t *testing.T) {
+	w := newWorld(Step{"eu", []string{"azure", "ovh"}})
+	w.slow = map[string]bool{"azure": true, "ovh": true}
+	w.in.Revision = "r2"
+	w.expect(t, Progressing, "azure,ovh")
+	w.cluster("azure").Failed = "quota exceeded"
+	w.expect(t, Stopped, "azure,ovh")
+	w.in.Now = w.in.Now.Add(time.Hour)
+	w.in.Held = false
+	w.expect(t, Progressing, "azure,ovh")
 }
 
 func TestUndoDoesNotWaitForThoseThatNeverLeft(t *testing.T) {
