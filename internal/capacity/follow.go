@@ -14,31 +14,31 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-func nodesOf(client kubernetes.Interface) *cache.ListWatch {
-	return &cache.ListWatch{
+func nodesOf(client kubernetes.Interface) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.CoreV1().Nodes().List(ctx, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return client.CoreV1().Nodes().Watch(ctx, o)
 		},
-	}
+	}, client)
 }
 
-func podsOf(client kubernetes.Interface) *cache.ListWatch {
-	return &cache.ListWatch{
+func podsOf(client kubernetes.Interface) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return listPods(ctx, client, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return watchPods(ctx, client, o)
 		},
-	}
+	}, client)
 }
 
 // follow lists and watches until ctx ends, through whatever happens to the
 // connection.
-func follow(ctx context.Context, name string, example runtime.Object, source *cache.ListWatch, into cache.ReflectorStore) {
+func follow(ctx context.Context, name string, example runtime.Object, source cache.ListerWatcher, into cache.ReflectorStore) {
 	cache.NewReflectorWithOptions(source, example, into, cache.ReflectorOptions{
 		Name:    name,
 		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 3 * time.Second, Steps: 10, Factor: 2, Jitter: 0.5},
@@ -121,15 +121,15 @@ func (s nodeStore) Replace(list []any, _ string) error {
 	return nil
 }
 
-func volumesOf(client kubernetes.Interface) *cache.ListWatch {
-	return &cache.ListWatch{
+func volumesOf(client kubernetes.Interface) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.CoreV1().PersistentVolumes().List(ctx, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return client.CoreV1().PersistentVolumes().Watch(ctx, o)
 		},
-	}
+	}, client)
 }
 
 // volumeStore takes in what a watch says of PersistentVolumes.
