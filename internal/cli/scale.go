@@ -63,8 +63,8 @@ kubectl scale.`,
 	f.BoolVar(&o.even, "even", false, "take back counts, minima, maxima and weights, and divide anew")
 	f.StringVar(&o.dryRun, "dry-run", "none", "say what would be done: client, or server to let the hub check it")
 	f.Lookup("dry-run").NoOptDefVal = "client"
-	f.StringVarP(&o.output, "output", "o", "table", "table, json or name")
-	completeWith(cmd, "output", func() []string { return []string{"table", "json", "name"} })
+	f.StringVarP(&o.output, "output", "o", "table", "table, json, yaml or name")
+	completeWith(cmd, "output", func() []string { return []string{"table", "json", "yaml", "name"} })
 	completeWith(cmd, "dry-run", func() []string { return []string{"none", "client", "server"} })
 	return cmd
 }
@@ -84,8 +84,8 @@ func (o *scaleFlags) run(cmd *cobra.Command, s Streams, args []string) error {
 	if !slices.Contains([]string{"none", "client", "server"}, o.dryRun) {
 		return fmt.Errorf("unknown --dry-run=%s. Try: --dry-run=client or server", o.dryRun)
 	}
-	if !slices.Contains([]string{"table", "json", "name"}, o.output) {
-		return fmt.Errorf("unknown output %q. Try: -o table, json or name", o.output)
+	if !slices.Contains([]string{"table", "json", "yaml", "name"}, o.output) {
+		return fmt.Errorf("unknown output %q. Try: -o table, json, yaml or name", o.output)
 	}
 	request, err := o.request(cmd, args[1:])
 	if err != nil {

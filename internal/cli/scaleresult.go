@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/internal/scaling"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -56,6 +57,13 @@ func (r *scaleResult) print(s Streams, output string) error {
 	switch output {
 	case "json":
 		return printJSON(s.Out, r)
+	case "yaml":
+		out, err := yaml.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode the result: %w", err)
+		}
+		_, err = s.Out.Write(out)
+		return err
 	case "name":
 		_, err := fmt.Fprintln(s.Out, name)
 		return err

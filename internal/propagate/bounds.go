@@ -264,19 +264,21 @@ func (e *Engine) scaledCluster(t, target *template, m *member) autoscale.Cluster
 	current, _ := rec.seen.status["currentReplicas"].(int64)
 	desired, _ := rec.seen.status["desiredReplicas"].(int64)
 	c.Uses = int32(max(current, desired))
-	c.Wants = c.Bounds.Max > 0 && desired >= int64(c.Bounds.Max) && !withinRange(rec.seen.status)
+	c.Wants = c.Bounds.Max > 0 && desired >= int64(c.Bounds.Max) && wantsMore(rec.seen.status)
 	return c
 }
 
-// withinRange says whether an autoscaler says that it has what it wants.
-func withinRange(status map[string]any) bool {
+// wantsMore says whether an autoscaler that is at its maximum would go beyond it, by
+// its own word if there is one: at the minimum, which may be the same, it is limited
+// too.
+func wantsMore(status map[string]any) bool {
 	conditions, _ := status["conditions"].([]any)
 	for _, c := range conditions {
 		if m, ok := c.(map[string]any); ok && m["type"] == "ScalingLimited" {
-			return m["status"] == "False"
+			return m["status"] == "True" && m["reason"] == "TooManyReplicas"
 		}
 	}
-	return false
+	return true
 }
 
 // permitted are the clusters that the autoscaler may be in, by its own rules.

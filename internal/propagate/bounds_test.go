@@ -119,3 +119,33 @@ func TestALostClustersBoundsAreTheOthers(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestWhoWantsHeadroom(t *testing.T) {
+	for name, c := range map[string]struct {
+		desired        int64
+		status, reason string
+		wants          bool
+	}{
+		"below its maximum":          {4, "", "", false},
+		"at it, and says no more":    {5, "", "", true},
+		"would go beyond":            {5, "True", "TooManyReplicas", true},
+		"has just what it wants":     {5, "False", "DesiredWithinRange", false},
+		"would go below its minimum": {5, "True", "TooFewReplicas", false},
+		"said so of an older one":    {3, "True", "TooManyReplicas", false},
+	} {
+		r := newScaledRig()
+		r.clusters(ready("aws", 0), ready("azure", 0))
+		r.deployment("web", 10, 6, map[string]string{v1alpha1.AnnotationDivision: `{"aws":5,"azure":1}`})
+		s := r.scaler("Deployment", map[string]string{v1alpha1.AnnotationBounds: `{"aws":{"min":1,"max":5},"azure":{"min":1,"max":5}}`})
+		m := r.engine.members["aws"]
+		m.session = &session{queue: newQueue()}
+		status := map[string]any{"currentReplicas": c.desired, "desiredReplicas": c.desired}
+		if c.status != "" {
+			status["conditions"] = []any{map[string]any{"type": "ScalingLimited", "status": c.status, "reason": c.reason}}
+		}
+		m.update(s.key, func(rec *record) { rec.seen = observation{uid: "there", status: status} })
+		if got := r.engine.scaledCluster(s, r.get("web"), m); got.Wants != c.wants || got.Uses != int32(c.desired) || got.Replicas != 5 || got.Away {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -71,8 +71,8 @@ func (t *task) ownCount(autoscaled bool) bool {
 // the member, or the hub before it decided for share.
 func (t *task) setThere(n, share int32, autoscaled bool) bool {
 	left := t.rec.left
-	if autoscaled {
-		return n > 0 && (left == nil || n != left.target.share.replicas || share < n)
+	if autoscaled { // nothing scales from 0, nor what the hub has moved away
+		return n > 0 && share > 0 && (left == nil || n != left.target.share.replicas || share < n)
 	}
 	if t.rec.own != nil && *t.rec.own == n {
 		return true

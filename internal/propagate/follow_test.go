@@ -43,6 +43,7 @@ func TestWhoHasSetTheReplicas(t *testing.T) {
 		"an autoscaler's, lowered":                   {"kube-controller-manager", 2, 3, 3, -1, true, true},
 		"the hub gives more to an autoscaler":        {"kube-controller-manager", 3, 5, 3, -1, true, false},
 		"an autoscaler does not start from nothing":  {"kube-controller-manager", 0, 1, 1, -1, true, false},
+		"an autoscaler's in a cloud that was lost":   {"kube-controller-manager", 5, 0, 5, -1, true, false},
 		"more than the maximum that holds for it":    {"kubectl", 9, 3, 3, -1, false, false},
 		"autoscaled to more than its maximum allows": {"kube-controller-manager", 9, 3, 3, -1, true, false},
 	} {
