@@ -139,7 +139,7 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	var changed []Key
 	if !sameForScheduling(before, next) {
 		e.surroundingsChanged()
-		changed = append(e.decideAll(), e.shaped()...)
+		changed = e.decideAll()
 		e.allBoundsLater()
 	}
 	e.mu.Unlock()
@@ -198,13 +198,14 @@ func (e *Engine) decideSome(which func(*template) bool) (changed []Key) {
 // decided is t with the decision that the clusters ask for now. Engine.mu is
 // held at least for reading.
 func (e *Engine) decided(t *template) (next *template, differs bool) {
-	d := e.decide(t, t)
-	if t.decision.String() == d.String() && t.decision.Reason == d.Reason && t.decision.Unplaced == d.Unplaced {
+	d, shapes := e.decide(t, t), e.outlook(t.policy).shapes
+	if t.decision.String() == d.String() && t.decision.Reason == d.Reason && t.decision.Unplaced == d.Unplaced && sameShapes(t.shapes, shapes) {
 		e.grant(t)
 		return t, false
 	}
 	copied := *t
 	copied.setDecision(d)
+	copied.shapes = shapes
 	e.persistLater(&copied)
 	return &copied, true
 }

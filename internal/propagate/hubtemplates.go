@@ -36,15 +36,17 @@ type template struct {
 	recorded map[string]int32 // AnnotationDivision, nil without
 	// constraints is what its pod template says of where it may run, nil: anywhere.
 	constraints *corev1.PodTemplateSpec
-	demand      *demand          // what it asks of what members have free, nil: nothing
-	policy      *policy.Policy   // policies.none where none applies
-	follows     bool             // AnnotationReplicas
-	taken       map[string]int32 // AnnotationTaken
-	mistake     string           // in an annotation that is passed over
-	progress    progress         // of its rollout
-	scaler      *scaler          // nil: it is no autoscaler
-	decision    schedule.Decision
-	shares      map[string]share
+	demand      *demand        // what it asks of what members have free, nil: nothing
+	policy      *policy.Policy // policies.none where none applies
+	// shapes is how the policy changes it for single clusters.
+	shapes   map[string]shape
+	follows  bool             // AnnotationReplicas
+	taken    map[string]int32 // AnnotationTaken
+	mistake  string           // in an annotation that is passed over
+	progress progress         // of its rollout
+	scaler   *scaler          // nil: it is no autoscaler
+	decision schedule.Decision
+	shares   map[string]share
 	// undecided: the decision has to be recorded at the hub before anything is
 	// written to a member.
 	undecided bool
@@ -234,6 +236,7 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 	t.policy = s.engine.policyFor(t)
 	s.engine.readRollout(t, before)
 	t.setDecision(s.engine.decide(t, before))
+	t.shapes = s.engine.outlook(t.policy).shapes
 	s.engine.persistLater(t)
 	t.awaitsNamespace = s.engine.awaitsNamespace(t)
 	s.engine.announce(before, t, s.resource)

@@ -106,9 +106,10 @@ func (t target) pods() string {
 	return t.revision
 }
 
-// target is what the hub wants of t in a member.
-func (e *Engine) target(t *template, cluster string) target {
-	return target{content: t.content, share: t.shares[cluster], shape: e.shape(t, cluster).id, revision: t.revision()}
+// target is what the hub wants of t in a member. It takes no lock: it is asked for
+// with and without those of Engine and member.
+func (t *template) target(cluster string) target {
+	return target{content: t.content, share: t.shares[cluster], shape: t.shapes[cluster].id, revision: t.revision()}
 }
 
 // fault is a failed attempt.

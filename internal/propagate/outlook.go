@@ -2,6 +2,7 @@ package propagate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,10 @@ type shape struct {
 	// id tells shapes apart: the policy with its generation, and which overrides.
 	id        string
 	overrides []override.Override
+}
+
+func sameShapes(a, b map[string]shape) bool {
+	return maps.EqualFunc(a, b, func(x, y shape) bool { return x.id == y.id })
 }
 
 // outlooks are made when they are asked for.

@@ -191,6 +191,7 @@ func (e *Engine) matchAgain(which func(*template) bool) (changed []Key) {
 				d = e.decide(&next, nil)
 			}
 			next.setDecision(d)
+			next.shapes = e.outlook(p).shapes
 			e.persistLater(&next)
 			e.announce(t, &next, r)
 			r.templates[name] = &next
@@ -235,24 +236,4 @@ func (e *Engine) policyMatch(t *template) *v1alpha1.PolicyMatch {
 		out.Overruled = append(out.Overruled, o.Reason)
 	}
 	return out
-}
-
-// shaped are the templates that policies change for single clusters: which clusters
-// these are depends on the clusters' labels. Engine.mu is held.
-func (e *Engine) shaped() (keys []Key) {
-	for _, r := range e.resources {
-		for _, t := range r.templates {
-			if len(e.outlook(t.policy).shapes) > 0 {
-				keys = append(keys, t.key)
-			}
-		}
-	}
-	return keys
-}
-
-// shape is how a template is changed for one cluster.
-func (e *Engine) shape(t *template, cluster string) shape {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return e.outlook(t.policy).shapes[cluster]
 }

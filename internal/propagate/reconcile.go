@@ -127,7 +127,7 @@ func (t *template) held() bool {
 }
 
 func (t *task) target() target {
-	target := t.engine.target(t.template, t.member.name)
+	target := t.template.target(t.member.name)
 	target.share = t.now
 	target.revision = t.turn.revision
 	return target
@@ -151,7 +151,7 @@ func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
 		setBounds(out, sh)
 	}
-	out, _, err := override.Apply(out, t.engine.shape(t.template, t.member.name).overrides)
+	out, _, err := override.Apply(out, t.template.shapes[t.member.name].overrides)
 	if err != nil {
 		return nil, fmt.Errorf("for cluster %s: %w", t.member.name, err)
 	}

@@ -225,7 +225,7 @@ func TestStaleFailureOfADeployment(t *testing.T) {
 	m := r.engine.members["a"]
 	m.update(tpl.key, func(rec *record) {
 		rec.seen = observation{uid: "x", hash: 1, generation: 1, observed: 1, status: status, origin: lineage.Origin{Hub: r.engine.hubUID, Template: tpl.uid}}
-		rec.left = &left{hash: 1, target: r.engine.target(tpl, "a")}
+		rec.left = &left{hash: 1, target: tpl.target("a")}
 	})
 	failed := func() string {
 		for _, c := range r.engine.rolling(r.get("web"), schema.GroupKind{Group: "apps", Kind: "Deployment"}) {
@@ -241,7 +241,7 @@ func TestStaleFailureOfADeployment(t *testing.T) {
 	r.image = "web:2"
 	task := &task{session: &session{engine: r.engine, member: m}, key: tpl.key, template: r.observed(), rec: m.get(tpl.key)}
 	task.outlive()
-	m.update(tpl.key, func(rec *record) { rec.left = &left{hash: 1, target: r.engine.target(task.template, "a")} })
+	m.update(tpl.key, func(rec *record) { rec.left = &left{hash: 1, target: task.template.target("a")} })
 	if got := failed(); got != "" {
 		t.Errorf("%q was said of the pods before", got)
 	}

@@ -109,5 +109,5 @@ func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStat
 // wants now.
 func (e *Engine) synced(t *template, m *member, r record) bool {
 	return r.seen.exists() && !r.seen.deleting && r.fault == nil && r.left != nil &&
-		r.left.hash == r.seen.hash && r.left.target == e.target(t, m.name) && !t.undecided
+		r.left.hash == r.seen.hash && r.left.target == t.target(m.name) && !t.undecided
 }
