@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -169,6 +170,9 @@ func (e *Engine) divideBounds(ctx context.Context, key Key) error {
 	}
 	bounds := e.newBounds(t, target)
 	if t.scaler.bounds != nil && maps.Equal(bounds, t.scaler.bounds) {
+		if e.scaledBefore(target) {
+			e.toMembers(target.key)
+		}
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
@@ -179,6 +183,17 @@ func (e *Engine) divideBounds(ctx context.Context, key Key) error {
 		return fmt.Errorf("encode the bounds of %s: %w", key, err)
 	}
 	return e.patchAtHub(ctx, key, patch)
+}
+
+// scaledBefore says whether some member's autoscaler has scaled the target, and nobody
+// has looked at that as what the total is to follow: the hub has just started, and read
+// the target first.
+func (e *Engine) scaledBefore(target *template) bool {
+	return slices.ContainsFunc(e.membersByName(), func(m *member) bool {
+		rec := m.get(target.key)
+		sh, placed := target.shares[m.name]
+		return placed && rec.own == nil && rec.seen.replicas != nil && *rec.seen.replicas != sh.replicas
+	})
 }
 
 // raiseTotal gives the target as many replicas as its autoscaler wants at least,

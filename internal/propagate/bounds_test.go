@@ -149,3 +149,29 @@ func TestWhoWantsHeadroom(t *testing.T) {
 		}
 	}
 }
+
+// A hub that starts reads the target before its autoscaler: what the member's
+// autoscaler did meanwhile is looked at again.
+func TestWhatWasScaledBeforeTheAutoscalerWasKnownIsLookedAt(t *testing.T) {
+	r := newScaledRig()
+	r.clusters(ready("aws", 0))
+	web := r.deployment("web", 10, 2, map[string]string{v1alpha1.AnnotationDivision: `{"aws":2}`})
+	m := r.engine.members["aws"]
+	m.session = &session{queue: newQueue()}
+	four := int32(4)
+	m.update(web.key, func(rec *record) { rec.seen = observation{uid: "there", replicas: &four} })
+	s := r.scaler("Deployment", map[string]string{v1alpha1.AnnotationBounds: `{"aws":{"min":2,"max":10}}`})
+	for range m.session.queue.Len() {
+		key, _ := m.session.queue.Get()
+		m.session.queue.Done(key)
+	}
+	if err := r.engine.divideBounds(t.Context(), s.key); err != nil {
+		t.Fatal(err)
+	}
+	if m.session.queue.Len() != 1 {
+		t.Fatalf("%d keys are looked at, want the target", m.session.queue.Len())
+	}
+	if key, _ := m.session.queue.Get(); key != web.key {
+		t.Errorf("%s is looked at", key)
+	}
+}
