@@ -53,6 +53,7 @@ func TestEventsComeToWhatAListShows(t *testing.T) {
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0, 1:
 				p := examplePod(i, rapid.IntRange(0, 3).Draw(t, "place"))
+				p.Labels["version"] = rapid.SampledFrom([]string{"1", "2"}).Draw(t, "version")
 				pods[i] = p
 				put(s, p)
 			case 2:

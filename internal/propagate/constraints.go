@@ -17,8 +17,8 @@ import (
 // whatever runs elsewhere, nil if it says nothing. Of affinities to pods those are left
 // to the members' schedulers that are not about the workload's own: see demandOf.
 func constraintsOf(content map[string]any) *corev1.PodTemplateSpec {
-	spec, found, _ := unstructured.NestedMap(content, "spec", "template", "spec")
-	if !found || !aboveNodes(spec) {
+	spec := podSpec(content)
+	if spec == nil || !aboveNodes(spec) {
 		return nil
 	}
 	template := readTemplate(content, spec, "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints")
@@ -26,6 +26,14 @@ func constraintsOf(content map[string]any) *corev1.PodTemplateSpec {
 		ownPodsOnly(template.Spec.Affinity, template.Labels)
 	}
 	return template
+}
+
+// podSpec is that of the pod template of an object, nil if it has none. It is not to be
+// modified.
+func podSpec(content map[string]any) map[string]any {
+	value, _, _ := unstructured.NestedFieldNoCopy(content, "spec", "template", "spec")
+	spec, _ := value.(map[string]any)
+	return spec
 }
 
 // readTemplate reads fields of the spec of an object's pod template.

@@ -20,8 +20,8 @@ type demand struct {
 
 // demandOf reads a pod template; nil if it asks for nothing of the kind.
 func demandOf(content map[string]any) *demand {
-	spec, found, _ := unstructured.NestedMap(content, "spec", "template", "spec")
-	if !found {
+	spec := podSpec(content)
+	if spec == nil {
 		return nil
 	}
 	d := &demand{pods: hasKeyAbove(podAffinities(spec)) || hasKeyAbove(spec["topologySpreadConstraints"])}

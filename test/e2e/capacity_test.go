@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -27,6 +28,8 @@ func TestWhatFits(t *testing.T) {
 		{"overflow", testOverflow},
 		{"extended resource", testExtendedResource},
 		{"affinity to another", testAffinityToAnother},
+		{"priority", testPriority},
+		{"volume", testVolume},
 		{"strategies", testCapacityStrategies},
 		{"a hub that starts", testCapacityAfterRestart},
 	} {
@@ -155,6 +158,64 @@ func testAffinityToAnother(t *testing.T, f *fed) {
 	f.unplaced(t, ns, "front", 1, "app=cache")
 	f.create(t, asking(ns, "cache", 1, "      nodeSelector: {hanse.dev/cluster: slate}"))
 	f.run(t, ns, "front", map[string]int32{"slate": 1})
+	f.vacate(t, ns)
+}
+
+// testPriority places what is urgent where something else has to make room.
+func testPriority(t *testing.T, f *fed) {
+	ns := f.namespace(t, "urgency")
+	f.create(t, `
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: fits-urgent}
+value: 1000`)
+	f.create(t, asking(ns, "filler", 8))
+	f.run(t, ns, "filler", map[string]int32{"slate": 2, "granite": 6})
+	f.create(t, asking(ns, "patient", 1))
+	f.unplaced(t, ns, "patient", 1, "no room")
+	f.create(t, asking(ns, "urgent", 1, "      priorityClassName: fits-urgent"))
+	eventually(t, soon, func(ctx context.Context) error {
+		d, err := f.at.AppsV1().Deployments(ns).Get(ctx, "urgent", metav1.GetOptions{})
+		if err == nil && d.Status.ReadyReplicas != 1 {
+			err = fmt.Errorf("what is urgent does not run")
+		}
+		return err
+	})
+	f.vacate(t, ns)
+}
+
+// testVolume runs what uses a claim where the claim is bound.
+func testVolume(t *testing.T, f *fed) {
+	ctx := t.Context()
+	ns := f.namespace(t, "data")
+	f.create(t, fmt.Sprintf(`
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: %s}
+spec: {accessModes: [ReadWriteMany], storageClassName: "", resources: {requests: {storage: 1Gi}}}`, ns))
+	nodes, err := f.in["slate"].CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	must(t, err)
+	zone := nodes.Items[0].Labels[corev1.LabelTopologyZone]
+	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeSpec{
+		AccessModes:            []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany},
+		Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+		ClaimRef:               &corev1.ObjectReference{Namespace: ns, Name: "data"},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
+		NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelTopologyZone, Operator: corev1.NodeSelectorOpIn, Values: []string{zone}}}}}}},
+	}}
+	_, err = f.in["slate"].CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{})
+	must(t, err)
+	eventually(t, soon, func(ctx context.Context) error {
+		v, err := f.in["slate"].CoreV1().PersistentVolumes().Get(ctx, "data", metav1.GetOptions{})
+		if err == nil && v.Status.Phase != corev1.VolumeBound {
+			err = fmt.Errorf("the volume is %s", v.Status.Phase)
+		}
+		return err
+	})
+	f.create(t, asking(ns, "reader", 3, "      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]"))
+	f.run(t, ns, "reader", map[string]int32{"slate": 2})
+	f.unplaced(t, ns, "reader", 1, "its volumes are in zone "+zone)
 	f.vacate(t, ns)
 }
 
