@@ -64,6 +64,10 @@ func TestAnAutoscalerWaitsForItsBounds(t *testing.T) {
 	if !r.engine.follows(r.get("web")) {
 		t.Error("the target's total does not follow")
 	}
+	r.scalers.remove(s.obj)
+	if r.engine.follows(r.get("web")) {
+		t.Error("the total follows without the autoscaler")
+	}
 	desired := map[string]any{"spec": map[string]any{"minReplicas": int64(2), "maxReplicas": int64(10)}}
 	setBounds(desired, s.shares["aws"])
 	if spec := desired["spec"].(map[string]any); spec["minReplicas"] != int64(1) || spec["maxReplicas"] != int64(5) {

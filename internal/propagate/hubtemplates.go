@@ -183,6 +183,9 @@ func (s *templateSink) remove(obj *unstructured.Unstructured) {
 	key := s.key(name)
 	e.written.Delete(key)
 	e.followed.Delete(key)
+	if scaler := newScaler(key.GR, obj.Object); scaler != nil {
+		e.scalers.CompareAndDelete(scaler.of, key)
+	}
 	e.rollouts.forget(key, obj.GetUID())
 	e.toMembers(key)
 	e.policiesSoon()
