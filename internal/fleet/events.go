@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -19,6 +21,16 @@ func (e events) health(c *v1alpha1.Cluster, h health) {
 		kind = corev1.EventTypeNormal
 	}
 	e.Event(c, kind, h.reason, h.message)
+}
+
+// failedOver says that a cluster counts as lost from now on, or that it would if the
+// hub were not cut off. c is the Cluster as it was before.
+func (e events) failedOver(c *v1alpha1.Cluster, now *metav1.Condition) {
+	before := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionFailedOver)
+	if now == nil || now.Reason != v1alpha1.ReasonLost && now.Reason != v1alpha1.ReasonCutOff || before != nil && before.Reason == now.Reason {
+		return
+	}
+	e.Event(c, corev1.EventTypeWarning, now.Reason, now.Message)
 }
 
 func (e events) rotated(c *v1alpha1.Cluster, cred credential) {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -195,5 +196,48 @@ func TestRender(t *testing.T) {
 	}
 	if a, b := render(c, view{health: well, report: few, now: time.Unix(3, 0)}), render(c, view{health: well, now: time.Unix(3, 0)}); onlyCounts(a, b) {
 		t.Error("being synced is more than a number")
+	}
+}
+
+func TestConditionsOfLossAndDrain(t *testing.T) {
+	c := &v1alpha1.Cluster{}
+	lost := &metav1.Condition{Type: v1alpha1.ConditionFailedOver, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonLost, Message: "lost"}
+	drained := &metav1.Condition{Type: v1alpha1.ConditionDrained, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDraining, Message: "draining"}
+	gone := health{verdict: verdict{reason: v1alpha1.ReasonNetworkUnreachable}}
+	c.Status = render(c, view{health: gone, report: Report{FailedOver: lost, Drained: drained}, now: time.Unix(3, 0)})
+	if !meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionFailedOver) || !meta.IsStatusConditionFalse(c.Status.Conditions, v1alpha1.ConditionDrained) {
+		t.Fatalf("%+v", c.Status.Conditions)
+	}
+	well := health{verdict: reachable("https://aws")}
+	one := render(c, view{health: well, report: Report{FailedOver: lost, Drained: drained}, now: time.Unix(4, 0)})
+	if meta.FindStatusCondition(one.Conditions, v1alpha1.ConditionFailedOver) != nil {
+		t.Error("a look that failed, of a cluster that is well, is told as a loss")
+	}
+	over := render(c, view{health: well, now: time.Unix(4, 0)})
+	for _, kind := range []string{v1alpha1.ConditionFailedOver, v1alpha1.ConditionDrained} {
+		if meta.FindStatusCondition(over.Conditions, kind) != nil {
+			t.Errorf("%s is told although there is nothing to tell", kind)
+		}
+	}
+}
+
+func TestALossIsAnEventOnce(t *testing.T) {
+	recorder := record.NewFakeRecorder(5)
+	lost := metav1.Condition{Type: v1alpha1.ConditionFailedOver, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonLost, Message: "since noon"}
+	waiting := lost
+	waiting.Reason = v1alpha1.ReasonWaiting
+	c := &v1alpha1.Cluster{}
+	e := events{recorder}
+	e.failedOver(c, nil)
+	e.failedOver(c, &waiting)
+	c.Status.Conditions = []metav1.Condition{waiting}
+	e.failedOver(c, &lost)
+	c.Status.Conditions = []metav1.Condition{lost}
+	e.failedOver(c, &lost)
+	if len(recorder.Events) != 1 {
+		t.Fatalf("%d events, want one", len(recorder.Events))
+	}
+	if got := <-recorder.Events; got != "Warning Lost since noon" {
+		t.Error(got)
 	}
 }

@@ -69,6 +69,7 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 		return
 	}
 	m.publishing.written = now
+	m.fleet.events.failedOver(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionFailedOver))
 }
 
 // publishLabels puts what is known of the member's place where selectors find
@@ -151,6 +152,9 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 			return
 		}
 		set(kind, c.Status, c.Reason, c.Message)
+	}
+	if v.health.ok() {
+		v.report.FailedOver = nil // one look that failed is no news
 	}
 	at(v1alpha1.ConditionFailedOver, v.report.FailedOver)
 	at(v1alpha1.ConditionDrained, v.report.Drained)
