@@ -26,6 +26,8 @@
 // at the hub; placements.go shows what is known as Placements. rollout*.go let a
 // change of a pod template out step by step: one worker per workload writes at the
 // hub how far it has gone, and only then do the members' workers act upon it.
+// follow.go lets a total follow what members set themselves; bounds.go divides the
+// bounds of autoscalers.
 //
 // # Locks
 //
