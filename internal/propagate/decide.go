@@ -37,6 +37,7 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	d := e.placeUnder(t, snapshot, &w)
 	if waiting != "" {
 		d.Unplaced, d.Reason = t.total-w.Total, waiting
+		d.Hold = t.recorded != nil && sameDivision(d.Division(), t.recorded)
 	}
 	for i := range d.Rejected {
 		if why := o.rejected[d.Rejected[i].Cluster]; why != "" {

@@ -23,6 +23,8 @@ func (t *template) problem() problem {
 	switch {
 	case d.Problem != "":
 		return problem{v1alpha1.ReasonPlacementProblem, d.Problem}
+	case d.Hold:
+		return problem{} // until members have been read, in a moment
 	case d.Unplaced > 0:
 		return problem{v1alpha1.ReasonUnplaced, d.Reason}
 	}

@@ -172,10 +172,10 @@ func TestANewHubWaitsUntilItKnows(t *testing.T) {
 	r := demandingRig(ready("aws", 0), ready("azure", 0))
 	r.see("azure", 4)
 	got := r.demanding(t, "web", 10, 4, nil, "")
-	if got.placed() != 0 || !got.held() || got.undecided || !strings.Contains(got.decision.Reason, "free in aws") {
+	if got.placed() != 0 || !got.held() || got.problem() != (problem{}) || got.undecided || !strings.Contains(got.decision.Reason, "free in aws") {
 		t.Fatalf("%s, because %s", got.decision, got.decision.Reason)
 	}
-	if grown := r.demanding(t, "api", 1, 6, map[string]string{v1alpha1.AnnotationDivision: `{"aws":1,"azure":1}`}, ""); grown.decision.String() != "aws=1,azure=1" || grown.decision.Unplaced != 4 {
+	if grown := r.demanding(t, "api", 1, 6, map[string]string{v1alpha1.AnnotationDivision: `{"aws":1,"azure":1}`}, ""); grown.decision.String() != "aws=1,azure=1" || grown.decision.Unplaced != 4 || grown.held() || grown.problem() != (problem{}) {
 		t.Errorf("of what grew meanwhile is placed %s, not placed %d", grown.decision, grown.decision.Unplaced)
 	}
 	r.see("aws", 9)
