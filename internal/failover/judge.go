@@ -9,7 +9,8 @@
 // answers but refuses the hub's credential most likely runs what it is to run.
 //
 // Time is counted from the first look of this run of the hub that failed, so
-// never from before the hub started. A look that succeeds ends it.
+// never from before the hub started. A look that succeeds ends it. One look that
+// fails, which may have waited for longer than a short failover time, is not enough.
 //
 // Absence only counts while the hub is known to be well connected itself: at
 // least half of the clusters have to have answered, each of them after the
@@ -50,6 +51,7 @@ type Judge struct {
 type contact struct {
 	answered time.Time // when the last look that succeeded began; zero: none so far
 	failed   time.Time // when the last look failed
+	failures int       // looks in a row that failed
 	since    time.Time // when the first look in a row that failed began; zero: the last one succeeded, or there was none
 	from     time.Time // since, or the end of a time in which the hub was cut off
 	away     time.Duration
@@ -95,6 +97,7 @@ func (j *Judge) Answered(name string, began, now time.Time) {
 func (j *Judge) Failed(name string, began, now time.Time) {
 	c := j.of(name)
 	c.failed = now
+	c.failures++
 	if !c.failing() {
 		c.since = began
 		if earliest := now.Add(-longestLook); began.Before(earliest) {
@@ -128,7 +131,7 @@ func (j *Judge) Weigh(now time.Time) {
 		if ended {
 			c.from = now
 		}
-		if !cutOff && now.Sub(c.failed) <= Fresh && 2*j.heard(c.from, now) >= voters {
+		if !cutOff && c.failures > 1 && now.Sub(c.failed) <= Fresh && 2*j.heard(c.from, now) >= voters {
 			c.away = max(c.away, now.Sub(c.from))
 		}
 	}

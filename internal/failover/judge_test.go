@@ -167,6 +167,20 @@ func TestAHubThatWasStoppedCountsNoAbsence(t *testing.T) {
 	w.want(t, "after a look that spans it", "")
 }
 
+func TestOneLookThatFailsIsNotEnough(t *testing.T) {
+	w := newWorld(5*time.Second, "aws", "azure", "google")
+	w.pass(1)
+	began := w.now
+	w.now = w.now.Add(6 * time.Second)
+	for _, n := range []string{"azure", "google"} {
+		w.Answered(n, w.now, w.now)
+	}
+	w.Failed("aws", began, w.now) // no answer in time
+	w.want(t, "after one look that took long", "")
+	w.Failed("aws", w.now, w.now)
+	w.want(t, "after another", "aws")
+}
+
 func TestOffIsNever(t *testing.T) {
 	w := newWorld(after, "aws", "azure")
 	w.lose("aws")
