@@ -129,7 +129,7 @@ const poll = 100 * time.Millisecond
 
 // soon is for what takes a moment on an idle machine; tests wait that long only
 // when they fail.
-const soon = 40 * time.Second
+const soon = 90 * time.Second
 
 // eventually waits until cond returns nil. When the deadline passes, the test
 // fails with what cond said last.
