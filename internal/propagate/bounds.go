@@ -189,7 +189,7 @@ func (e *Engine) divideBounds(ctx context.Context, key Key) error {
 // has looked at that as what the total is to follow: the hub has just started, and read
 // the target first.
 func (e *Engine) scaledBefore(target *template) bool {
-	return slices.ContainsFunc(e.membersByName(), func(m *member) bool {
+	return slices.ContainsFunc(e.sortedMembers(), func(m *member) bool {
 		rec := m.get(target.key)
 		sh, placed := target.shares[m.name]
 		return placed && rec.own == nil && rec.seen.replicas != nil && *rec.seen.replicas != sh.replicas
@@ -244,7 +244,7 @@ func (e *Engine) redecide(key Key) {
 // newBounds works out the bounds from what the members say.
 func (e *Engine) newBounds(t, target *template) map[string]autoscale.Bounds {
 	var clusters []autoscale.Cluster
-	for _, m := range e.membersByName() {
+	for _, m := range e.sortedMembers() {
 		c := e.scaledCluster(t, target, m)
 		if c.Away && c.Replicas == 0 {
 			continue // lost: what it had is the others'

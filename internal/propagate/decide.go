@@ -66,19 +66,19 @@ func (e *Engine) workload(t, before *template, o *outlook) schedule.Workload {
 
 // current is how a template is divided so far; nil if it is new.
 func (e *Engine) current(t, before *template, w *schedule.Workload) map[string]int32 {
-	all, founding := e.forScheduling(t)
+	demanding := t.demandUnder(w.Policy) != nil
 	switch {
 	case t.recorded != nil:
 		return t.recorded
 	case before != nil && before.uid == t.uid && (before.decision.Unplaced == 0 || before.placed() > 0):
 		return before.decision.Division()
-	case t.demandUnder(w.Policy) != nil:
-		if !e.steered(t) && e.mayRun(t) {
-			return schedule.Even(*w, founding)
-		}
-	case len(founding) < len(all) || !allReady(all) || e.isFirst(t) && anyClosed(all):
+	case demanding && (e.steered(t) || !e.mayRun(t)):
+		return nil
+	}
+	all := e.outlook(t.policy).snapshot.Clusters()
+	if demanding || !allReady(all) || slices.ContainsFunc(all, func(c schedule.Cluster) bool { return !e.founded(t, c.Name) }) || e.isFirst(t) && anyClosed(all) {
 		// Divided before by the formula, over the clusters of that time.
-		return schedule.Even(*w, founding)
+		return schedule.Even(*w, e.founding(t, all))
 	}
 	return nil
 }
@@ -114,18 +114,22 @@ func (e *Engine) steered(t *template) bool {
 		annotations[t.preferences()] != "" || annotations[schedule.AnnotationClusterSelector] != ""
 }
 
-// forScheduling is all clusters by name, and those over which the formula
-// divided t when it was made: members by then, and not away since before.
-func (e *Engine) forScheduling(t *template) (all, founding []schedule.Cluster) {
-	all = e.outlook(t.policy).snapshot.Clusters()
+// founded says whether a cluster is one of those over which the formula divided t when
+// it was made: a member by then, and not away since before.
+func (e *Engine) founded(t *template, name string) bool {
+	c := e.clusters[name]
+	away := !c.ready && !c.since.After(t.created)
+	return !c.joined.After(t.created) && !away
+}
+
+// founding is those of the clusters, as they were when nothing was wrong with them.
+func (e *Engine) founding(t *template, all []schedule.Cluster) (founding []schedule.Cluster) {
 	for i := range all {
-		c := e.clusters[all[i].Name]
-		away := !c.ready && !c.since.After(t.created)
-		if !c.joined.After(t.created) && !away {
+		if e.founded(t, all[i].Name) {
 			founding = append(founding, bare(all[i]))
 		}
 	}
-	return all, founding
+	return founding
 }
 
 // schedulingCluster is a cluster as package schedule knows it: each of its zones is

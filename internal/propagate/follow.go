@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +163,7 @@ func (e *Engine) followMembers(ctx context.Context, key Key) error {
 		taken = map[string]int32{}
 	}
 	var said []string
-	members := e.membersByName()
+	members := e.sortedMembers()
 	for _, m := range members {
 		rec := m.get(key)
 		own, there := rec.own, rec.seen.replicas
@@ -204,12 +203,6 @@ func (e *Engine) followMembers(ctx context.Context, key Key) error {
 	ref := &corev1.ObjectReference{APIVersion: r.gvk.GroupVersion().String(), Kind: r.gvk.Kind, Namespace: key.Namespace, Name: key.Name, UID: t.uid}
 	e.events.event(ref, corev1.EventTypeNormal, reasonFollowed, fmt.Sprintf("%s by its own count; spec.replicas follows, %d", strings.Join(said, ", "), total))
 	return nil
-}
-
-func (e *Engine) membersByName() []*member {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return slices.SortedFunc(maps.Values(e.members), func(a, b *member) int { return strings.Compare(a.name, b.name) })
 }
 
 // scaledThere is the event for a number of replicas that a member set and the

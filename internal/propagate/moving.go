@@ -27,7 +27,7 @@ func (e *Engine) shareNow(t *template, m *member, rec *record) share {
 	if t.division != kinds.Replicas || !rec.hasMore(t, s.replicas) || rec.asWanted(s) {
 		return s
 	}
-	members := e.membersByName()
+	members := e.sortedMembers()
 	e.moves.mu.Lock()
 	defer e.moves.mu.Unlock()
 	told := e.moves.all[t.key]

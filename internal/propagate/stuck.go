@@ -72,7 +72,7 @@ func (s *surroundings) stuck() map[string]map[string]capacity.Unschedulable {
 // anyUnready says whether a member that answers has fewer ready replicas of anything
 // than it was told to run.
 func (e *Engine) anyUnready() bool {
-	for _, m := range e.membersByName() {
+	for _, m := range e.sortedMembers() {
 		if m.reachable() && m.anyUnready() {
 			return true
 		}
