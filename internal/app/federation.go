@@ -120,6 +120,14 @@ func (l *late) placements() placement.Source {
 	return nil
 }
 
+// leading is the engine, nil while it does not propagate.
+func (l *late) leading() *propagate.Engine {
+	if l.standby.Load() {
+		return nil
+	}
+	return l.engine.Load()
+}
+
 // names is the hub's DNS, nil while it has none.
 func (l *late) names() *dns.Controller {
 	if l.standby.Load() {
@@ -130,7 +138,7 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return placement.Filter(l.placements)(dns.Filter(l.names)(next))
+	return placement.Filter(l.placements)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
 }
 
 func (l *late) ready() error {

@@ -125,7 +125,8 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
 			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies").WithVerbs("get", "list", "watch"),
-			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*").WithVerbs("get"))
+			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*").WithVerbs("get"),
+			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/plan").WithVerbs("post"))
 	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 			return err

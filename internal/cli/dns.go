@@ -43,6 +43,14 @@ func (e errHubSays) Error() string { return string(e) }
 
 // get reads a path of the hub that is no resource.
 func (h *hubFlags) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return h.ask(ctx, http.MethodGet, path, nil)
+}
+
+// ask sends a request to a path of the hub that is no resource.
+func (h *hubFlags) ask(ctx context.Context, method, path string, content io.Reader) ([]byte, error) {
 	cfg, err := h.restConfig()
 	if err != nil {
 		return nil, err
@@ -53,11 +61,7 @@ func (h *hubFlags) get(ctx context.Context, path string, query url.Values) ([]by
 	}
 	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
 	defer cancel()
-	at := strings.TrimSuffix(cfg.Host, "/") + path
-	if len(query) > 0 {
-		at += "?" + query.Encode()
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(cfg.Host, "/")+path, content)
 	if err != nil {
 		return nil, fmt.Errorf("the hub's address %s cannot be used: %w", cfg.Host, err)
 	}

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -16,12 +18,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/fleet"
 	"github.com/hanse-dev/hanse/internal/propagate"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -42,8 +41,9 @@ func newPlanCommand(s Streams) *cobra.Command {
 		Use:   "plan -f FILE",
 		Short: "Say where objects would go, without touching anything",
 		Long: `Decide where the objects in manifests would go, and why, without touching anything:
-with the clusters of a hub, or without any hub with those in a file, as written by
-kubectl get clusters -o yaml. The JSON is
+with all that the hub knows, as what its members have free at this moment, or without
+any hub with the clusters in a file, as written by kubectl get clusters -o yaml. The
+JSON is
 
   {"decisions":[{"object":{"apiVersion","kind","namespace","name"},
     "clusters":[{"name","replicas","reason"}],"unplaced":N,"rejected":[{"name","reason"}]}]}`,
@@ -55,11 +55,15 @@ kubectl get clusters -o yaml. The JSON is
 			if len(o.files) == 0 {
 				return errors.New("there is nothing to plan. Try: hanse plan -f FILE")
 			}
-			clusters, others, err := planWorld(cmd, &hub, &o)
+			objects, err := o.objects(s.In)
 			if err != nil {
 				return err
 			}
-			return runPlan(s, &o, clusters, others)
+			planned, err := o.plan(cmd.Context(), &hub, objects)
+			if err != nil {
+				return err
+			}
+			return printPlanned(s.Out, &o, objects, planned)
 		},
 	}
 	hub.bind(cmd)
@@ -67,31 +71,58 @@ kubectl get clusters -o yaml. The JSON is
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "manifests; - is standard input")
 	f.StringVar(&o.clusters, "clusters", "", "file with Clusters (default: the hub's)")
 	f.StringSliceVar(&o.without, "without", nil, "clusters to be thought away")
-	f.StringVar(&o.current, "current", "", "what runs where now, as aws=3,azure=0 (default: nothing)")
+	f.StringVar(&o.current, "current", "", "what runs where now, as aws=3,azure=0 (default: what the hub has given, or with --clusters nothing)")
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
 	completeWith(cmd, "output", func() []string { return []string{"table", "json"} })
 	completeWith(cmd, "without", func() []string { return hub.clusterNames(cmd.Context()) })
 	return cmd
 }
 
-// planWorld is the clusters to plan with, and the policies and Namespaces that decisions
-// depend on.
-func planWorld(cmd *cobra.Command, hub *hubFlags, o *planFlags) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
-	if o.clusters != "" {
-		all, others, err = worldInFile(o.clusters)
-	} else {
-		all, others, err = worldOfHub(cmd.Context(), hub)
-	}
+// plan decides: by the clusters in a file, or by all that the hub knows.
+func (o *planFlags) plan(ctx context.Context, hub *hubFlags, objects []*unstructured.Unstructured) ([]propagate.Planned, error) {
+	current, err := parseCurrent(o.current)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if o.clusters == "" {
+		return planAtHub(ctx, hub, propagate.PlanRequest{Objects: objects, Without: o.without, Current: current})
+	}
+	all, others, err := worldInFile(o.clusters)
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range o.without {
 		if !slices.ContainsFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name }) {
-			return nil, nil, fmt.Errorf("there is no cluster %s to be thought away. Try: hanse clusters", name)
+			return nil, fmt.Errorf("there is no cluster %s to be thought away. Try: hanse clusters", name)
 		}
 		all = slices.DeleteFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name })
 	}
-	return all, others, nil
+	planner, err := propagate.NewPlanner(all, instead(others, objects))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]propagate.Planned, len(objects))
+	for i, u := range objects {
+		out[i].Decision, out[i].Stays = planner.Plan(u, current)
+	}
+	return out, nil
+}
+
+// planAtHub has the hub decide, which knows what its members have free.
+func planAtHub(ctx context.Context, hub *hubFlags, q propagate.PlanRequest) ([]propagate.Planned, error) {
+	content, err := json.Marshal(q)
+	if err != nil {
+		return nil, fmt.Errorf("the manifests cannot be sent to the hub: %w", err)
+	}
+	body, err := hub.ask(ctx, http.MethodPost, propagate.PathPlan, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	var planned []propagate.Planned
+	if err := json.Unmarshal(body, &planned); err != nil || len(planned) != len(q.Objects) {
+		return nil, fmt.Errorf("the hub's answer cannot be read (%v). Try: the same version of hanse for both", err)
+	}
+	return planned, nil
 }
 
 func worldInFile(file string) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
@@ -116,39 +147,6 @@ func worldInFile(file string) (all []v1alpha1.Cluster, others []*unstructured.Un
 	return all, others, nil
 }
 
-func worldOfHub(ctx context.Context, hub *hubFlags) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
-	clusters, err := hub.clusters()
-	if err != nil {
-		return nil, nil, err
-	}
-	list, err := clusters.list(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg, err := hub.restConfig()
-	if err != nil {
-		return nil, nil, err
-	}
-	client, err := dynamic.NewForConfig(cfg)
-	if err != nil {
-		return nil, nil, fleet.HubError(cfg.Host, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
-	defer cancel()
-	for _, gvr := range []schema.GroupVersionResource{
-		v1alpha1.Resource("placementpolicies"), v1alpha1.Resource("clusterplacementpolicies"), {Version: "v1", Resource: "namespaces"},
-	} {
-		found, err := client.Resource(gvr).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return nil, nil, fleet.HubError(cfg.Host, err)
-		}
-		for i := range found.Items {
-			others = append(others, &found.Items[i])
-		}
-	}
-	return list.Items, others, nil
-}
-
 // offline takes a cluster for ready about which nothing is said: one that somebody
 // has written down to plan with.
 func offline(c v1alpha1.Cluster) v1alpha1.Cluster {
@@ -158,26 +156,22 @@ func offline(c v1alpha1.Cluster) v1alpha1.Cluster {
 	return c
 }
 
-func runPlan(s Streams, o *planFlags, clusters []v1alpha1.Cluster, others []*unstructured.Unstructured) error {
-	current, err := parseCurrent(o.current)
-	if err != nil {
-		return err
-	}
-	out := schedule.Output{Decisions: []schedule.OutputDecision{}}
-	var objects []*unstructured.Unstructured
+// objects are those in the files.
+func (o *planFlags) objects(stdin io.Reader) (all []*unstructured.Unstructured, err error) {
 	for _, file := range o.files {
-		found, err := readObjects(file, s.In)
+		found, err := readObjects(file, stdin)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		objects = append(objects, found...)
+		all = append(all, found...)
 	}
-	planner, err := propagate.NewPlanner(clusters, instead(others, objects))
-	if err != nil {
-		return err
-	}
-	for _, u := range objects {
-		d, stays := planner.Plan(u, current)
+	return all, nil
+}
+
+func printPlanned(w io.Writer, o *planFlags, objects []*unstructured.Unstructured, planned []propagate.Planned) error {
+	out := schedule.Output{Decisions: []schedule.OutputDecision{}}
+	for i, u := range objects {
+		d, stays := planned[i].Decision, planned[i].Stays
 		object := schedule.OutputObject{APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
 		decision := d.Output(object)
 		if stays != "" {
@@ -185,7 +179,7 @@ func runPlan(s Streams, o *planFlags, clusters []v1alpha1.Cluster, others []*uns
 		}
 		out.Decisions = append(out.Decisions, decision)
 		if o.output == "table" {
-			if err := printDecision(s.Out, u, d, stays); err != nil {
+			if err := printDecision(w, u, d, stays); err != nil {
 				return err
 			}
 		}
@@ -194,7 +188,7 @@ func runPlan(s Streams, o *planFlags, clusters []v1alpha1.Cluster, others []*uns
 	case "table":
 		return nil
 	case "json":
-		encoder := json.NewEncoder(s.Out)
+		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(out)
 	}

@@ -248,3 +248,37 @@ func (w *scaledWorkload) autoscaler(ctx context.Context, obj *unstructured.Unstr
 	}
 	return ""
 }
+
+// worldOfHub is the clusters, and the policies and Namespaces that decisions depend on.
+func worldOfHub(ctx context.Context, hub *hubFlags) (all []v1alpha1.Cluster, others []*unstructured.Unstructured, err error) {
+	clusters, err := hub.clusters()
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := clusters.list(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := hub.restConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, nil, fleet.HubError(cfg.Host, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, hubTimeout)
+	defer cancel()
+	for _, gvr := range []schema.GroupVersionResource{
+		v1alpha1.Resource("placementpolicies"), v1alpha1.Resource("clusterplacementpolicies"), {Version: "v1", Resource: "namespaces"},
+	} {
+		found, err := client.Resource(gvr).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, nil, fleet.HubError(cfg.Host, err)
+		}
+		for i := range found.Items {
+			others = append(others, &found.Items[i])
+		}
+	}
+	return list.Items, others, nil
+}

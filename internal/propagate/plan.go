@@ -2,6 +2,8 @@ package propagate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,21 +28,29 @@ func NewPlanner(clusters []v1alpha1.Cluster, others []*unstructured.Unstructured
 		c := newCluster(&clusters[i])
 		p.engine.clusters[c.name] = c
 	}
-	var all []*policy.Policy
-	for _, obj := range others {
+	return p, p.heed(others, nil)
+}
+
+// heed adds the policies and Namespaces among the objects to those that there are
+// already, in the place of such as have the same name.
+func (p *Planner) heed(objects []*unstructured.Unstructured, already []*policy.Policy) error {
+	names := maps.Clone(p.engine.namespaces.labels)
+	for _, obj := range objects {
 		switch {
 		case isNamespaceObject(obj):
-			p.engine.namespaces.labels[obj.GetName()] = obj.GetLabels()
+			names[obj.GetName()] = obj.GetLabels()
 		case isPolicy(obj):
 			read, err := readHeld(obj)
 			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", obj.GetKind(), obj.GetName(), err)
+				return fmt.Errorf("%s %s: %w", obj.GetKind(), obj.GetName(), err)
 			}
-			all = append(all, read)
+			already = slices.DeleteFunc(already, func(p *policy.Policy) bool { return p.String() == read.String() })
+			already = append(already, read)
 		}
 	}
-	p.engine.policies.index = policy.NewIndex(all)
-	return p, nil
+	p.engine.namespaces.labels = names
+	p.engine.policies.index = policy.NewIndex(already)
+	return nil
 }
 
 // Steers says whether an object is one that decisions about others depend on, for
@@ -68,10 +78,4 @@ func (p *Planner) Plan(obj *unstructured.Unstructured, current map[string]int32)
 	t.recorded = current
 	t.policy = p.engine.policyFor(t)
 	return p.engine.decide(t, nil), ""
-}
-
-// Match is the policy that applies to an object, and why.
-func (p *Planner) Match(obj *unstructured.Unstructured) policy.Match {
-	t := newTemplate(schema.GroupResource{}, obj.DeepCopy())
-	return p.engine.policies.index.Match(p.engine.policyObject(t))
 }

@@ -1,0 +1,94 @@
+package propagate
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// wanting is a manifest of a Deployment whose pods ask for one CPU each.
+func wanting(name string, replicas int64) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": name, "namespace": "shop"},
+		"spec": map[string]any{"replicas": replicas, "template": map[string]any{"spec": map[string]any{"containers": []any{
+			map[string]any{"name": "c", "resources": map[string]any{"requests": map[string]any{"cpu": "1"}}}}}}},
+	}}
+}
+
+// TestPlanOfTheHub: a plan knows what runs in the members and what was granted a moment
+// ago, and changes nothing of it.
+func TestPlanOfTheHub(t *testing.T) {
+	r := demandingRig(ready("aws", 0), ready("azure", 0))
+	r.see("aws", 4, podsOf("old", 3)...)
+	r.see("azure", 8)
+	r.demanding(t, "burst", 10, 2, nil, "") // one in each, without pods so far
+	before := r.engine.around.copied().granted
+
+	plan := func(q PlanRequest) Planned {
+		t.Helper()
+		out, err := r.engine.Plan(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out[0]
+	}
+	for range 2 { // nothing was taken by the first
+		if got := plan(PlanRequest{Objects: []*unstructured.Unstructured{wanting("new", 8)}}).Decision; got.String() != "azure=7" || got.Unplaced != 1 {
+			t.Errorf("the plan is %s, %d unplaced, want azure=7 and 1", got, got.Unplaced)
+		}
+	}
+	if got := plan(PlanRequest{Objects: []*unstructured.Unstructured{wanting("burst", 2)}, Without: []string{"aws"}}).Decision; got.String() != "azure=2" {
+		t.Errorf("without aws it is %s, want azure=2", got)
+	}
+	if got := plan(PlanRequest{Objects: []*unstructured.Unstructured{wanting("burst", 3)}}).Decision; got.Division()["aws"] != 1 || got.Division()["azure"] != 2 {
+		t.Errorf("three instead of two are %s, want aws=1,azure=2", got)
+	}
+	if !reflect.DeepEqual(before, r.engine.around.copied().granted) || len(r.engine.resources[deployments()].templates) != 1 {
+		t.Error("the plan left something behind")
+	}
+	if _, err := r.engine.Plan(t.Context(), PlanRequest{Without: []string{"mars"}}); err == nil || !strings.Contains(err.Error(), "there are aws, azure") {
+		t.Errorf("without a cluster that there is not: %v", err)
+	}
+}
+
+func TestPlanIsServed(t *testing.T) {
+	r := demandingRig(ready("aws", 0))
+	r.see("aws", 4)
+	engine := r.engine
+	handler := Filter(func() *Engine { return engine })(http.NotFoundHandler())
+	ask := func(method, path, body string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+		return w
+	}
+	const web = `{"objects":[{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"shop"},"spec":{"replicas":2}}]}`
+	if w := ask("POST", PathPlan, web); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"Replicas":2`) {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+	for _, c := range []struct {
+		method, body string
+		code         int
+	}{
+		{"GET", "", http.StatusMethodNotAllowed},
+		{"POST", "{", http.StatusBadRequest},
+		{"POST", `{"objects":[null]}`, http.StatusUnprocessableEntity},
+		{"POST", `{"objects":[{"kind":"Deployment"}]}`, http.StatusUnprocessableEntity},
+		{"POST", `{"objects":[{}]}`, http.StatusBadRequest},
+		{"POST", `{"objects":[{"apiVersion":"hanse.dev/v1alpha1","kind":"PlacementPolicy","metadata":{"name":"p"},"spec":{"fallback":[{}]}}]}`, http.StatusUnprocessableEntity},
+	} {
+		if w := ask(c.method, PathPlan, c.body); w.Code != c.code || strings.TrimSpace(w.Body.String()) == "" {
+			t.Errorf("%s %s: %d %s, want %d and a sentence", c.method, c.body, w.Code, w.Body, c.code)
+		}
+	}
+	if w := ask("POST", "/api", web); w.Code != http.StatusNotFound {
+		t.Errorf("another path was answered: %d", w.Code)
+	}
+	engine = nil
+	if w := ask("POST", PathPlan, web); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a hub that does not propagate answered %d", w.Code)
+	}
+}
