@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -181,31 +182,33 @@ func (e *Engine) decideAll() (changed []Key) {
 // held.
 func (e *Engine) decideSome(which func(*template) bool) (changed []Key) {
 	for _, r := range e.resources {
-		for name, t := range r.templates {
-			if !which(t) {
-				continue
-			}
-			if next, differs := e.decided(t); differs {
-				e.announce(t, next, r)
-				r.templates[name] = next
-				changed = append(changed, next.key)
+		for _, t := range r.templates {
+			if which(t) && e.renew(r, t) {
+				changed = append(changed, t.key)
 			}
 		}
 	}
 	return changed
 }
 
-// decided is t with the decision that the clusters ask for now. Engine.mu is
-// held at least for reading.
-func (e *Engine) decided(t *template) (next *template, differs bool) {
+// renew has t decided as the clusters ask for now, and says whether that is something
+// else than before. Engine.mu is held.
+func (e *Engine) renew(r *resource, t *template) (differs bool) {
 	d, shapes := e.decide(t, t), e.outlook(t.policy).shapes
-	if t.decision.String() == d.String() && t.decision.Reason == d.Reason && t.decision.Unplaced == d.Unplaced && sameShapes(t.shapes, shapes) {
+	if sameDecision(&t.decision, &d) && sameShapes(t.shapes, shapes) {
 		e.grant(t)
-		return t, false
+		return false
 	}
-	copied := *t
-	copied.setDecision(d)
-	copied.shapes = shapes
-	e.persistLater(&copied)
-	return &copied, true
+	next := *t
+	next.setDecision(d)
+	next.shapes = shapes
+	e.persistLater(&next)
+	e.announce(t, &next, r)
+	r.templates[types.NamespacedName{Namespace: t.key.Namespace, Name: t.key.Name}] = &next
+	return true
+}
+
+// sameDecision compares what is told about decisions, and what is done.
+func sameDecision(a, b *schedule.Decision) bool {
+	return a.String() == b.String() && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem && a.Hold == b.Hold
 }

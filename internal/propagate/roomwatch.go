@@ -131,12 +131,7 @@ func (e *Engine) decideAgain(keys []Key) {
 	var changed []Key
 	e.mu.Lock()
 	for _, key := range keys {
-		t := e.stored(key)
-		if t == nil {
-			continue
-		}
-		if next, differs := e.decided(t); differs {
-			e.resources[key.GR].templates[types.NamespacedName{Namespace: key.Namespace, Name: key.Name}] = next
+		if t := e.stored(key); t != nil && e.renew(e.resources[key.GR], t) {
 			changed = append(changed, key)
 		}
 	}

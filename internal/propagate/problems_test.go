@@ -1,0 +1,42 @@
+package propagate
+
+import (
+	"strings"
+	"testing"
+
+	kuberecord "k8s.io/client-go/tools/record"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+// TestReplicasWithoutAPlaceAreTold by an event, also where that is known only once the
+// members have been read, and once they have a place.
+func TestReplicasWithoutAPlaceAreTold(t *testing.T) {
+	r := demandingRig(ready("aws", 0))
+	told := kuberecord.NewFakeRecorder(10)
+	r.engine.events = eventSink{recorder: told}
+	next := func(want ...string) {
+		t.Helper()
+		select {
+		case got := <-told.Events:
+			for _, w := range want {
+				if !strings.Contains(got, w) {
+					t.Errorf("the event is %q, want %q in it", got, w)
+				}
+			}
+		default:
+			t.Errorf("no event, want one with %q", want)
+		}
+	}
+	if got := r.demanding(t, "web", 10, 3, nil, ""); !got.decision.Hold || len(told.Events) > 0 {
+		t.Fatalf("before the member has been read it is %+v, with %d events", got.decision, len(told.Events))
+	}
+	r.see("aws", 2)
+	next("Warning "+v1alpha1.ReasonUnplaced, "1 of 3")
+	r.see("aws", 2)
+	if len(told.Events) > 0 {
+		t.Errorf("it was said twice")
+	}
+	r.see("aws", 3)
+	next("Normal " + v1alpha1.ReasonPlaced)
+}
