@@ -114,6 +114,17 @@ func printClusters(w io.Writer, list *v1alpha1.ClusterList, output string, now t
 	return fmt.Errorf("unknown output %q. Try: -o wide, json, yaml or name", output)
 }
 
+// clusterPhase is the STATUS column, with what kubectl adds for nodes.
+func clusterPhase(c *v1alpha1.Cluster) string {
+	switch {
+	case c.Spec.Drain:
+		return c.Status.Phase + ",Draining"
+	case c.Spec.Unschedulable:
+		return c.Status.Phase + ",SchedulingDisabled"
+	}
+	return c.Status.Phase
+}
+
 // printClusterTable prints the columns of kubectl get clusters.
 func printClusterTable(w io.Writer, list *v1alpha1.ClusterList, wide bool, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
@@ -124,7 +135,7 @@ func printClusterTable(w io.Writer, list *v1alpha1.ClusterList, wide bool, now t
 	fmt.Fprintln(t, strings.Join(header, "\t"))
 	for i := range list.Items {
 		c := &list.Items[i]
-		row := []string{c.Name, c.Status.Phase, c.Status.Provider, c.Status.Region, c.Status.Version, fmt.Sprint(c.Status.Nodes),
+		row := []string{c.Name, clusterPhase(c), c.Status.Provider, c.Status.Region, c.Status.Version, fmt.Sprint(c.Status.Nodes),
 			duration.HumanDuration(now.Sub(c.CreationTimestamp.Time))}
 		if wide {
 			row = append(row, strings.Join(c.Status.Zones, ","), c.Spec.Endpoint, clusterMessage(c))

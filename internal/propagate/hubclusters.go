@@ -195,20 +195,47 @@ func (e *Engine) decideSome(which func(*template) bool) (changed []Key) {
 // else than before. Engine.mu is held.
 func (e *Engine) renew(r *resource, t *template) (differs bool) {
 	d, shapes := e.decide(t, t), e.outlook(t.policy).shapes
-	if sameDecision(&t.decision, &d) && sameShapes(t.shapes, shapes) {
+	same := sameDecision(&t.decision, &d) && sameShapes(t.shapes, shapes)
+	if same && sameStates(t.decision.Shares, d.Shares) {
 		e.grant(t)
 		return false
 	}
 	next := *t
+	d.Shares = lastingReasons(t.decision.Shares, d.Shares)
 	next.setDecision(d)
 	next.shapes = shapes
 	e.persistLater(&next)
 	e.announce(t, &next, r)
 	r.templates[types.NamespacedName{Namespace: t.key.Namespace, Name: t.key.Name}] = &next
-	return true
+	if same {
+		e.changes.notify(t.key) // for whoever looks at Placements; members have nothing to do
+	}
+	return !same
 }
 
-// sameDecision compares what is told about decisions, and what is done.
+// sameDecision compares what is told about decisions as a whole, and what is done.
 func sameDecision(a, b *schedule.Decision) bool {
 	return a.String() == b.String() && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem && a.Hold == b.Hold
+}
+
+// sameStates compares the reasons that are states of clusters. Others are not compared:
+// a decision that is made again finds all "as before", and why it came to be so is the
+// reason that was found first.
+func sameStates(a, b []schedule.Share) bool {
+	return slices.EqualFunc(a, b, func(x, y schedule.Share) bool {
+		return x.Passing == y.Passing && (!x.Passing || x.Reason == y.Reason)
+	})
+}
+
+// lastingReasons is after, with the reasons of before where a share is as it was for a
+// reason that is not over.
+func lastingReasons(before, after []schedule.Share) []schedule.Share {
+	out := slices.Clone(after)
+	for i := range out {
+		at := slices.IndexFunc(before, func(s schedule.Share) bool { return s.Cluster == out[i].Cluster })
+		if at >= 0 && before[at].Replicas == out[i].Replicas && !before[at].Passing && !out[i].Passing {
+			out[i].Reason = before[at].Reason
+		}
+	}
+	return out
 }

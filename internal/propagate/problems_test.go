@@ -40,3 +40,29 @@ func TestReplicasWithoutAPlaceAreTold(t *testing.T) {
 	r.see("aws", 3)
 	next("Normal " + v1alpha1.ReasonPlaced)
 }
+
+// TestReasonsEndWithTheStateTheyName: others are kept, though nothing new is found when
+// all is decided again.
+func TestReasonsEndWithTheStateTheyName(t *testing.T) {
+	r := newRig(deployments())
+	r.clusters(ready("aws", 0), ready("azure", 0))
+	r.deployment("web", 10, 4, nil)
+	reasons := func() string {
+		var all []string
+		for _, s := range r.get("web").decision.Shares {
+			all = append(all, s.Cluster+": "+s.Reason)
+		}
+		return strings.Join(all, "; ")
+	}
+	first := reasons()
+	closed := ready("aws", 0)
+	closed.cordoned = true
+	r.clusters(closed, ready("azure", 0))
+	if got := reasons(); !strings.Contains(got, "aws: as before; cordoned") || !strings.HasSuffix(got, first[strings.Index(first, "azure"):]) {
+		t.Errorf("cordoned: %s, before: %s", got, first)
+	}
+	r.clusters(ready("aws", 0), ready("azure", 0))
+	if got := reasons(); strings.Contains(got, "cordoned") {
+		t.Errorf("when it is over it says %s", got)
+	}
+}

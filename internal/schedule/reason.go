@@ -14,7 +14,7 @@ func (r *run) decision(left int64) Decision {
 	r.addStrangers(&d)
 	if r.total == 0 && len(d.Shares) == 0 && nobody != nil {
 		d.Rejected = slices.DeleteFunc(d.Rejected, func(x Rejection) bool { return x.Cluster == nobody.Name })
-		d.Shares = append(d.Shares, Share{nobody.Name, 0, "holds the object: nothing to run"})
+		d.Shares = append(d.Shares, Share{Cluster: nobody.Name, Reason: "holds the object: nothing to run"})
 	}
 	d.Reason = r.reason(left, &d)
 	return d
@@ -50,7 +50,7 @@ func (r *run) addMembers(d *Decision) (holder *member) {
 			}
 			d.Rejected = append(d.Rejected, Rejection{m.Name, why})
 		default:
-			d.Shares = append(d.Shares, Share{m.Name, int32(m.n), r.shareReason(m, &said)})
+			d.Shares = append(d.Shares, Share{m.Name, int32(m.n), r.shareReason(m, &said), m.standing != open})
 		}
 	}
 	return holder
@@ -94,6 +94,8 @@ func (r *run) shareReason(m *member, said *phrases) string {
 		return "kept: not ready"
 	case leaving:
 		switch {
+		case m.before == 0:
+			return m.why
 		case m.n == 0:
 			return fmt.Sprintf("%s: its %d are made up for elsewhere", m.why, m.before)
 		default:

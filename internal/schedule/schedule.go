@@ -71,6 +71,9 @@ type Share struct {
 	Cluster  string
 	Replicas int32
 	Reason   string
+	// Passing says that the reason is the state that the cluster is in, as drained
+	// or not ready, and is over when that is.
+	Passing bool
 }
 
 // Rejection is why one cluster was not chosen.
