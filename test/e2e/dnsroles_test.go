@@ -38,7 +38,7 @@ spec:
 		{role: "nobody"},
 	} {
 		t.Run(c.role, func(t *testing.T) {
-			user := f.as(t, c.role)
+			user := f.as(t, "dns", c.role)
 			may := func(what string, want bool, try func(context.Context) error) {
 				t.Helper()
 				if want { // the hub may take a moment to notice the binding
@@ -90,10 +90,11 @@ spec:
 	})
 }
 
-// as reaches the hub as somebody who is bound to a ClusterRole, if there is one.
-func (f *fed) as(t *testing.T, role string) *clients {
+// as reaches the hub as somebody who is bound to a ClusterRole, if there is one; purpose
+// tells the users of different tests apart.
+func (f *fed) as(t *testing.T, purpose, role string) *clients {
 	t.Helper()
-	user := "dns-" + role
+	user := purpose + "-" + role
 	_, err := f.at.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
@@ -264,6 +265,62 @@ func (f *fed) policyIs(ctx context.Context, ns, name string, accepted metav1.Con
 		return fmt.Errorf("policy %s: want Accepted %s and %d objects, have %+v", name, accepted, objects, p.Status)
 	}
 	return nil
+}
+
+// TestRolesForPlacement goes through what the roles of Kubernetes let somebody do with
+// policies, Clusters and plans.
+func TestRolesForPlacement(t *testing.T) {
+	f := shared(t)
+	t.Parallel()
+	ns := f.namespace(t, "placers")
+	dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	policy := func(kind, namespace string) *unstructured.Unstructured {
+		return parseObjects(t, []byte(fmt.Sprintf("{apiVersion: hanse.dev/v1alpha1, kind: %s, metadata: {name: new%s}, spec: {division: {strategy: Pack}}}", kind, namespace)))[0]
+	}
+	for _, c := range []struct {
+		role                        string
+		look, write, writeEverybody bool
+	}{
+		{role: "view", look: true},
+		{role: "edit", look: true, write: true},
+		{role: "cluster-admin", look: true, write: true, writeEverybody: true},
+		{role: "nobody"},
+	} {
+		t.Run(c.role, func(t *testing.T) {
+			user := f.as(t, "placement", c.role)
+			own, everybody := user.dynamic.Resource(v1alpha1.Resource("placementpolicies")).Namespace(ns), user.dynamic.Resource(v1alpha1.Resource("clusterplacementpolicies"))
+			for _, one := range []struct {
+				what string
+				want bool
+				try  func(context.Context) error
+			}{
+				{"list policies", c.look, func(ctx context.Context) error { _, err := own.List(ctx, metav1.ListOptions{}); return err }},
+				{"list policies for all", c.look, func(ctx context.Context) error { _, err := everybody.List(ctx, metav1.ListOptions{}); return err }},
+				{"plan", c.look, func(ctx context.Context) error {
+					return user.Discovery().RESTClient().Post().RequestURI("/hanse/plan").Body([]byte(`{"objects":[]}`)).Do(ctx).Error()
+				}},
+				{"write a policy", c.write, func(ctx context.Context) error {
+					_, err := own.Create(ctx, policy("PlacementPolicy", ", namespace: "+ns), dryRun)
+					return err
+				}},
+				{"write a policy for all", c.writeEverybody, func(ctx context.Context) error {
+					_, err := everybody.Create(ctx, policy("ClusterPlacementPolicy", ""), dryRun)
+					return err
+				}},
+				{"drain a cluster", c.writeEverybody, func(ctx context.Context) error {
+					_, err := user.dynamic.Resource(v1alpha1.Resource("clusters")).Patch(ctx, "aws", types.MergePatchType,
+						[]byte(`{"spec":{"drain":true}}`), metav1.PatchOptions{DryRun: dryRun.DryRun})
+					return err
+				}},
+			} {
+				if one.want { // the hub may take a moment to notice the binding
+					eventually(t, soon, one.try)
+				} else if err := one.try(t.Context()); !apierrors.IsForbidden(err) {
+					t.Errorf("%s, which is not allowed: %v", one.what, err)
+				}
+			}
+		})
+	}
 }
 
 // versions are the resource versions of a Deployment in the members.
