@@ -96,6 +96,8 @@ func randomZone(t *testing.T, r *rand.Rand) (zone.Zone, []string) {
 		taken[h.Name] = true
 		names = append(names, h.Name)
 	}
+	z.Records = append(z.Records, records(t, "turn.example.org. CNAME about.example.org.\nabout.example.org. CNAME turn.example.org.")...)
+	names = append(names, "turn.example.org.", "about.example.org.")
 	for range 400 {
 		name := randomName(r)
 		if taken[name] {
@@ -190,17 +192,33 @@ func checkAdditional(t *testing.T, q, ours, knot *dns.Msg) {
 	}
 }
 
-// outline is what has to be the same. BIND may add an authority that is not needed.
+// aliasesTurn says whether the aliases in an answer lead back to one of them.
+func aliasesTurn(answer []dns.RR) bool {
+	seen := map[string]bool{}
+	for _, rr := range answer {
+		seen[strings.ToLower(rr.Header().Name)] = true
+		if alias, ok := rr.(*dns.CNAME); ok && seen[strings.ToLower(alias.Target)] {
+			return true
+		}
+	}
+	return false
+}
+
+// outline is what has to be the same. BIND may add an authority that is not needed, and
+// gives aliases that turn in a circle with SERVFAIL, where Knot and we say NOERROR.
 func outline(m *dns.Msg, q *dns.Msg, server string) string {
-	authority := text(m.Ns)
-	if server == "BIND" && len(m.Answer) > 0 && m.Rcode == dns.RcodeSuccess {
+	authority, code := text(m.Ns), m.Rcode
+	if server == "BIND" && code == dns.RcodeServerFailure && aliasesTurn(m.Answer) {
+		code = dns.RcodeSuccess
+	}
+	if server == "BIND" && len(m.Answer) > 0 && code == dns.RcodeSuccess {
 		authority = nil
 	}
 	if server == "BIND" && q.Question[0].Qtype == dns.TypeSOA {
 		authority = nil // its TTL would be 0: zero-no-soa-ttl
 	}
 	return fmt.Sprintf("%s %s: %s aa=%v tc=%v ra=%v\n answer %q\n authority %q", q.Question[0].Name, dns.TypeToString[q.Question[0].Qtype],
-		dns.RcodeToString[m.Rcode], m.Authoritative, m.Truncated, m.RecursionAvailable, text(m.Answer), authority)
+		dns.RcodeToString[code], m.Authoritative, m.Truncated, m.RecursionAvailable, text(m.Answer), authority)
 }
 
 // peer asks one server, one query after the other.
