@@ -153,7 +153,10 @@ func (r *Request) divided(change *Change, now State, decide Decide) error {
 		}
 	}
 	if len(r.Weight) > 0 { // asked for now: what runs moves, this once
-		once := *preferences
+		once := schedule.Preferences{Clusters: map[string]schedule.ClusterPreferences{schedule.Others: {Weight: 1}}}
+		if preferences != nil { // nil: the weights are those of an even division
+			once = *preferences
+		}
 		once.Rebalance = true
 		preferences = &once
 	}

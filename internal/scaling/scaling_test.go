@@ -169,6 +169,15 @@ func TestApplyToAClusterThatIsAway(t *testing.T) {
 	}
 }
 
+func TestWeightsOfAnEvenDivision(t *testing.T) {
+	now := state(t, "aws=4,azure=1,google=1", nil)
+	now.Total = 6
+	change, err := (&Request{Weight: map[string]int64{"aws": 1}}).Apply(now, hub(three()))
+	if err != nil || change.Preferences != nil || change.Division["aws"] != 2 {
+		t.Errorf("%+v, %v, want two in each and nothing to keep", change, err)
+	}
+}
+
 // Whatever is asked for, what comes of it adds up, is stable, and keeps to the
 // limits; or there is an error that says what to try.
 func TestApplyProperties(t *testing.T) {

