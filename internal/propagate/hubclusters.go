@@ -227,13 +227,13 @@ func sameStates(a, b []schedule.Share) bool {
 	})
 }
 
-// lastingReasons is after, with the reasons of before where a share is as it was for a
-// reason that is not over.
+// lastingReasons is after, with the reasons of before where a share is as it was, and was
+// not given because of a state that is over.
 func lastingReasons(before, after []schedule.Share) []schedule.Share {
 	out := slices.Clone(after)
 	for i := range out {
 		at := slices.IndexFunc(before, func(s schedule.Share) bool { return s.Cluster == out[i].Cluster })
-		if at >= 0 && before[at].Replicas == out[i].Replicas && !before[at].Passing && !out[i].Passing {
+		if at >= 0 && out[i].Reason == schedule.AsBefore && before[at].Replicas == out[i].Replicas && !before[at].Passing {
 			out[i].Reason = before[at].Reason
 		}
 	}

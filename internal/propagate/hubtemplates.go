@@ -238,7 +238,11 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 	t.readFollowing(obj.GetAnnotations())
 	t.policy = s.engine.policyFor(t)
 	s.engine.readRollout(t, before)
-	t.setDecision(s.engine.decide(t, before))
+	d := s.engine.decide(t, before)
+	if before != nil && before.uid == t.uid {
+		d.Shares = lastingReasons(before.decision.Shares, d.Shares)
+	}
+	t.setDecision(d)
 	t.shapes = s.engine.outlook(t.policy).shapes
 	s.engine.persistLater(t)
 	t.awaitsNamespace = s.engine.awaitsNamespace(t)

@@ -55,6 +55,9 @@ func TestReasonsEndWithTheStateTheyName(t *testing.T) {
 		return strings.Join(all, "; ")
 	}
 	first := reasons()
+	if r.deployment("web", 10, 4, map[string]string{"example.com/note": "new"}); reasons() != first || strings.Contains(first, "as before") {
+		t.Errorf("once the object was written it says %s, before: %s", reasons(), first)
+	}
 	closed := ready("aws", 0)
 	closed.cordoned = true
 	r.clusters(closed, ready("azure", 0))

@@ -122,7 +122,7 @@ func (r *run) shareReason(m *member, said *phrases) string {
 	case m.n < m.before:
 		return said.of(&said.lowered, "lowered from %d: had most", m.before)
 	}
-	return "as before"
+	return AsBefore
 }
 
 // freshReason is why a cluster was given replicas by the strategy.

@@ -76,6 +76,10 @@ type Share struct {
 	Passing bool
 }
 
+// AsBefore is the reason of a share that a decision left as it was: why it was given is
+// what the decision before said.
+const AsBefore = "as before"
+
 // Rejection is why one cluster was not chosen.
 type Rejection struct {
 	Cluster string
