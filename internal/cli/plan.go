@@ -163,6 +163,11 @@ func (o *planFlags) objects(stdin io.Reader) (all []*unstructured.Unstructured, 
 		if err != nil {
 			return nil, err
 		}
+		for _, u := range found {
+			if u.GetName() == "" && u.GetGenerateName() == "" {
+				return nil, fmt.Errorf("%s has a %s without a name. Try: a manifest as kubectl apply takes it", file, u.GetKind())
+			}
+		}
 		all = append(all, found...)
 	}
 	return all, nil
