@@ -67,9 +67,10 @@ func newDirty(wake chan struct{}) dirty {
 func (c *caches) change(do func(*dirty)) {
 	c.mu.Lock()
 	do(&c.dirty)
+	wake := c.dirty.wake
 	c.mu.Unlock()
 	select {
-	case c.dirty.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }
