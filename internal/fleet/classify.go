@@ -80,7 +80,7 @@ func certificateProblem(err error) (string, bool) {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "it does not speak TLS", true
 	case errors.As(err, &alert):
-		return "the TLS handshake fails: " + alert.Error(), true
+		return "the TLS handshake fails: " + oneLine(alert.Error()), true
 	}
 	return "", false
 }
@@ -92,7 +92,7 @@ func classifyNetwork(err error) problem {
 	var urlErr *url.Error
 	switch {
 	case errors.As(err, &dns):
-		p.detail = fmt.Sprintf("the name %s cannot be resolved", dns.Name)
+		p.detail = fmt.Sprintf("the name %s cannot be resolved", oneLine(dns.Name))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		p.detail, p.refused = "connection refused", true
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -131,7 +131,7 @@ func judge(name, endpoint string, p problem) verdict {
 // notReadyError is a /readyz answer that names what fails.
 type notReadyError struct{ checks string }
 
-func (e *notReadyError) Error() string { return "/readyz: " + e.checks + " failed" }
+func (e *notReadyError) Error() string { return "/readyz: " + oneLine(e.checks) + " failed" }
 
 // failedChecks names the checks that a /readyz answer says have failed.
 func failedChecks(body string) string {
@@ -143,13 +143,4 @@ func failedChecks(body string) string {
 		}
 	}
 	return strings.Join(failed, ", ")
-}
-
-// oneLine makes text fit for a condition: one line, not endless.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > 300 {
-		s = strings.ToValidUTF8(s[:300], "") + "…"
-	}
-	return strings.TrimSuffix(s, ".")
 }

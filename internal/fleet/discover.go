@@ -45,9 +45,9 @@ func (s *survey) add(n *corev1.Node) {
 	if region == "" {
 		region = regionOfZone(provider, zone)
 	}
-	count(s.providers, provider)
-	count(s.regions, region)
-	count(s.zones, zone)
+	count(s.providers, labelValue(provider))
+	count(s.regions, labelValue(region))
+	count(s.zones, labelValue(zone))
 	s.facts.nodes++
 	if !nodeReady(n) {
 		return
@@ -57,11 +57,13 @@ func (s *survey) add(n *corev1.Node) {
 	addTo(s.facts.allocatable, n.Status.Allocatable)
 }
 
-// result is what most nodes say about provider and region, and all zones.
+// result is what most nodes say about provider and region, and all zones, or as
+// many as a status holds.
 func (s *survey) result() facts {
 	f := s.facts
 	f.provider, f.region = most(s.providers), most(s.regions)
 	f.zones = slices.Sorted(maps.Keys(s.zones))
+	f.zones = slices.Clip(f.zones[:min(len(f.zones), maxZones)])
 	return f
 }
 
@@ -125,13 +127,16 @@ func nodeReady(n *corev1.Node) bool {
 }
 
 func count(m map[string]int, key string) {
-	if key != "" {
+	if _, known := m[key]; key != "" && (known || len(m) < maxPlaces) {
 		m[key]++
 	}
 }
 
 func addTo(sum, more corev1.ResourceList) {
 	for name, q := range more {
+		if !countable(sum, name, q) {
+			continue
+		}
 		total := sum[name]
 		total.Add(q)
 		sum[name] = total

@@ -46,6 +46,10 @@ func (e events) roleOutdated(c *v1alpha1.Cluster, err error) {
 	e.Event(c, corev1.EventTypeWarning, "RoleOutdated", fmt.Sprintf("%s. Try: hanse join %s --kubeconfig FILE again", oneLine(err.Error()), c.Name))
 }
 
+func (e events) labelsRefused(c *v1alpha1.Cluster, why string) {
+	e.Event(c, corev1.EventTypeWarning, "LabelsRefused", "the labels of its place cannot be written, so policies that select by them may miss it: "+why)
+}
+
 func (e events) withdrawFailed(c *v1alpha1.Cluster, err error) {
 	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", "not all workloads are deleted yet: "+oneLine(err.Error()))
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ type fakeAPI struct {
 	valid    map[string]bool
 	tokens   int
 	lifetime string
+	release  string // what /version says
 
 	// intercept may answer a request with a status code; 0 lets it through. It
 	// runs without the lock.
@@ -41,7 +43,7 @@ const adminToken = "admin"
 
 func newFakeAPI(t *testing.T, uid string) *fakeAPI {
 	f := &fakeAPI{objects: map[string]map[string]any{}, changed: make(chan struct{}), valid: map[string]bool{adminToken: true},
-		lifetime: "2030-01-01T00:00:00Z", intercept: func(*http.Request) int { return 0 }}
+		lifetime: "2030-01-01T00:00:00Z", release: "v1.99.0", intercept: func(*http.Request) int { return 0 }}
 	f.Server = httptest.NewTLSServer(f)
 	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
 	f.put("/api/v1/namespaces/kube-system", map[string]any{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "kube-system", "uid": uid}})
@@ -57,6 +59,47 @@ func (f *fakeAPI) setIntercept(fn func(*http.Request) int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.intercept = fn
+}
+
+func (f *fakeAPI) setVersion(release string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.release = release
+}
+
+// hasEvent says whether there is an event for a reason.
+func (f *fakeAPI) hasEvent(reason string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for path, o := range f.objects {
+		if strings.Contains(path, "/events/") && o["reason"] == reason {
+			return true
+		}
+	}
+	return false
+}
+
+// bodyOf is the body of a request that goes on to be served.
+func bodyOf(t *testing.T, r *http.Request) string {
+	t.Helper()
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	return string(data)
+}
+
+// labelsIn are the labels that a merge patch sets.
+func labelsIn(t *testing.T, r *http.Request) map[string]string {
+	t.Helper()
+	var patch struct {
+		Metadata struct{ Labels map[string]string }
+	}
+	if err := json.Unmarshal([]byte(bodyOf(t, r)), &patch); err != nil {
+		t.Error(err)
+	}
+	return patch.Metadata.Labels
 }
 
 // put stores an object as it is.
@@ -126,7 +169,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/readyz":
 		fmt.Fprint(w, "ok")
 	case r.URL.Path == "/version":
-		fmt.Fprint(w, `{"gitVersion":"v1.99.0"}`)
+		f.mu.Lock()
+		answer(w, map[string]any{"gitVersion": f.release})
+		f.mu.Unlock()
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews"):
 		answer(w, map[string]any{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": map[string]any{"allowed": true}})
 	case strings.HasSuffix(r.URL.Path, "/token"):

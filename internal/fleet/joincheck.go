@@ -108,7 +108,7 @@ func (j *join) inspectMember(ctx context.Context) error {
 	}
 	if hub := j.namespace.Annotations[annotationHub]; hub != "" && hub != j.hubUID {
 		if !j.TakeOver {
-			return fmt.Errorf("the cluster at %s belongs to another hub (%s). Try: hanse unjoin there, or --take-over if that hub is no more: it loses access then", j.Member.Host, hub)
+			return fmt.Errorf("the cluster at %s belongs to another hub (%s). Try: hanse unjoin there, or --take-over if that hub is no more: it loses access then", j.Member.Host, oneLine(hub))
 		}
 		j.foreign = true
 	}

@@ -101,6 +101,20 @@ func (c *tellingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// maxAnswer bounds an answer to fleet itself: the longest is a page of nodes.
+const maxAnswer = 64 << 20
+
+// bounded ends answers that are longer than maxAnswer.
+type bounded struct{ next http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(r)
+	if err == nil && resp.Body != nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	}
+	return resp, err
+}
+
 // errDisengaged answers whoever still uses a member's rest.Config after it is
 // over.
 var errDisengaged = errors.New("the cluster is not engaged any more")
@@ -116,6 +130,7 @@ func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, broken 
 	cfg := memberConfig(ctx, spec, tok, broken)
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	cfg.ContentType = "application/json"
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
 	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		cancel()

@@ -2,7 +2,10 @@ package fleet
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -52,5 +55,25 @@ func TestWhatTheHubEndsIsNotTold(t *testing.T) {
 	_, _ = late.Read(make([]byte, 1))
 	if *told+*toldLate != 0 {
 		t.Errorf("told %d and %d times", *told, *toldLate)
+	}
+}
+
+// endless answers with a body that has no end.
+type endless struct{}
+
+func (endless) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(endless{})}, nil
+}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
+func TestAnAnswerWithoutEndEnds(t *testing.T) {
+	resp, err := bounded{endless{}}.RoundTrip(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tooLong *http.MaxBytesError
+	if n, err := io.Copy(io.Discard, resp.Body); !errors.As(err, &tooLong) || n > maxAnswer {
+		t.Errorf("%d bytes are read, then %v", n, err)
 	}
 }

@@ -55,7 +55,7 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	}
 	if other != "" {
 		return verdict{reason: v1alpha1.ReasonPermissionDenied, sure: true, foreign: true, message: fmt.Sprintf(
-			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", other, m.spec.Endpoint, m.name, m.name)}
+			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", oneLine(other), m.spec.Endpoint, m.name, m.name)}
 	}
 	now := m.fleet.clock.Now()
 	if m.health.ok() && now.Before(m.surveyAt) {
@@ -168,7 +168,7 @@ func discover(ctx context.Context, client kubernetes.Interface) (facts, error) {
 		}
 	}
 	found := s.result()
-	found.version = info.GitVersion
+	found.version = printable(info.GitVersion, maxVersion)
 	return found, nil
 }
 

@@ -29,6 +29,7 @@ const countsInterval = 10 * time.Second
 type publishing struct {
 	pending int       // looks in a row at which something was pending
 	written time.Time // when status was written last
+	refused string    // why labels were not written, as was said
 }
 
 // view is all that a Cluster's status is made of.
@@ -41,7 +42,8 @@ type view struct {
 }
 
 // publish writes labels and status of the Cluster if they are not what they
-// should be. What cannot be written now is at the next look.
+// should be. What cannot be written now is at the next look. The status does not
+// depend on the labels.
 func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	report := m.fleet.prop.Report(m.name)
 	if report.Pending == 0 {
@@ -52,17 +54,16 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	now := m.fleet.clock.Now()
 	want := render(c, view{m.health, m.facts, report, m.leaving, now})
 	// Labels first: whoever waits for ready clusters wants to choose among them.
-	c, err := m.publishLabels(ctx, c, want)
-	if err != nil {
-		klog.FromContext(ctx).V(2).Info("Labels not written", "err", err)
-		return
+	if labelled, err := m.publishLabels(ctx, c, want); err == nil {
+		c, m.publishing.refused = labelled, ""
+	} else {
+		m.refusedLabels(ctx, c, err)
 	}
 	if equality.Semantic.DeepEqual(c.Status, want) ||
 		now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
 		return
 	}
-	update := &v1alpha1.Cluster{TypeMeta: c.TypeMeta, ObjectMeta: *c.ObjectMeta.DeepCopy(), Spec: c.Spec, Status: want}
-	if _, err := m.fleet.clusterClient.UpdateStatus(ctx, update, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager}); err != nil {
+	if err := m.writeStatus(ctx, c, want); err != nil {
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 			klog.FromContext(ctx).Error(err, "Status not written")
 		}
@@ -70,6 +71,37 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	}
 	m.publishing.written = now
 	m.fleet.events.failedOver(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionFailedOver))
+}
+
+// writeStatus writes a status. If the hub's API refuses it, it writes what
+// matters most, with what was accepted before of the rest.
+func (m *member) writeStatus(ctx context.Context, c *v1alpha1.Cluster, want v1alpha1.ClusterStatus) error {
+	opts := metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager}
+	update := &v1alpha1.Cluster{TypeMeta: c.TypeMeta, ObjectMeta: *c.ObjectMeta.DeepCopy(), Spec: c.Spec, Status: want}
+	_, err := m.fleet.clusterClient.UpdateStatus(ctx, update, opts)
+	if !apierrors.IsInvalid(err) {
+		return err
+	}
+	klog.FromContext(ctx).Error(err, "Status refused; its phase and conditions are written alone")
+	update.Status = *c.Status.DeepCopy()
+	update.Status.Phase, update.Status.Conditions = want.Phase, want.Conditions
+	if equality.Semantic.DeepEqual(c.Status, update.Status) {
+		return nil
+	}
+	_, err = m.fleet.clusterClient.UpdateStatus(ctx, update, opts)
+	return err
+}
+
+// refusedLabels says once why the labels of a Cluster are not what they should
+// be; they are tried again at each look.
+func (m *member) refusedLabels(ctx context.Context, c *v1alpha1.Cluster, err error) {
+	why := oneLine(err.Error())
+	if ctx.Err() != nil || apierrors.IsNotFound(err) || why == m.publishing.refused {
+		return
+	}
+	m.publishing.refused = why
+	klog.FromContext(ctx).Error(err, "Labels not written")
+	m.fleet.events.labelsRefused(c, why)
 }
 
 // publishLabels puts what is known of the member's place where selectors find
@@ -102,11 +134,11 @@ func placeLabels(name string, s v1alpha1.ClusterStatus) map[string]string {
 		zone = s.Zones[0]
 	}
 	return map[string]string{
-		v1alpha1.LabelClusterName:  name,
-		v1alpha1.LabelProvider:     s.Provider,
+		v1alpha1.LabelClusterName:  labelValue(name),
+		v1alpha1.LabelProvider:     labelValue(s.Provider),
 		v1alpha1.LabelContinent:    continentOf(s.Provider, s.Region),
-		corev1.LabelTopologyRegion: s.Region,
-		corev1.LabelTopologyZone:   zone,
+		corev1.LabelTopologyRegion: labelValue(s.Region),
+		corev1.LabelTopologyZone:   labelValue(zone),
 	}
 }
 
@@ -131,7 +163,7 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	}
 	s.Held = int32(min(v.report.Held, 1<<31-1))
 	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
-		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message,
+		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: printable(message, maxCondition),
 			ObservedGeneration: c.Generation, LastTransitionTime: metav1.NewTime(v.now)})
 	}
 	ready := metav1.ConditionFalse
