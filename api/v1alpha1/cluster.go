@@ -158,6 +158,7 @@ const (
 	ReasonPermissionDenied     = "PermissionDenied"
 	ReasonNotReady             = "NotReady" // it answers, but /readyz says no, or it answers errors
 	ReasonIdentityChanged      = "IdentityChanged"
+	ReasonInternalFault        = "InternalFault" // the hub's own code fails over what it answers
 )
 
 // ClusterStatus is what the hub has found out about a member.

@@ -37,6 +37,8 @@ type fakeAPI struct {
 	// intercept may answer a request with a status code; 0 lets it through. It
 	// runs without the lock.
 	intercept func(r *http.Request) int
+	// rubbish, if not nil, is the body of every answer.
+	rubbish []byte
 }
 
 const adminToken = "admin"
@@ -59,6 +61,12 @@ func (f *fakeAPI) setIntercept(fn func(*http.Request) int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.intercept = fn
+}
+
+func (f *fakeAPI) setRubbish(body []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rubbish = body
 }
 
 func (f *fakeAPI) setVersion(release string) {
@@ -154,6 +162,7 @@ func (f *fakeAPI) notify() {
 func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	intercept := f.intercept
+	rubbish := f.rubbish
 	ok := f.valid[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
 	f.mu.Unlock()
 	if code := intercept(r); code == http.StatusConflict {
@@ -164,6 +173,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case rubbish != nil:
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(rubbish)
 	case !ok:
 		fail(w, http.StatusUnauthorized)
 	case r.URL.Path == "/readyz":

@@ -28,12 +28,16 @@ type recorder struct {
 	report    Report
 	failing   error           // of Withdraw
 	reached   map[string]bool // by the last look
+	panics    bool            // in Looked
 }
 
 func (r *recorder) Looked(name string, _ time.Time, reached bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reached[name] = reached
+	if r.panics {
+		panic("what the member said makes no sense")
+	}
 }
 
 // inReach is what the last look found.

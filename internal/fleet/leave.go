@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // AnnotationOnUnjoinForce, with the value "true" on a Cluster that is being
@@ -91,7 +92,7 @@ func (m *member) withdraw(c *v1alpha1.Cluster) bool {
 		m.leaving.withdraw = result
 		engagement := m.engagement
 		m.fleet.wg.Go(func() {
-			result <- m.fleet.prop.Withdraw(engagement, m.name)
+			result <- guard.Run(func() error { return m.fleet.prop.Withdraw(engagement, m.name) })
 			m.wake()
 		})
 		return false

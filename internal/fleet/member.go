@@ -31,6 +31,7 @@ type member struct {
 	disengage          context.CancelFunc // nil: not engaged
 	leaving            leaving
 	publishing         publishing
+	faults             faults
 }
 
 func newMember(f *Fleet, name string) *member {
@@ -50,7 +51,7 @@ func (m *member) run(ctx context.Context) {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", m.name))
 	defer m.drop()
 	for ctx.Err() == nil {
-		timer := m.fleet.clock.NewTimer(m.step(ctx))
+		timer := m.fleet.clock.NewTimer(m.guardedStep(ctx))
 		select {
 		case <-ctx.Done():
 		case <-timer.C():
@@ -69,7 +70,7 @@ func (m *member) step(ctx context.Context) time.Duration {
 	}
 	m.connect(ctx, cluster)
 	began := m.fleet.clock.Now()
-	v := m.look(ctx, cluster)
+	v := m.guardedLook(ctx, cluster)
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -87,7 +88,7 @@ func (m *member) step(ctx context.Context) time.Duration {
 		return probeInterval
 	}
 	m.publish(ctx, cluster)
-	return m.health.delay(rand.Float64())
+	return max(m.health.delay(rand.Float64()), m.faults.backOff(m.fleet.clock.Now()))
 }
 
 // connect makes the link to the member anew if the Cluster says something else
@@ -107,7 +108,10 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		return
 	}
 	m.drop()
-	m.spec, m.health = c.Spec, newHealth()
+	if !sameWay(m.spec, c.Spec) {
+		m.health = newHealth()
+	}
+	m.spec = c.Spec
 	link, err := newLink(ctx, c.Spec, m.token, m.wake)
 	if err != nil {
 		m.link = nil

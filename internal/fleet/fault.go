@@ -1,0 +1,87 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/guard"
+)
+
+// A member whose data makes the hub's code panic is begun anew, with nothing of
+// what was known of it, first soon and then ever more slowly. Faults that are
+// further apart than forgiven have nothing to do with each other.
+const (
+	firstBackOff = time.Second
+	lastBackOff  = time.Minute
+	forgiven     = 5 * time.Minute
+)
+
+// faults counts the panics of one member.
+type faults struct {
+	row  int // with less than forgiven between them
+	last time.Time
+}
+
+// add counts one more.
+func (f *faults) add(now time.Time) {
+	if now.Sub(f.last) > forgiven {
+		f.row = 0
+	}
+	f.row++
+	f.last = now
+}
+
+// backOff is how long not to look at the member because of them.
+func (f *faults) backOff(now time.Time) time.Duration {
+	if f.row == 0 {
+		return 0
+	}
+	wait := lastBackOff
+	if doublings := f.row - 1; doublings < 6 {
+		wait = firstBackOff << doublings
+	}
+	return max(f.last.Add(wait).Sub(now), 0)
+}
+
+// guardedLook is look; a panic is a verdict, so that the member is let go of,
+// that it is said, and that it can leave.
+func (m *member) guardedLook(ctx context.Context, c *v1alpha1.Cluster) (v verdict) {
+	err := guard.Run(func() error { v = m.look(ctx, c); return nil })
+	if err != nil {
+		v = m.fault(ctx, err)
+	}
+	return v
+}
+
+// guardedStep is step; after a panic it says so at the Cluster.
+func (m *member) guardedStep(ctx context.Context) (wait time.Duration) {
+	err := guard.Run(func() error { wait = m.step(ctx); return nil })
+	if err == nil {
+		return wait
+	}
+	m.health = m.health.next(m.fault(ctx, err))
+	err = guard.Run(func() error {
+		if cluster, ok := m.fleet.cluster(m.name); ok {
+			m.publish(ctx, cluster)
+		}
+		return nil
+	})
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "The fault cannot be said at the Cluster", "stack", string(guard.Stack(err)))
+	}
+	return m.faults.backOff(m.fleet.clock.Now())
+}
+
+// fault counts a panic, lets go of the member and forgets what it said.
+func (m *member) fault(ctx context.Context, err error) verdict {
+	m.faults.add(m.fleet.clock.Now())
+	klog.FromContext(ctx).Error(err, "Panic over a member", "faults", m.faults.row, "stack", string(guard.Stack(err)))
+	m.drop()
+	m.facts, m.surveyAt = facts{}, time.Time{}
+	return verdict{reason: v1alpha1.ReasonInternalFault, sure: true, message: fmt.Sprintf(
+		"what %s answers led to %s (%d in a row); the hub begins anew with it. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
+}
