@@ -46,7 +46,7 @@ func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 		return nil, err
 	}
 	var err error
-	if c.dir, err = datadir.Open(cfg.DataDir, datadir.Identity{Role: cfg.Role.String(), Name: cfg.Name}); err != nil {
+	if c.dir, err = datadir.Open(ctx, cfg.DataDir, datadir.Identity{Role: cfg.Role.String(), Name: cfg.Name}); err != nil {
 		return nil, err
 	}
 	if err := c.start(ctx, cfg); err != nil {

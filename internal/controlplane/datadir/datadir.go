@@ -4,6 +4,7 @@
 package datadir
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Dir is a data directory that this process has locked.
@@ -33,10 +35,18 @@ const (
 	portFile     = "port"
 )
 
+// lockPatience is how long Open waits for the lock: a process that was killed a
+// moment ago takes a while to give back its memory, and the lock goes after that.
+const lockPatience = 5 * time.Second
+
+// lockPoll is how often the lock is tried meanwhile.
+const lockPoll = 20 * time.Millisecond
+
 // Open creates the directory (mode 0700) if need be, locks it for the life of
 // this process and checks that it belongs to id. The lock is the kernel's: it goes
-// with the process, however that ends, so it can never be stale.
-func Open(path string, id Identity) (*Dir, error) {
+// with the process, however that ends, so it can never be stale. It blocks for up
+// to lockPatience, or until ctx ends, while another process has the lock.
+func Open(ctx context.Context, path string, id Identity) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("finding the data directory: %w", err)
@@ -44,7 +54,7 @@ func Open(path string, id Identity) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, Explain(path, err)
 	}
-	lock, err := lockDir(path)
+	lock, err := lockDir(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -63,12 +73,12 @@ func (d *Dir) Path(names ...string) string {
 	return filepath.Join(append([]string{d.path}, names...)...)
 }
 
-func lockDir(path string) (*os.File, error) {
+func lockDir(ctx context.Context, path string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, Explain(path, err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := awaitLock(ctx, lock); err != nil {
 		holder, _ := os.ReadFile(lock.Name())
 		_ = lock.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -83,6 +93,26 @@ func lockDir(path string) (*os.File, error) {
 		return nil, Explain(path, err)
 	}
 	return lock, nil
+}
+
+// awaitLock returns when the file is locked, or with EWOULDBLOCK when another
+// process has had the lock all the time.
+func awaitLock(ctx context.Context, lock *os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	ticker := time.NewTicker(lockPoll)
+	defer ticker.Stop()
+	for {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func writeAt(f *os.File, s string) error {

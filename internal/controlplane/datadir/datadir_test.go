@@ -1,23 +1,33 @@
 package datadir
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var hubIdentity = Identity{Role: "hub", Name: "federation"}
 
 func open(t *testing.T, path string) *Dir {
 	t.Helper()
-	d, err := Open(path, hubIdentity)
+	d, err := Open(t.Context(), path, hubIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	return d
+}
+
+// impatient ends before anybody gives up a lock.
+func impatient(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), lockPoll/2)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // wantSentence fails unless err names part and says what to try.
@@ -34,7 +44,7 @@ func wantSentence(t *testing.T, err error, part string) {
 func TestOneProcessPerDirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub")
 	d := open(t, path)
-	_, err := Open(path, hubIdentity)
+	_, err := Open(impatient(t), path, hubIdentity)
 	wantSentence(t, err, "in use by process")
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
@@ -62,13 +72,12 @@ func TestLockGoesWithTheProcess(t *testing.T) {
 	if _, err := out.Read(make([]byte, 5)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(path, hubIdentity)
+	_, err = Open(impatient(t), path, hubIdentity)
 	wantSentence(t, err, "in use")
-	if err := holder.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = holder.Wait()
+	// It is killed while the next one waits.
+	time.AfterFunc(5*lockPoll, func() { _ = holder.Process.Kill() })
 	open(t, path)
+	_ = holder.Wait()
 }
 
 func TestDirectoryOfAnotherIsRefused(t *testing.T) {
@@ -76,12 +85,12 @@ func TestDirectoryOfAnotherIsRefused(t *testing.T) {
 	if err := open(t, path).Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(path, Identity{Role: "cluster", Name: "aws"})
+	_, err := Open(t.Context(), path, Identity{Role: "cluster", Name: "aws"})
 	wantSentence(t, err, `belongs to the hub "federation"`)
 	if err := os.WriteFile(filepath.Join(path, identityFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(path, hubIdentity)
+	_, err = Open(t.Context(), path, hubIdentity)
 	wantSentence(t, err, "identity.json")
 }
 
@@ -90,7 +99,7 @@ func TestFileInPlaceOfTheDirectory(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(path, hubIdentity)
+	_, err := Open(t.Context(), path, hubIdentity)
 	wantSentence(t, err, "cannot be a directory")
 }
 
