@@ -29,7 +29,7 @@ type federation struct {
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config, o ServerOptions) (*federation, error) {
+func newFederation(ctx context.Context, hub *rest.Config, ends []uint64, o ServerOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
@@ -38,6 +38,7 @@ func newFederation(ctx context.Context, hub *rest.Config, o ServerOptions) (*fed
 	if err != nil {
 		return nil, err
 	}
+	engine.SetEnds(ends)
 	names, err := dns.New(hub, o.DNS.config(string(uid)))
 	if err != nil {
 		return nil, err

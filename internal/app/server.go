@@ -85,7 +85,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	var members *federation
 	err = prepare(starting, hub.RESTConfig())
 	if err == nil {
-		members, err = newFederation(starting, hub.RESTConfig(), o)
+		members, err = newFederation(starting, hub.RESTConfig(), hub.Ends(), o)
 	}
 	if err == nil {
 		later.engine.Store(members.engine)

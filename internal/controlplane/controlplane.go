@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"k8s.io/client-go/rest"
@@ -23,6 +24,7 @@ type ControlPlane struct {
 	// parts in the order in which they started; they stop in reverse.
 	parts []*part
 	db    *database
+	ends  []uint64
 	log   *gate
 
 	once sync.Once
@@ -77,6 +79,11 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	if len(etcd) == 0 {
 		if c.db, err = startEtcd(ctx, c.dir, cfg.UnsafeNoFsync, c.log, c.died); err != nil {
 			return errors.Join(err, listener.Close())
+		}
+		if cfg.Role == Hub {
+			if c.ends, err = c.db.setForward(ctx, time.Now()); err != nil {
+				return errors.Join(err, listener.Close())
+			}
 		}
 		etcd = []string{c.db.endpoint}
 	} else if err := reachEtcd(ctx, etcd); err != nil {
@@ -205,6 +212,11 @@ func (c *ControlPlane) RESTConfig() *rest.Config {
 		QPS:             -1,
 	}
 }
+
+// Ends are the last revisions of the database before each time that it was set
+// forward, which is at every start of a hub, oldest first: this start's is the
+// last. With an outside etcd it is nil: nobody knows.
+func (c *ControlPlane) Ends() []uint64 { return c.ends }
 
 // KubeconfigPath is the administrator's kubeconfig, its context named Config.Name.
 func (c *ControlPlane) KubeconfigPath() string { return c.credentials.Admin }

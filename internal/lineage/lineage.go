@@ -15,6 +15,12 @@
 // own past that session lived through that revision. A restored database lacks
 // the sessions after the snapshot, and the session that was running then ends,
 // in its history, at the revision of the snapshot; later origins are strangers.
+//
+// Where that end is cannot be read from the revision at which the next session
+// begins: a hub sets its database's revision forward at each start, and whoever
+// restores a snapshot of etcd should. So the end is recorded where the revision
+// is set forward, in the database itself; where somebody else does that, the
+// session says every now and then how far it has come.
 package lineage
 
 import (
@@ -61,6 +67,9 @@ type Session struct {
 	Name string `json:"name"`
 	// From is the revision of the database when the session began.
 	From uint64 `json:"from"`
+	// To is the last revision of the database that it can have lived through; 0:
+	// the next session's From.
+	To uint64 `json:"to,omitempty"`
 }
 
 // History is the hub's past, oldest first.
@@ -68,26 +77,58 @@ type History struct {
 	Sessions []Session `json:"sessions"`
 }
 
-// maxSessions bounds the history: 60 bytes each, a hub that is restarted daily
+// maxSessions bounds the history: 80 bytes each, a hub that is restarted daily
 // remembers a year and more. An origin from a forgotten session counts as
 // unknown: it is asked about, not deleted.
 const maxSessions = 500
 
-// revisionJump is how far a database can plausibly move between the newest
-// object in it and its current revision without having been restored with
-// bumped revisions (etcdutl snapshot restore --bump-revision, usually 1e9).
+// MaxEnds is how many ends of revisions are to be remembered. Only those since
+// the last session matter: so many starts of a hub may fail before a session.
+const MaxEnds = 500
+
+// revisionJump is how far a database can plausibly move while no session of the
+// hub runs without having been restored with bumped revisions (etcdutl snapshot
+// restore --bump-revision, usually 1e9).
 const revisionJump = 100_000_000
 
-// Begin is the history with a new session that starts at revision from. newest
-// is the highest revision of anything in the database: where from lies far
-// beyond it, revisions were bumped by a restore, and the last session is taken
-// to have ended at newest.
-func (h History) Begin(name string, from, newest uint64) History {
-	sessions := append([]Session{}, h.Sessions...)
-	if newest > 0 && from > newest+revisionJump && len(sessions) > 0 {
-		sessions = append(sessions, Session{Name: "restored-before-" + name, From: newest})
+// Database is what a session finds when it begins.
+type Database struct {
+	// Revision is the current one.
+	Revision uint64
+	// Ends are the last revisions before each time that the revision was set
+	// forward, oldest first, at most MaxEnds of the last. nil: nobody knows.
+	Ends []uint64
+	// Seen is a revision that the last session is known to have lived through, not
+	// long before it ended. It counts where there are no Ends.
+	Seen uint64
+}
+
+// endOf is the last revision that s, the last session before, can have lived
+// through.
+func (d Database) endOf(s Session) uint64 {
+	if len(d.Ends) >= MaxEnds && d.Ends[0] > s.From {
+		return s.From // its end may be among those that are forgotten
 	}
-	sessions = append(sessions, Session{Name: name, From: from})
+	for _, end := range d.Ends {
+		if end >= s.From {
+			return min(end, d.Revision)
+		}
+	}
+	if d.Ends == nil && d.Seen >= s.From && d.Revision > d.Seen+revisionJump {
+		return d.Seen
+	}
+	return d.Revision
+}
+
+// Begin is the history with a new session.
+func (h History) Begin(name string, found Database) History {
+	sessions := append([]Session{}, h.Sessions...)
+	if n := len(sessions); n > 0 {
+		if end := found.endOf(sessions[n-1]); end < found.Revision {
+			sessions[n-1].To = end
+		}
+	}
+	sessions = append(sessions, Session{Name: name, From: found.Revision})
 	if len(sessions) > maxSessions {
 		sessions = sessions[len(sessions)-maxSessions:]
 	}
@@ -99,11 +140,13 @@ func (h History) Begin(name string, from, newest uint64) History {
 // it has lived through all of its revisions.
 func (h History) Knows(o Origin) bool {
 	for i, s := range h.Sessions {
-		if s.Name != o.Session {
+		switch {
+		case s.Name != o.Session:
 			continue
-		}
-		if i == len(h.Sessions)-1 {
+		case i == len(h.Sessions)-1:
 			return true
+		case s.To > 0:
+			return o.Revision <= s.To
 		}
 		return o.Revision <= h.Sessions[i+1].From
 	}

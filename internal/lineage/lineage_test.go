@@ -10,10 +10,13 @@ import (
 func TestKnowsItsOwnPastOnly(t *testing.T) {
 	// The hub ran as A (from 100) and as B (from 300). A snapshot was taken at
 	// 200, while A ran; later it is restored and started as C.
-	before := History{}.Begin("A", 100, 90)
-	truth := before.Begin("B", 300, 299)
-	restored := before.Begin("C", 201, 200)
-	bumped := before.Begin("C", 1_000_000_200, 200)
+	before := History{}.Begin("A", Database{Revision: 100})
+	truth := before.Begin("B", Database{Revision: 300})
+	restored := before.Begin("C", Database{Revision: 201})
+	bumped := before.Begin("C", Database{Revision: 1_000_000_201, Seen: 200})
+	forward := before.Begin("C", Database{Revision: 5_000, Ends: []uint64{90, 200}})
+	// Two starts failed before C, the second of them after some writes.
+	failed := before.Begin("C", Database{Revision: 7_000, Ends: []uint64{90, 200, 5_000, 6_010}})
 
 	for _, c := range []struct {
 		name    string
@@ -29,7 +32,11 @@ func TestKnowsItsOwnPastOnly(t *testing.T) {
 		{"after the snapshot, later session", restored, "B", 350, false},
 		{"bumped revisions, before the snapshot", bumped, "A", 150, true},
 		{"bumped revisions, after the snapshot", bumped, "A", 250, false},
-		{"a fresh hub", History{}.Begin("Z", 10, 9), "A", 150, false},
+		{"set forward, before the snapshot", forward, "A", 200, true},
+		{"set forward, after the snapshot", forward, "A", 250, false},
+		{"starts that failed, before the snapshot", failed, "A", 200, true},
+		{"starts that failed, after the snapshot", failed, "A", 250, false},
+		{"a fresh hub", History{}.Begin("Z", Database{Revision: 10}), "A", 150, false},
 		{"a session nobody had", truth, "X", 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -49,7 +56,7 @@ func TestRestartsForgetNothing(t *testing.T) {
 		revision := uint64(1)
 		for i := range rapid.IntRange(1, 50).Draw(t, "restarts") {
 			name := string(rune('A' + i))
-			h = h.Begin(name, revision, revision)
+			h = h.Begin(name, Database{Revision: revision})
 			for range rapid.IntRange(0, 5).Draw(t, "objects") {
 				revision += rapid.Uint64Range(0, 1000).Draw(t, "writes")
 				made = append(made, Origin{Session: name, Revision: revision})
@@ -73,7 +80,7 @@ func TestRestartsForgetNothing(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	var h History
 	for i := range 3 * maxSessions {
-		h = h.Begin(string(rune(i)), uint64(i), uint64(i))
+		h = h.Begin(string(rune(i)), Database{Revision: uint64(i)})
 	}
 	if len(h.Sessions) != maxSessions {
 		t.Errorf("%d sessions kept, want %d", len(h.Sessions), maxSessions)

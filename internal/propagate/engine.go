@@ -45,6 +45,7 @@ type Engine struct {
 	session string // this run's name in the lineage
 	history lineage.History
 	began   time.Time
+	ends    []uint64 // see SetEnds
 
 	mu         sync.RWMutex
 	running    context.Context // ends with Run; nil before
@@ -154,6 +155,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { e.watchResources(ctx) })
 	wg.Go(func() { e.watchLosses(ctx) })
+	wg.Go(func() { e.sayHowFar(ctx) })
 	wg.Go(func() { e.watchDrains(ctx) })
 	wg.Go(func() { e.watchStuck(ctx) })
 	wg.Go(func() { e.watchSurroundings(ctx) })
