@@ -116,9 +116,10 @@ const (
 	// ConditionReady is True while the member answers and accepts the hub's
 	// credential. Its reason is one of the Reason… constants.
 	ConditionReady = "Ready"
-	// ConditionDeletionsHeld is True while the member holds managed objects
-	// that this hub's database has never known: they are neither touched nor
-	// deleted until somebody says so.
+	// ConditionDeletionsHeld is True while the member has objects of a hub for which
+	// this hub has no template, and cannot be sure that it deleted it: its database has
+	// never known them, or they were restored in the member from a backup. They are
+	// neither touched nor deleted until somebody says so.
 	ConditionDeletionsHeld = "DeletionsHeld"
 	// ConditionSynced is True while everything that is placed in the member is
 	// there as the hub wants it.

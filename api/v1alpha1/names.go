@@ -16,8 +16,9 @@ const (
 
 // Labels.
 const (
-	// LabelManaged marks (with the value "true") an object in a member that a
-	// hub put there or adopted.
+	// LabelManaged is on each object in a member that a hub put there or adopted, with
+	// the value "true". It selects what is watched, and proves nothing: controllers
+	// copy labels.
 	LabelManaged = "hanse.dev/managed"
 	// LabelProvider is the cloud of a Cluster: aws, azure, google, …
 	LabelProvider = "hanse.dev/provider"
@@ -31,8 +32,12 @@ const (
 // Annotations on objects.
 const (
 	// AnnotationOrigin is written once, on each object in a member: which hub,
-	// which object there, and a revision of the hub at which that object
-	// existed. See package lineage for its form and what it is for.
+	// which object there, a revision of the hub at which that object existed, and
+	// on which object in the member it stands: a copy of it on any other says
+	// nothing. See package lineage for its form and what it is for. Whoever may
+	// write objects in the member may write it; all that they can reach is that an
+	// object of theirs is held (ConditionDeletionsHeld) or taken for the hub's own
+	// of that very name.
 	AnnotationOrigin = "hanse.dev/origin"
 	// AnnotationAdopted marks an object in a member that was there before the
 	// hub managed it. An adopted Namespace or CRD is released, not deleted, when the

@@ -33,8 +33,8 @@ type Propagator interface {
 
 // Report is what propagation knows of a member, in numbers of objects.
 type Report struct {
-	// Held objects are managed in the member but were never known to this
-	// hub's database: they wait for `hanse prune`.
+	// Held objects came from a hub, but this hub's database has never known them, or
+	// somebody else put them back there: they wait for `hanse prune`.
 	Held int
 	// Pending objects are still to be written or deleted; none of them failed.
 	Pending int

@@ -210,10 +210,10 @@ func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string
 
 func heldCondition(name string, r Report) (metav1.ConditionStatus, string, string) {
 	if r.Held == 0 {
-		return metav1.ConditionFalse, "NothingHeld", "there is nothing here that this hub has never known"
+		return metav1.ConditionFalse, "NothingHeld", "there is nothing here that is kept although this hub has no use for it"
 	}
 	return metav1.ConditionTrue, "NotKnownToHub", fmt.Sprintf(
-		"%s in the cluster came from a hub, but this one has never known them; they are left as they are. Try: hanse prune %s to have them deleted", objects(r.Held), name)
+		"%s in the cluster came from a hub, but this one has never known them, or did not put them there itself; they are left as they are. Try: hanse prune %s, which lists them, says why, and asks before it deletes", objects(r.Held), name)
 }
 
 // objects is n with its noun.

@@ -3,6 +3,7 @@ package kinds
 import (
 	"strings"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -46,6 +47,9 @@ func StaysAtHub() []Row {
 		{"", "services", "default/kubernetes", "the address of the hub's API server", inNamespaceNamed("default", "kubernetes")},
 		{"", "endpoints", "default/kubernetes", "the address of the hub's API server", inNamespaceNamed("default", "kubernetes")},
 		{"discovery.k8s.io", "endpointslices", "default/kubernetes", "the address of the hub's API server", inNamespaceNamed("default", "kubernetes")},
+		{"", "endpoints", "labelled " + labelEndpoints + "=" + endpointController, "made from a Service by every cluster's own controller", labelled(labelEndpoints, endpointController)},
+		{"discovery.k8s.io", "endpointslices", "labelled " + discoveryv1.LabelManagedBy + "=" + sliceController, "made from a Service by every cluster's own controller", labelled(discoveryv1.LabelManagedBy, sliceController)},
+		{"discovery.k8s.io", "endpointslices", "labelled " + discoveryv1.LabelManagedBy + "=" + mirrorController, "made from Endpoints by every cluster's own controller", labelled(discoveryv1.LabelManagedBy, mirrorController)},
 		{"rbac.authorization.k8s.io", "*", "labelled kubernetes.io/bootstrapping=rbac-defaults", "every API server makes its own defaults", labelled("kubernetes.io/bootstrapping", "rbac-defaults")},
 		{"rbac.authorization.k8s.io", "*", "named hanse:…", "rights at the hub itself", prefixed("hanse:")},
 		{"scheduling.k8s.io", "priorityclasses", "system-…", "every API server makes its own", prefixed("system-")},

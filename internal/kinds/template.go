@@ -20,7 +20,9 @@ func Template(gr schema.GroupResource, obj *unstructured.Unstructured) map[strin
 	if ns := obj.GetNamespace(); ns != "" {
 		meta["namespace"] = ns
 	}
-	if labels := obj.GetLabels(); len(labels) > 0 {
+	labels := obj.GetLabels()
+	delete(labels, v1alpha1.LabelManaged) // somebody applied an export of a member
+	if len(labels) > 0 {
 		meta["labels"] = toAny(labels)
 	}
 	if annotations := propagatedAnnotations(obj.GetAnnotations()); len(annotations) > 0 {

@@ -21,46 +21,18 @@
 // restores a snapshot of etcd should. So the end is recorded where the revision
 // is set forward, in the database itself; where somebody else does that, the
 // session says every now and then how far it has come.
+//
+// An Origin is data, and data is copied: by controllers that hand their parent's
+// labels and annotations on, by people who edit an export, by backups. So it names
+// the object that it stands on, and on any other it says nothing (ReadMark). What
+// was copied under its own name, a restored backup, is told by a proof that the
+// member's API server keeps (proof.go). Decide puts all of this together.
 package lineage
 
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
-
-	"k8s.io/apimachinery/pkg/types"
 )
-
-// Origin says where an object in a member comes from.
-type Origin struct {
-	Hub      types.UID // the hub's identity
-	Session  string    // the run of the hub that made the object
-	Revision uint64    // a revision of the hub's database at which the template existed
-	Template types.UID // the template at the hub
-}
-
-// String is the form of the annotation: HUB/SESSION@REVISION/TEMPLATE.
-func (o Origin) String() string {
-	return fmt.Sprintf("%s/%s@%d/%s", o.Hub, o.Session, o.Revision, o.Template)
-}
-
-// ParseOrigin reads what String wrote.
-func ParseOrigin(s string) (Origin, error) {
-	parts := strings.Split(s, "/")
-	if len(parts) != 3 {
-		return Origin{}, fmt.Errorf("origin %q: want HUB/SESSION@REVISION/TEMPLATE", s)
-	}
-	session, revision, ok := strings.Cut(parts[1], "@")
-	if !ok || parts[0] == "" || session == "" || parts[2] == "" {
-		return Origin{}, fmt.Errorf("origin %q: want HUB/SESSION@REVISION/TEMPLATE", s)
-	}
-	rv, err := strconv.ParseUint(revision, 10, 64)
-	if err != nil {
-		return Origin{}, fmt.Errorf("origin %q: revision: %w", s, err)
-	}
-	return Origin{Hub: types.UID(parts[0]), Session: session, Revision: rv, Template: types.UID(parts[2])}, nil
-}
 
 // Session is one run of the hub.
 type Session struct {

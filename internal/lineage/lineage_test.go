@@ -3,6 +3,7 @@ package lineage
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 )
@@ -90,6 +91,9 @@ func TestHistoryIsBounded(t *testing.T) {
 func FuzzParseOrigin(f *testing.F) {
 	f.Add("hub/session@12/template")
 	f.Add("//@/")
+	f.Add("hub/session@12/template/deployments.apps/shop/web")
+	f.Add("hub/session@12/template/clusterroles.rbac.authorization.k8s.io//system:node@x")
+	f.Add("h/s@1/t/a..b/./")
 	f.Fuzz(func(t *testing.T, s string) {
 		o, err := ParseOrigin(s)
 		if err != nil {
@@ -104,13 +108,36 @@ func FuzzParseOrigin(f *testing.F) {
 
 func TestParseOrigin(t *testing.T) {
 	o := Origin{Hub: types.UID("h"), Session: "s", Revision: 7, Template: "t"}
-	got, err := ParseOrigin(o.String())
-	if err != nil || got != o {
-		t.Errorf("ParseOrigin(%q) = %v, %v", o, got, err)
+	roles := o
+	roles.On = Object{Resource: schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}, Name: "hanse:a@b:c.d"}
+	secret := o
+	secret.On = Object{Resource: schema.GroupResource{Resource: "secrets"}, Namespace: "shop", Name: "tls"}
+	for _, o := range []Origin{o, roles, secret} {
+		got, err := ParseOrigin(o.String())
+		if err != nil || got != o {
+			t.Errorf("ParseOrigin(%q) = %v, %v", o, got, err)
+		}
 	}
-	for _, bad := range []string{"", "h", "h/s/t", "h/s@x/t", "h/@1/t", "/s@1/t", "h/s@1/", "h/s@1/t/u"} {
+	for _, bad := range []string{"", "h", "h/s/t", "h/s@x/t", "h/@1/t", "/s@1/t", "h/s@1/", "h/s@1/t/u", "h/s@1/t/r/ns", "h/s@1/t/r/ns/n/x", "h/s@1/t//ns/n", "h/s@1/t/r/ns/", "h/s@1/t/.g/ns/n"} {
 		if _, err := ParseOrigin(bad); err == nil {
 			t.Errorf("ParseOrigin(%q) accepted it", bad)
 		}
 	}
+}
+
+func TestOriginsAreReadAsTheyAreWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		part := rapid.StringMatching(`[^/@]{1,20}`)
+		o := Origin{
+			Hub: types.UID(part.Draw(t, "hub")), Session: part.Draw(t, "session"), Revision: rapid.Uint64().Draw(t, "revision"), Template: types.UID(part.Draw(t, "template")),
+			On: Object{
+				Resource:  schema.GroupResource{Resource: rapid.StringMatching(`[a-z0-9-]{1,20}`).Draw(t, "resource"), Group: rapid.StringMatching(`([a-z0-9-]+\.)*[a-z]*`).Draw(t, "group")},
+				Namespace: rapid.StringMatching(`[a-z0-9-]{0,20}`).Draw(t, "namespace"),
+				Name:      rapid.StringMatching(`[^/]{1,40}`).Draw(t, "name"),
+			},
+		}
+		if got, err := ParseOrigin(o.String()); err != nil || got != o {
+			t.Fatalf("%q is read as %+v, %v; want %+v", o, got, err, o)
+		}
+	})
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
-	"github.com/hanse-dev/hanse/internal/lineage"
 )
 
 // conflictError is an object that was in the member before, and differs.
@@ -32,30 +31,26 @@ func (t *task) meetExisting(ctx context.Context) error {
 	if err != nil {
 		return t.getFailed(err)
 	}
-	seen := t.engine.observe(live)
-	if !seen.ours(t.engine.hubUID) {
-		return t.adopt(ctx, live)
+	t.rec.seen, t.rec.live = t.engine.observe(t.key, live), live
+	if t.rec.seen.deleting {
+		return waiting{"an object of the same name, which is being deleted"}
 	}
-	t.rec.seen, t.rec.live = seen, live
-	if err := t.takeTurn(); err != nil {
-		return err
+	if t.rec.seen.ours(t.engine.hubUID) {
+		if err := t.takeTurn(); err != nil {
+			return err
+		}
 	}
-	if seen.origin.Template != t.template.uid {
-		return t.replaceNamesake(ctx)
-	}
-	return t.bringUpToDate(ctx)
+	return t.act(ctx, true)
 }
 
-// adopt decides about an object that this hub did not make. live is nil if it
-// has to be read.
-func (t *task) adopt(ctx context.Context, live *unstructured.Unstructured) error {
+// adopt decides about an object that this hub did not make, or cannot be sure to have
+// made.
+func (t *task) adopt(ctx context.Context) error {
 	desired, err := t.desired(t.origin(), true)
 	if err != nil {
 		return err
 	}
-	if live == nil {
-		live = t.rec.live
-	}
+	live := t.rec.live
 	if live == nil {
 		if live, err = t.objects().Get(ctx, t.key.Name, metav1.GetOptions{}); err != nil {
 			return t.getFailed(err)
@@ -123,8 +118,11 @@ func marksOnly(patch map[string]any) bool {
 
 func (t *task) conflict(live *unstructured.Unstructured, patch map[string]any) error {
 	by := "was made in the cluster, not by this hub"
-	if origin, err := lineage.ParseOrigin(live.GetAnnotations()[v1alpha1.AnnotationOrigin]); err == nil && origin.Hub != t.engine.hubUID {
-		by = "was made by another hub"
+	if mark, ok := readMark(t.key, live); ok {
+		by = "was made by this hub for an earlier object, and has been restored"
+		if mark.Origin.Hub != t.engine.hubUID {
+			by = "was made by another hub"
+		}
 	}
 	differs := "its content"
 	if paths := fieldmerge.Paths(patch); len(paths) > 0 {
@@ -153,7 +151,7 @@ func (t *task) overwrite(ctx context.Context, live *unstructured.Unstructured, d
 	case err != nil:
 		return t.refused("replace", err)
 	}
-	t.settle(made, desired)
+	t.settleWritten(made, desired)
 	t.tell(corev1.EventTypeWarning, reasonOverwritten, "was there before, replaced as annotation "+v1alpha1.AnnotationConflict+" says")
 	return nil
 }
@@ -164,9 +162,6 @@ func (t *task) overwrite(ctx context.Context, live *unstructured.Unstructured, d
 func (t *task) replaceNamesake(ctx context.Context) error {
 	if t.rec.seen.deleting {
 		return waiting{"the object's predecessor to be deleted"}
-	}
-	if isNamespace(t.key.GR) && t.rec.seen.adopted {
-		return t.adopt(ctx, t.rec.live)
 	}
 	if err := t.delete(ctx, t.rec.seen.uid); err != nil {
 		return err

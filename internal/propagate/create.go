@@ -29,7 +29,7 @@ func (t *task) create(ctx context.Context) error {
 	switch {
 	case err == nil:
 		gone := t.rec.left != nil
-		t.settle(made, desired)
+		t.settleWritten(made, desired)
 		if gone {
 			t.tell(corev1.EventTypeWarning, reasonDrift, "was deleted in the cluster, made again")
 		}
@@ -75,14 +75,20 @@ func (t *task) awaitDependency(err error) error {
 	return t.refused("create", err)
 }
 
+// settleWritten is settle after a write.
+func (t *task) settleWritten(obj *unstructured.Unstructured, desired map[string]any) {
+	t.settle(obj, desired)
+	t.member.update(t.key, func(r *record) { r.wrote = obj.GetUID() })
+}
+
 // settle remembers obj, the member's answer to a write, as what the hub wants.
 // Whatever admission in the member made of it is thereby accepted: writing it
 // again would not change it.
 func (t *task) settle(obj *unstructured.Unstructured, desired map[string]any) {
-	now := t.engine.observe(obj)
+	now := t.engine.observe(t.key, obj)
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
-		r.held = false
+		r.held = ""
 		r.left = &left{desired: desired, target: t.target(), hash: now.hash}
 		if r.seen.uid == now.uid && r.seen.rv > now.rv {
 			return // a later version was seen meanwhile; it is compared by its hash

@@ -50,7 +50,7 @@ func (h *hours) settle(names ...string) {
 			n := t.shares[name].replicas
 			m.session = &session{queue: newQueue()}
 			m.update(t.key, func(rec *record) {
-				rec.seen = observation{uid: "there", replicas: &n, origin: lineage.Origin{Template: t.uid},
+				rec.seen = observation{uid: "there", replicas: &n, mark: lineage.Mark{Origin: lineage.Origin{Template: t.uid}},
 					status: map[string]any{"replicas": int64(n), "readyReplicas": int64(n)}}
 			})
 		}

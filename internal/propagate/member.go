@@ -24,8 +24,8 @@ type member struct {
 	session     *session // nil while away
 	withdrawing bool     // everything has to go
 	records     map[Key]*record
-	approved    map[Key]bool // held objects that may be deleted
-	version     uint64       // rises with each change of a record
+	approved    map[Key]types.UID // held objects that may be deleted
+	version     uint64            // rises with each change of a record
 	report      cachedReport
 }
 
@@ -43,8 +43,12 @@ type record struct {
 	// outlived is when the member last said how its pods get on, if that was about
 	// an earlier pod template.
 	outlived string
-	// held: the hub has no template for it and never knew it.
-	held bool
+	// held is why it stays although the hub has no use for it, empty: it does not;
+	// heldSince is since when.
+	held      lineage.Reason
+	heldSince time.Time
+	// wrote is the UID of the object that this run of the hub last wrote.
+	wrote types.UID
 	// since is when the fault, or its absence, began.
 	since time.Time
 	// corrections counts how often drift was put right since it last rested.
@@ -63,8 +67,7 @@ type observation struct {
 	observed   int64 // status.observedGeneration
 	hash       uint64
 	deleting   bool
-	origin     lineage.Origin // zero: not an object of a hub
-	rawOrigin  string
+	mark       lineage.Mark // zero: not an object of a hub
 	adopted    bool
 	revision   string // of the pod template, as AnnotationRevision says
 	replicas   *int32
@@ -119,7 +122,7 @@ type fault struct {
 }
 
 func newMember(name string) *member {
-	return &member{name: name, records: map[Key]*record{}, approved: map[Key]bool{}}
+	return &member{name: name, records: map[Key]*record{}, approved: map[Key]types.UID{}}
 }
 
 // sortedMembers is all members by name.
@@ -229,13 +232,16 @@ func (m *member) update(key Key, change func(*record)) {
 	}
 	change(r)
 	m.version++
-	if !r.seen.exists() && r.fault == nil && r.left == nil {
-		delete(m.records, key)
+	if !r.seen.exists() {
+		delete(m.approved, key)
+		if r.fault == nil && r.left == nil {
+			delete(m.records, key)
+		}
 	}
 }
 
 // observe makes an observation of obj.
-func (e *Engine) observe(obj *unstructured.Unstructured) observation {
+func (e *Engine) observe(key Key, obj *unstructured.Unstructured) observation {
 	annotations := obj.GetAnnotations()
 	o := observation{
 		uid:        obj.GetUID(),
@@ -243,13 +249,10 @@ func (e *Engine) observe(obj *unstructured.Unstructured) observation {
 		generation: obj.GetGeneration(),
 		hash:       e.hasher.Content(obj.Object),
 		deleting:   obj.GetDeletionTimestamp() != nil,
-		rawOrigin:  annotations[v1alpha1.AnnotationOrigin],
 		adopted:    annotations[v1alpha1.AnnotationAdopted] != "",
 		revision:   annotations[v1alpha1.AnnotationRevision],
 	}
-	if origin, err := lineage.ParseOrigin(o.rawOrigin); err == nil {
-		o.origin = origin
-	}
+	o.mark, _ = readMark(key, obj)
 	o.status, _ = obj.Object["status"].(map[string]any)
 	if n, ok := o.status["observedGeneration"].(int64); ok {
 		o.observed = n
@@ -269,7 +272,10 @@ func (r *record) setFault(f *fault) {
 	r.fault = f
 }
 
+// marked says whether the object is a hub's.
+func (o observation) marked() bool { return o.mark.Raw != "" }
+
 // ours says whether the object came from a hub with this UID.
 func (o observation) ours(hubUID types.UID) bool {
-	return o.origin.Hub == hubUID
+	return o.mark.Origin.Hub == hubUID
 }

@@ -56,7 +56,7 @@ func (e *Engine) shareNow(t *template, m *member, rec *record) share {
 
 // hasMore says whether the member runs more of t than n replicas.
 func (r *record) hasMore(t *template, n int32) bool {
-	return r.seen.exists() && r.seen.origin.Template == t.uid && r.seen.replicas != nil && *r.seen.replicas > n
+	return r.seen.exists() && r.seen.mark.Origin.Template == t.uid && r.seen.replicas != nil && *r.seen.replicas > n
 }
 
 // asWanted says whether the member was told already to run what it is to: if it runs
@@ -69,7 +69,7 @@ func (r *record) asWanted(s share) bool {
 func (m *member) part(t *template, told map[string]int32) transition.Member {
 	p := transition.Member{Target: t.shares[m.name].replicas}
 	rec := m.get(t.key)
-	if !m.reachable() || !rec.seen.exists() || rec.seen.origin.Template != t.uid || rec.seen.replicas == nil {
+	if !m.reachable() || !rec.seen.exists() || rec.seen.mark.Origin.Template != t.uid || rec.seen.replicas == nil {
 		return p
 	}
 	p.Has = *rec.seen.replicas

@@ -13,7 +13,7 @@ func (r *rig) runs(name string, replicas int32, ready int64, wrote *share) *memb
 	m := r.engine.members[name]
 	m.session = &session{queue: newQueue()}
 	m.update(r.get("web").key, func(rec *record) {
-		rec.seen = observation{uid: "there", replicas: &replicas, status: map[string]any{"readyReplicas": ready}, origin: lineage.Origin{Template: r.get("web").uid}}
+		rec.seen = observation{uid: "there", replicas: &replicas, status: map[string]any{"readyReplicas": ready}, mark: lineage.Mark{Origin: lineage.Origin{Template: r.get("web").uid}}}
 		if wrote != nil {
 			rec.left = &left{target: target{share: *wrote}}
 		}

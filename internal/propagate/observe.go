@@ -26,8 +26,11 @@ func (s *memberSink) replace(objs []*unstructured.Unstructured) {
 	watched, _ := s.session.state(s.gr)
 	there := make(map[Key]bool, len(objs))
 	for _, obj := range objs {
-		there[s.key(obj)] = true
-		s.take(obj, !watched)
+		key := s.key(obj)
+		if _, marked := readMark(key, obj); marked {
+			there[key] = true
+			s.take(obj, !watched)
+		}
 	}
 	m := s.session.member
 	for _, key := range m.keysOf(s.gr) {
@@ -43,7 +46,9 @@ func (s *memberSink) replace(objs []*unstructured.Unstructured) {
 }
 
 func (s *memberSink) apply(obj *unstructured.Unstructured) {
-	if content, status := s.take(obj, false); content {
+	if _, marked := readMark(s.key(obj), obj); !marked {
+		s.passOver(obj)
+	} else if content, status := s.take(obj, false); content {
 		s.session.queue.Add(s.key(obj))
 	} else if status {
 		s.session.engine.statusSoon(s.key(obj))
@@ -57,6 +62,23 @@ func (s *memberSink) remove(obj *unstructured.Unstructured) {
 	s.session.engine.moveOn(s.key(obj))
 }
 
+// passOver is for an object with the hub's label but without a mark that is about it:
+// a copy of a managed one, as a rule. It is nobody's, so nothing of it is remembered. Only
+// where the hub wants, or had, an object of that name there is it looked at by a worker.
+func (s *memberSink) passOver(obj *unstructured.Unstructured) {
+	key := s.key(obj)
+	m, engine := s.session.member, s.session.engine
+	if m.knows(key, obj.GetUID(), revision(obj.GetResourceVersion())) {
+		return // before the hub took it over
+	}
+	if m.get(key).seen.exists() {
+		s.forget(key, nil)
+	} else if t, _ := engine.template(key); t == nil {
+		return
+	}
+	s.session.queue.Add(key)
+}
+
 // take notes what obj is like. content says that a worker has to look at it,
 // status that only its status is new. always is to note it even if a later
 // version was seen.
@@ -67,7 +89,7 @@ func (s *memberSink) take(obj *unstructured.Unstructured, always bool) (content,
 	if !always && m.knows(key, uid, rv) {
 		return false, false
 	}
-	now := engine.observe(obj)
+	now := engine.observe(key, obj)
 	m.update(key, func(r *record) {
 		if !always && r.seen.covers(uid, rv) {
 			return
@@ -101,7 +123,7 @@ func (s *memberSink) forget(key Key, obj *unstructured.Unstructured) {
 		}
 		r.seen = observation{}
 		r.live = nil
-		r.held = false
+		r.held = ""
 	})
 	s.session.engine.changes.notify(key)
 	s.session.engine.statusSoon(key)

@@ -87,19 +87,13 @@ func (t *task) do(ctx context.Context) error {
 	case !t.rec.seen.exists() && !placed:
 		t.forgetMe()
 		return nil
-	case !placed:
-		return t.remove(ctx)
 	case t.rec.seen.deleting:
 		t.note(nil)
 		return nil // its deletion, when it is complete, queues it again
 	case !t.rec.seen.exists():
 		return t.create(ctx)
-	case !t.rec.seen.ours(t.engine.hubUID):
-		return t.adopt(ctx, nil)
-	case t.rec.seen.origin.Template != t.template.uid:
-		return t.replaceNamesake(ctx)
 	}
-	return t.bringUpToDate(ctx)
+	return t.act(ctx, placed)
 }
 
 // placed says whether the member is to have the object. A workload whose share
@@ -113,7 +107,7 @@ func (t *task) placed() bool {
 	}
 	switch t.template.division {
 	case kinds.Replicas:
-		return t.rec.seen.exists() && t.rec.seen.origin.Template == t.template.uid
+		return t.rec.seen.exists() && t.rec.seen.mark.Origin.Template == t.template.uid
 	case kinds.OneActive:
 		return true
 	}
@@ -194,7 +188,7 @@ func withField(m map[string]any, key string, value any) map[string]any {
 
 // origin is what a new object in a member is marked with.
 func (t *task) origin() string {
-	return lineage.Origin{Hub: t.engine.hubUID, Session: t.engine.session, Revision: t.template.rv, Template: t.template.uid}.String()
+	return lineage.Origin{Hub: t.engine.hubUID, Session: t.engine.session, Revision: t.template.rv, Template: t.template.uid, On: t.key.object()}.String()
 }
 
 // skip are the fields that are the member's although the hub's object sets

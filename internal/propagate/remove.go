@@ -14,33 +14,6 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
-// remove takes an object out of the member that the hub does not want there,
-// unless this hub's database never knew it: then it is held back.
-func (t *task) remove(ctx context.Context) error {
-	seen := t.rec.seen
-	if seen.deleting {
-		t.note(nil)
-		return nil
-	}
-	ours := seen.ours(t.engine.hubUID)
-	if t.member.leaving() && !ours {
-		return nil // another hub's, or nobody's
-	}
-	known := ours && (t.template != nil || t.engine.history.Knows(seen.origin))
-	if !known && !t.member.leaving() && !t.member.mayPrune(t.key) {
-		t.hold()
-		return nil
-	}
-	if seen.adopted && holdsOthers(t.key.GR) || isNamespace(t.key.GR) && t.key.Name == metav1.NamespaceDefault {
-		return t.release(ctx)
-	}
-	if t.insideDeletedNamespace() {
-		t.note(nil)
-		return nil
-	}
-	return t.delete(ctx, seen.uid)
-}
-
 // delete is idempotent. With the UID as a precondition it cannot hit a
 // namesake.
 func (t *task) delete(ctx context.Context, uid types.UID) error {
@@ -90,19 +63,11 @@ func (t *task) insideDeletedNamespace() bool {
 	return t.member.get(Key{GR: namespaces(), Name: t.key.Namespace}).seen.deleting
 }
 
-func (t *task) hold() {
-	if t.rec.held {
-		return
-	}
-	t.member.update(t.key, func(r *record) { r.held = true })
-	t.engine.changes.notify(t.key)
-}
-
 // mayPrune says whether the deletion of a held object was approved.
-func (m *member) mayPrune(key Key) bool {
+func (m *member) mayPrune(key Key, uid types.UID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.approved[key]
+	return uid != "" && m.approved[key] == uid
 }
 
 // pruneApproved lets the deletions go on that are held in the member now, if
@@ -117,7 +82,7 @@ func (e *Engine) pruneApproved(name string) {
 	m.mu.Lock()
 	var held []Key
 	for k, r := range m.records {
-		if r.held {
+		if r.held != "" {
 			held = append(held, k)
 		}
 	}
@@ -125,7 +90,7 @@ func (e *Engine) pruneApproved(name string) {
 		held = nil // more than somebody looked at
 	}
 	for _, k := range held {
-		m.approved[k] = true
+		m.approved[k] = m.records[k].seen.uid
 	}
 	m.version++
 	m.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 // Report is how propagation to a member is doing, in numbers of objects.
 type Report struct {
-	Held    int // managed there, but never known to this hub's database
+	Held    int // managed there, and left alone until somebody approves of the deletion
 	Pending int // to be written or deleted, without a fault so far
 	Failing int // refused by the member, or in conflict
 	Message string
@@ -60,7 +60,11 @@ func (e *Engine) count(m *member) Report {
 		}
 		rec := m.get(key)
 		_, placed := t.shares[m.name]
-		if !placed && !rec.seen.exists() {
+		switch {
+		case !placed && !rec.seen.exists():
+			continue
+		case rec.held != "":
+			out.Held++
 			continue
 		}
 		switch e.state(t, m, rec, placed) {
@@ -77,7 +81,7 @@ func (e *Engine) count(m *member) Report {
 		if t, known := e.template(key); t != nil || !known {
 			continue
 		}
-		if m.get(key).held {
+		if m.get(key).held != "" {
 			out.Held++
 		} else {
 			out.Pending++ // to be deleted
@@ -128,13 +132,14 @@ func (e *Engine) Withdraw(ctx context.Context, name string) error {
 	return nil
 }
 
-// managed counts what this hub put into the member and is still there.
+// managed counts what this hub has put into the member and is still there. What somebody else
+// put back there, a restored backup, is theirs.
 func (m *member) managed(e *Engine) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := 0
 	for _, r := range m.records {
-		if r.seen.exists() && r.seen.ours(e.hubUID) {
+		if r.seen.exists() && r.seen.ours(e.hubUID) && (r.seen.mark.Proven || r.wrote == r.seen.uid) {
 			n++
 		}
 	}

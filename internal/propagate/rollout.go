@@ -215,7 +215,7 @@ func (e *Engine) rolling(t *template, kind schema.GroupKind) []rollingCluster {
 	var out []rollingCluster
 	for _, m := range e.sortedMembers() {
 		rec := m.get(t.key)
-		there := rec.seen.exists() && rec.seen.ours(e.hubUID) && rec.seen.origin.Template == t.uid
+		there := rec.seen.exists() && rec.seen.ours(e.hubUID) && rec.seen.mark.Origin.Template == t.uid
 		if _, placed := t.shares[m.name]; !placed && !there {
 			continue
 		}

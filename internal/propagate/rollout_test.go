@@ -113,7 +113,7 @@ func imageOf(template map[string]any) string {
 func (r *rollingRig) turnOf(has string, there bool) (turn, error) {
 	task := &task{session: &session{engine: r.engine, member: r.engine.members["a"]}, template: r.get("web")}
 	if there {
-		task.rec.seen = observation{uid: "x", revision: has, origin: lineage.Origin{Hub: r.engine.hubUID, Template: task.template.uid}}
+		task.rec.seen = observation{uid: "x", revision: has, mark: lineage.Mark{Origin: lineage.Origin{Hub: r.engine.hubUID, Template: task.template.uid}}}
 	}
 	err := task.takeTurn()
 	return task.turn, err
@@ -224,7 +224,7 @@ func TestStaleFailureOfADeployment(t *testing.T) {
 		"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out", "lastUpdateTime": "2026-01-01T00:00:00Z"}}}
 	m := r.engine.members["a"]
 	m.update(tpl.key, func(rec *record) {
-		rec.seen = observation{uid: "x", hash: 1, generation: 1, observed: 1, status: status, origin: lineage.Origin{Hub: r.engine.hubUID, Template: tpl.uid}}
+		rec.seen = observation{uid: "x", hash: 1, generation: 1, observed: 1, status: status, mark: lineage.Mark{Origin: lineage.Origin{Hub: r.engine.hubUID, Template: tpl.uid}}}
 		rec.left = &left{hash: 1, target: tpl.target("a")}
 	})
 	failed := func() string {

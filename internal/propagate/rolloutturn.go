@@ -105,7 +105,7 @@ func (t *task) takeTurn() error {
 		return nil
 	}
 	target, seen, state := t.template.content.revision, t.rec.seen, t.template.progress.state
-	there := seen.exists() && seen.ours(t.engine.hubUID) && seen.origin.Template == t.template.uid
+	there := seen.exists() && seen.ours(t.engine.hubUID) && seen.mark.Origin.Template == t.template.uid
 	if state.Opens(t.member.name, target) || there && seen.revision == target {
 		t.turn.revision = target
 		return nil

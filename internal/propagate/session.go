@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
-	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
 // session is a member that is engaged: watches, a queue and workers, all of
@@ -247,7 +247,7 @@ func (s *session) watch(ctx context.Context, gr schema.GroupResource, r *resourc
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s.watching[gr] = cancel
-	go watchInto(ctx, s.client.Resource(r.gvr), s.member.name+"/"+gr.String(), v1alpha1.LabelManaged+"=true", &memberSink{session: s, gr: gr})
+	go watchInto(ctx, s.client.Resource(r.gvr), s.member.name+"/"+gr.String(), kinds.ManagedSelector(gr), &memberSink{session: s, gr: gr})
 }
 
 // stopWatching is for a resource that the member does not serve, or not any

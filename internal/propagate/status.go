@@ -77,7 +77,7 @@ func (e *Engine) statusesOf(t *template) []aggregate.MemberStatus {
 	var out []aggregate.MemberStatus
 	for _, m := range e.sortedMembers() {
 		r := m.get(t.key)
-		if _, placed := t.shares[m.name]; placed || r.seen.exists() && r.seen.origin.Template == t.uid {
+		if _, placed := t.shares[m.name]; placed || r.seen.exists() && r.seen.mark.Origin.Template == t.uid {
 			out = append(out, e.statusOf(t, m, r))
 		}
 	}

@@ -35,18 +35,18 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 		return nil // nothing is to be written before the total has followed
 	}
 	skip = append(skip, t.turn.skip()...)
-	if t.asLeft() && t.rec.left.target == t.target() {
+	if t.asLeft() && t.rec.left.target == t.target() && !t.needsProof() {
 		t.note(nil)
 		return nil
 	}
-	desired, err := t.desired(t.rec.seen.rawOrigin, t.rec.seen.adopted)
+	desired, err := t.desired(t.lastingMark(), t.rec.seen.adopted)
 	if err != nil {
 		return err
 	}
 	if t.asLeft() {
 		patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
 		switch {
-		case patch == nil, t.sameButShare() && t.hasShare(): // what changed at the hub is about other members, or came from here
+		case patch == nil, t.sameButShare() && t.hasShare() && !t.needsProof(): // what changed at the hub is about other members, or came from here
 			t.leave(desired)
 			return nil
 		case !lists && !hasNull(patch) && len(skip) == 0:
@@ -108,7 +108,9 @@ func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, d
 	}
 	var drift []string
 	if t.rec.left != nil && t.rec.left.target == t.target() {
-		drift = fieldmerge.Paths(patch)
+		drift = slices.DeleteFunc(fieldmerge.Paths(patch), isMark)
+	}
+	if len(drift) > 0 {
 		if delay := t.fight(); delay > 0 {
 			t.queue.AddAfter(t.key, delay)
 			return nil
@@ -120,6 +122,7 @@ func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, d
 // patch writes. drift names the fields that the member had changed, nil if the
 // reason is a change at the hub.
 func (t *task) patch(ctx context.Context, patch, desired map[string]any, drift []string) error {
+	desired = t.renewMark(patch, desired)
 	body, err := json.Marshal(patch)
 	if err != nil {
 		return fmt.Errorf("encode the patch of %s: %w", t.key, err)
@@ -136,7 +139,7 @@ func (t *task) patch(ctx context.Context, patch, desired map[string]any, drift [
 		return t.refused("update", err)
 	}
 	t.outlive()
-	t.settle(made, desired)
+	t.settleWritten(made, desired)
 	if len(drift) > 0 {
 		t.tell(corev1.EventTypeWarning, reasonDrift, t.putBack(drift))
 	}

@@ -1,0 +1,240 @@
+package propagate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/lineage"
+)
+
+// memberRig is a hub of ConfigMaps with one member, "aws", whose watch and whose workers are
+// the test's.
+type memberRig struct {
+	*rig
+	t       *testing.T
+	session *session
+	client  *dynamicfake.FakeDynamicClient
+	sees    *memberSink
+}
+
+func configMaps() schema.GroupResource { return schema.GroupResource{Resource: "configmaps"} }
+
+func newMemberRig(t *testing.T) *memberRig {
+	r := newRig(configMaps())
+	r.engine.session = "now"
+	r.engine.history = lineage.History{}.Begin("then", lineage.Database{Revision: 1}).Begin("now", lineage.Database{Revision: 100})
+	r.engine.events = newEventSink(fake.NewClientset().CoreV1())
+	r.clusters(ready("aws", 0))
+	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{configMaps().WithVersion("v1"): "ConfigMapList"})
+	s := &session{
+		engine: r.engine, member: r.engine.members["aws"], queue: newQueue(), again: make(chan struct{}, 1), client: client,
+		events: newEventSink(fake.NewClientset().CoreV1()), scaled: newAutoscaled(),
+		watching: map[schema.GroupResource]context.CancelFunc{configMaps(): func() {}}, watched: map[schema.GroupResource]bool{},
+		missing: map[schema.GroupResource]bool{}, granted: map[string]bool{},
+	}
+	s.member.session = s
+	m := &memberRig{rig: r, t: t, session: s, client: client, sees: &memberSink{session: s, gr: configMaps()}}
+	m.sees.replace(nil)
+	return m
+}
+
+func keyOf(name string) Key { return Key{GR: configMaps(), Namespace: "shop", Name: name} }
+
+func bareConfigMap(name, value string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name, "namespace": "shop"}, "data": map[string]any{"key": value},
+	}}
+}
+
+// atHub puts a ConfigMap into the hub.
+func (r *memberRig) atHub(name, value string) {
+	obj := bareConfigMap(name, value)
+	obj.SetUID(types.UID("template-" + name))
+	obj.SetResourceVersion("150")
+	r.sink.apply(obj)
+}
+
+// origin is the mark of the hub for an object of that name, made in its earlier run.
+func (r *memberRig) origin(name string) lineage.Origin {
+	return lineage.Origin{Hub: "hub", Session: "then", Revision: 50, Template: types.UID("template-" + name), On: keyOf(name).object()}
+}
+
+// there puts a ConfigMap into the member, with a mark that the manager wrote ago before it was created,
+// and lets the watch show it.
+func (r *memberRig) there(name, uid, value, mark, manager string, ago time.Duration) *unstructured.Unstructured {
+	r.t.Helper()
+	obj := bareConfigMap(name, value)
+	obj.SetUID(types.UID(uid))
+	obj.SetResourceVersion("900")
+	obj.SetLabels(map[string]string{v1alpha1.LabelManaged: "true"})
+	obj.SetAnnotations(map[string]string{v1alpha1.AnnotationOrigin: mark})
+	metadata := obj.Object["metadata"].(map[string]any)
+	metadata["creationTimestamp"] = at(0).Format(time.RFC3339)
+	metadata["managedFields"] = []any{map[string]any{"manager": manager, "operation": "Update", "time": at(0).Add(-ago).Format(time.RFC3339), "fieldsV1": map[string]any{
+		"f:metadata": map[string]any{"f:annotations": map[string]any{"f:" + v1alpha1.AnnotationOrigin: map[string]any{}}},
+		"f:data":     map[string]any{"f:key": map[string]any{}},
+	}}}
+	if err := r.client.Tracker().Add(obj.DeepCopy()); err != nil {
+		r.t.Fatal(err)
+	}
+	r.sees.apply(obj)
+	return obj
+}
+
+// work has the workers look at what is queued, and says what they did in the member.
+func (r *memberRig) work(also ...string) (did []string) {
+	r.t.Helper()
+	for _, name := range also {
+		r.session.queue.Add(keyOf(name))
+	}
+	r.client.ClearActions()
+	for r.session.queue.Len() > 0 {
+		key, _ := r.session.queue.Get()
+		_ = r.session.reconcile(r.t.Context(), key) // what is to be tried again is seen in the member's record
+		r.session.queue.Done(key)
+	}
+	for _, action := range r.client.Actions() {
+		did = append(did, action.GetVerb())
+	}
+	return did
+}
+
+func (r *memberRig) did(what string, want []string, also ...string) {
+	r.t.Helper()
+	if got := r.work(also...); !slices.Equal(got, want) {
+		r.t.Errorf("%s: the hub did %v in the member, want %v", what, got, want)
+	}
+}
+
+func TestCopiesAreNobodys(t *testing.T) {
+	r := newMemberRig(t)
+	mark := r.origin("web").String()
+	legacy, _, _ := strings.Cut(mark, "/configmaps")
+	for name, mark := range map[string]string{"named": mark, "legacy": legacy, "rubbish": "rubbish", "labelled": ""} {
+		for _, manager := range []string{"operator", "hanse"} {
+			ago := time.Hour // its owners were copied, too
+			r.there(name+manager, "uid-"+name+manager, "value", mark, manager, ago)
+		}
+	}
+	r.did("for copies", nil, "namedhanse", "legacyoperator")
+	if n := len(r.session.member.records); n > 0 {
+		t.Errorf("%d copies are remembered", n)
+	}
+	if report := r.engine.Report("aws"); report.Held+report.Pending+report.Failing > 0 {
+		t.Errorf("copies are counted: %+v", report)
+	}
+
+	// As anything that was there before: the same is taken over, another is a conflict.
+	r.atHub("namedoperator", "value")
+	r.did("for a copy that is as it is to be", []string{"create", "get", "patch"}, "namedoperator")
+	if got := r.session.member.get(keyOf("namedoperator")); !got.seen.ours("hub") || !got.seen.adopted || got.fault != nil {
+		t.Errorf("an equal copy was not adopted: %+v", got)
+	}
+	r.atHub("legacyhanse", "other")
+	r.did("for a copy that differs", []string{"create", "get"}, "legacyhanse")
+	if got := r.session.member.get(keyOf("legacyhanse")); got.fault == nil || !got.fault.conflict || got.seen.exists() {
+		t.Errorf("a copy that differs: %+v", got)
+	}
+	r.did("for its watch event", []string{"create", "get"}, "legacyhanse")
+}
+
+func TestMarksOfEarlierVersions(t *testing.T) {
+	r := newMemberRig(t)
+	origin := r.origin("web")
+	origin.On = lineage.Object{}
+	r.atHub("web", "value")
+	r.there("web", "uid-web", "value", origin.String(), "hanse", 0)
+	r.did("for an object as it is to be", nil)
+	r.did("for it once more", nil, "web")
+	if p, _ := r.engine.Placement(keyOf("web"), "web"); len(p.Clusters) != 1 || p.Clusters[0].State != v1alpha1.StateSynced {
+		t.Errorf("it was not taken over: %+v", p.Clusters)
+	}
+	r.atHub("web", "changed")
+	r.did("for a change", []string{"patch"})
+	if got := r.session.member.get(keyOf("web")).seen.mark.Origin; got != r.origin("web") {
+		t.Errorf("the mark was not renewed with the change: %v", got)
+	}
+	r.did("after the change", nil, "web")
+
+	// A hub that has not written it knows by the member's own word.
+	other := newMemberRig(t)
+	other.there("web", "uid-web", "value", origin.String(), "hanse", 30*time.Second)
+	other.did("without a template", []string{"delete"})
+}
+
+func TestRestoredInTheMember(t *testing.T) {
+	r := newMemberRig(t)
+	r.there("gone", "uid-gone", "value", r.origin("gone").String(), "velero", 0)
+	r.there("owners", "uid-owners", "value", r.origin("owners").String(), "hanse", time.Hour)
+	r.did("for what was deleted at the hub and restored", nil)
+	if report := r.engine.Report("aws"); report.Held != 2 || report.Pending > 0 {
+		t.Errorf("%+v, want 2 held", report)
+	}
+	if got := r.session.member.get(keyOf("gone")); got.held != lineage.RestoredInCluster || got.heldSince.IsZero() {
+		t.Errorf("held: %q since %v", got.held, got.heldSince)
+	}
+	r.session.member.approved[keyOf("gone")] = "uid-of-another"
+	r.did("with an approval for another", nil, "gone", "owners")
+	r.session.member.approved[keyOf("gone")] = "uid-gone"
+	r.did("with its approval", []string{"delete"}, "gone", "owners")
+
+	// Under a template of the hub's it is taken over, with one write, and is the hub's from then on.
+	r.atHub("web", "value")
+	r.there("web", "uid-web", "value", r.origin("web").String(), "velero", 0)
+	r.did("for what was restored under a template", []string{"patch"})
+	r.did("after that", nil, "web")
+	r.sink.remove(bareConfigMap("web", ""))
+	r.did("when the template goes", []string{"delete"})
+
+	// That of an earlier template of the same name is not replaced, which would delete it.
+	r.atHub("shop", "value")
+	earlier := r.origin("shop")
+	earlier.Template = "template-before"
+	r.there("shop", "uid-shop", "other", earlier.String(), "velero", 0)
+	r.did("for what was restored under a later template", nil, "shop")
+	if got := r.session.member.get(keyOf("shop")); got.fault == nil || !got.fault.conflict {
+		t.Errorf("no conflict: %+v", got)
+	}
+}
+
+// TestHeldIsWantedAgain: what is held and gets a template is not held any more, nor is its approval
+// good for later.
+func TestHeldIsWantedAgain(t *testing.T) {
+	r := newMemberRig(t)
+	r.there("web", "uid-web", "value", r.origin("web").String(), "velero", 0)
+	r.did("without a template", nil)
+	r.session.member.approved[keyOf("web")] = "uid-web"
+	r.atHub("web", "value")
+	r.did("with a template", []string{"patch"})
+	if report := r.engine.Report("aws"); report.Held > 0 || len(r.session.member.approved) > 0 {
+		t.Errorf("%+v, approved %v", report, r.session.member.approved)
+	}
+}
+
+// TestLateEventOfAnUnmarkedObject: what a watch says of the time before the hub took an
+// object over is not news.
+func TestLateEventOfAnUnmarkedObject(t *testing.T) {
+	r := newMemberRig(t)
+	r.atHub("web", "value")
+	late := r.there("web", "uid-web", "value", "", "kubectl", 0)
+	r.did("for an equal object", []string{"create", "get", "patch"})
+	r.sees.apply(late)
+	r.did("for the late event", nil)
+	if !r.session.member.get(keyOf("web")).seen.exists() {
+		t.Error("the object was forgotten")
+	}
+	late.SetResourceVersion("901")
+	r.sees.apply(late)
+	r.did("when the mark is taken off", []string{"create", "get"})
+}
