@@ -149,6 +149,10 @@ const (
 	ReasonBlocked  = "Blocked" // what is left fits nowhere else, or is not moved
 )
 
+// ReasonUnreadable is of ConditionSynced, when it is False because something cannot be
+// read in the member: its message names it. Placements there are in StateUnknown.
+const ReasonUnreadable = "Unreadable"
+
 // Reasons of ConditionReady.
 const (
 	ReasonReachable            = "Reachable"

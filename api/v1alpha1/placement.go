@@ -101,7 +101,8 @@ type PlacementSummary struct {
 	Ready string `json:"ready"`
 	// Synced is True, or False when any cluster is not as the hub wants it.
 	Synced metav1.ConditionStatus `json:"synced"`
-	// Message is the first cluster's error, or why the object is placed nowhere.
+	// Message is the first cluster's error, or else why it is not Synced, or why the
+	// object is placed nowhere.
 	Message string `json:"message,omitempty"`
 }
 
@@ -113,6 +114,7 @@ const (
 	StateConflict = "Conflict" // something of that name was there before; see AnnotationConflict
 	StateAway     = "Away"     // the member does not answer; what is said is as last seen
 	StateDeleting = "Deleting" // not wanted any more, deletion not finished
+	StateUnknown  = "Unknown"  // objects of its kind cannot be read there; what is said is as last seen
 )
 
 // ClusterPlacement is a federated object in one member.
@@ -130,6 +132,9 @@ type ClusterPlacement struct {
 	// LastError is what the member answered to the last attempt that failed,
 	// with what to do about it. It never holds any of the object's data.
 	LastError string `json:"lastError,omitempty"`
+	// Message is why the object is not Synced where that is no error of the last attempt:
+	// what it waits for. It never holds any of the object's data.
+	Message string `json:"message,omitempty"`
 	// Since is when State became what it is.
 	Since *metav1.Time `json:"since,omitempty"`
 	// Reason is why the cluster was given this share.

@@ -2,13 +2,11 @@ package capacity
 
 import (
 	"context"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -34,15 +32,6 @@ func podsOf(client kubernetes.Interface) cache.ListerWatcher {
 			return watchPods(ctx, client, o)
 		},
 	}, client)
-}
-
-// follow lists and watches until ctx ends, through whatever happens to the
-// connection.
-func follow(ctx context.Context, name string, example runtime.Object, source cache.ListerWatcher, into cache.ReflectorStore) {
-	cache.NewReflectorWithOptions(source, example, into, cache.ReflectorOptions{
-		Name:    name,
-		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 3 * time.Second, Steps: 10, Factor: 2, Jitter: 0.5},
-	}).RunWithContext(ctx)
 }
 
 // podStore takes in what a watch says of pods.

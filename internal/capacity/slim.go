@@ -4,10 +4,13 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // slimPod is a pod between the wire and the state: what is not kept is let go
@@ -64,10 +67,18 @@ func watchPods(ctx context.Context, client kubernetes.Interface, o metav1.ListOp
 	if err != nil {
 		return nil, err
 	}
-	return watch.Filter(w, func(in watch.Event) (watch.Event, bool) {
-		if p, ok := in.Object.(*corev1.Pod); ok {
-			in.Object = slim(p)
+	return watch.Filter(w, func(in watch.Event) (out watch.Event, keep bool) {
+		out = in
+		// The filter has a goroutine of its own: nobody else would catch a panic there.
+		err := guard.Run(func() error {
+			if p, ok := in.Object.(*corev1.Pod); ok {
+				out.Object = slim(p)
+			}
+			return nil
+		})
+		if err != nil {
+			out = watch.Event{Type: watch.Error, Object: &apierrors.NewInternalError(err).ErrStatus}
 		}
-		return in, true
+		return out, true
 	}), nil
 }

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"maps"
 	"reflect"
 	"sync"
 
@@ -17,11 +18,12 @@ type state struct {
 	volumes map[string]volume // those that are bound
 	// All there is has been read once.
 	nodesRead, podsRead, volumesRead bool
-	view                             *View // nil: to be made anew
+	view                             *View            // nil: to be made anew
+	unread                           map[string]error // what cannot be read at present
 }
 
 func newState() *state {
-	return &state{nodes: map[string]*node{}, pods: map[types.NamespacedName]pod{}, shapes: map[string]*shape{}, volumes: map[string]volume{}}
+	return &state{nodes: map[string]*node{}, pods: map[types.NamespacedName]pod{}, shapes: map[string]*shape{}, volumes: map[string]volume{}, unread: map[string]error{}}
 }
 
 // setPod takes in a pod; counts as of readPod. It says whether that is news.
@@ -129,4 +131,26 @@ func (s *state) current() *View {
 		s.view = s.newView()
 	}
 	return s.view
+}
+
+// setUnread notes why a resource cannot be read; nil: it can.
+func (s *state) setUnread(resource string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.unread, resource)
+	if err != nil {
+		s.unread[resource] = err
+	}
+}
+
+func (s *state) forgetUnread() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.unread)
+}
+
+func (s *state) unreadNow() map[string]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.unread)
 }

@@ -9,7 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/internal/reading"
 )
 
 // settleTime is how long changes of one cluster are collected before they are
@@ -73,20 +76,38 @@ func (w *Watcher) engage(ctx context.Context, name string, client kubernetes.Int
 		case <-ctx.Done():
 			return
 		}
+		follow := func(what string, example runtime.Object, source cache.ListerWatcher, into cache.ReflectorStore) {
+			reading.Follow(ctx, reading.Resource{
+				Name: name + "/" + what, Source: source, Example: example, Into: into,
+				Told: func(err error) { s.setUnread(what, err) },
+			})
+		}
+		tell := func() { w.tell(name) }
 		var wg sync.WaitGroup
-		wg.Go(func() {
-			follow(ctx, name+"/nodes", &corev1.Node{}, nodesOf(client), nodeStore{s, func() { w.tell(name) }})
-		})
-		wg.Go(func() { follow(ctx, name+"/pods", &slimPod{}, podsOf(client), podStore{s, func() { w.tell(name) }}) })
+		wg.Go(func() { follow("nodes", &corev1.Node{}, nodesOf(client), nodeStore{s, tell}) })
+		wg.Go(func() { follow("pods", &slimPod{}, podsOf(client), podStore{s, tell}) })
 		wg.Go(func() {
 			select {
 			case <-w.volumes:
-				follow(ctx, name+"/volumes", &corev1.PersistentVolume{}, volumesOf(client), volumeStore{s, func() { w.tell(name) }})
+				follow("persistentvolumes", &corev1.PersistentVolume{}, volumesOf(client), volumeStore{s, tell})
 			case <-ctx.Done():
 			}
 		})
 		wg.Wait()
+		s.forgetUnread()
 	}()
+}
+
+// Unread is what of a cluster that is engaged cannot be read, by resource, and why: its
+// View is as last seen.
+func (w *Watcher) Unread(cluster string) map[string]error {
+	w.mu.Lock()
+	c := w.clusters[cluster]
+	w.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	return c.unreadNow()
 }
 
 // View is what is known of a cluster, nil until all of it has been read once.

@@ -2,12 +2,18 @@ package capacity
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -87,5 +93,54 @@ func TestWatcher(t *testing.T) {
 	w.Forget("aws")
 	if w.View("aws") != nil {
 		t.Error("a member that left is remembered")
+	}
+}
+
+// TestWhatCannotBeReadIsSaid: what is known of a member's pods stays, and is said to be
+// old.
+func TestWhatCannotBeReadIsSaid(t *testing.T) {
+	client := fake.NewClientset(exampleNode(0), examplePod(1, 1))
+	var refuse atomic.Bool
+	client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if refuse.Load() {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no right"))
+		}
+		return false, nil, nil
+	})
+	open := make(chan watch.Interface, 10)
+	client.PrependWatchReactor("pods", func(a clienttesting.Action) (bool, watch.Interface, error) {
+		w, err := client.Tracker().Watch(a.GetResource(), a.GetNamespace())
+		open <- w
+		return true, w, err
+	})
+	told := make(chan string, 100)
+	w := New(func(cluster string) { told <- cluster })
+	ctx, away := context.WithCancel(t.Context())
+	w.engage(ctx, "aws", client)
+	w.Want()
+	known := heard(t, w, told, func(*View) bool { return true })
+	if unread := w.Unread("aws"); len(unread) > 0 {
+		t.Errorf("all is read, and it says %v", unread)
+	}
+	refuse.Store(true)
+	(<-open).Stop()
+	eventually(t, "that pods cannot be read", func() bool { return apierrors.IsForbidden(w.Unread("aws")["pods"]) })
+	if w.View("aws") != known || len(w.Unread("aws")) != 1 {
+		t.Errorf("more is lost: %v", w.Unread("aws"))
+	}
+	refuse.Store(false)
+	eventually(t, "that pods can be read", func() bool { return len(w.Unread("aws")) == 0 })
+	refuse.Store(true)
+	(<-open).Stop()
+	eventually(t, "that pods cannot be read", func() bool { return len(w.Unread("aws")) == 1 })
+	away()
+	eventually(t, "nothing of a member that is away", func() bool { return len(w.Unread("aws")) == 0 })
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, patience, true, func(context.Context) (bool, error) { return done(), nil })
+	if err != nil {
+		t.Fatalf("it is not said: %s", what)
 	}
 }

@@ -42,6 +42,10 @@ type Report struct {
 	Failing int
 	// Message is the first failure, in one line, without any object's data.
 	Message string
+	// Unread is what cannot be read there, so that nobody knows how it is; empty: nothing.
+	Unread string
+	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
+	Waiting string
 	// FailedOver and Drained are the conditions of these types; nil: the Cluster
 	// has none.
 	FailedOver, Drained *metav1.Condition

@@ -241,3 +241,20 @@ func TestALossIsAnEventOnce(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestSyncedSaysWhatNobodyKnows(t *testing.T) {
+	up := newHealth().next(verdict{reason: v1alpha1.ReasonReachable})
+	for _, c := range []struct {
+		report       Report
+		reason, says string
+	}{
+		{Report{Unread: "deployments.apps: forbidden", Failing: 1, Message: "x"}, v1alpha1.ReasonUnreadable, "deployments.apps: forbidden"},
+		{Report{Pending: 1, Waiting: "namespaces//team is being deleted"}, "Pending", "1 object still to be written or deleted: namespaces//team is being deleted"},
+		{Report{Pending: 2}, "Pending", "2 objects still to be written or deleted"},
+	} {
+		status, reason, message := syncedCondition(up, c.report)
+		if status != metav1.ConditionFalse || reason != c.reason || !strings.HasSuffix(message, c.says) {
+			t.Errorf("%+v: %s %s %q", c.report, status, reason, message)
+		}
+	}
+}

@@ -200,10 +200,16 @@ func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string
 	switch {
 	case !h.ok():
 		return metav1.ConditionUnknown, "NotReachable", "the cluster is not ready, so nobody knows"
+	case r.Unread != "":
+		return metav1.ConditionFalse, v1alpha1.ReasonUnreadable, "what cannot be read there is as last seen: " + r.Unread
 	case r.Failing > 0:
 		return metav1.ConditionFalse, "Failing", fmt.Sprintf("%s not as the hub wants them: %s. Try: hanse status", objects(r.Failing), oneLine(r.Message))
 	case r.Pending > 0:
-		return metav1.ConditionFalse, "Pending", objects(r.Pending) + " still to be written or deleted"
+		message := objects(r.Pending) + " still to be written or deleted"
+		if r.Waiting != "" {
+			message += ": " + oneLine(r.Waiting)
+		}
+		return metav1.ConditionFalse, "Pending", message
 	}
 	return metav1.ConditionTrue, "Synced", "everything that is placed here is as the hub wants it"
 }

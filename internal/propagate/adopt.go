@@ -64,6 +64,9 @@ func (t *task) adopt(ctx context.Context) error {
 		return waiting{"an object of the same name, which is being deleted"}
 	case how == v1alpha1.ConflictOverwrite:
 		return t.overwrite(ctx, live, desired)
+	case patch == nil: // it is all that the hub wants, mark and all
+		t.settle(live, desired)
+		return nil
 	case how == v1alpha1.ConflictAdopt, isNamespace(t.key.GR), onlyMarks(patch):
 		setVersion(patch, live)
 		if err := t.patch(ctx, patch, desired, nil); err != nil {

@@ -14,15 +14,12 @@ import (
 type autoscaled struct {
 	mu      sync.Mutex
 	known   bool
+	unread  error                                // why they are not known as they are now
 	targets map[types.NamespacedName]scaleTarget // by autoscaler
 }
 
 type scaleTarget struct {
 	group, kind, namespace, name string
-}
-
-func newAutoscaled() *autoscaled {
-	return &autoscaled{targets: map[types.NamespacedName]scaleTarget{}}
 }
 
 func autoscalersResource() schema.GroupVersionResource {
@@ -43,11 +40,24 @@ func (a *autoscaled) owns(kind schema.GroupKind, namespace, name string) (owned,
 	return false, a.known
 }
 
+// setUnread notes why the autoscalers cannot be read; nil: they can.
+func (a *autoscaled) setUnread(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unread = err
+}
+
+func (a *autoscaled) unreadNow() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unread
+}
+
 // autoscalerSink takes in a member's autoscalers.
 type autoscalerSink struct{ session *session }
 
 func (s *autoscalerSink) replace(objs []*unstructured.Unstructured) {
-	a := s.session.scaled
+	a := &s.session.scaled
 	targets := make(map[types.NamespacedName]scaleTarget, len(objs))
 	for _, obj := range objs {
 		targets[nameOf(obj)] = targetOf(obj)
@@ -69,9 +79,12 @@ func (s *autoscalerSink) replace(objs []*unstructured.Unstructured) {
 }
 
 func (s *autoscalerSink) apply(obj *unstructured.Unstructured) {
-	a, t := s.session.scaled, targetOf(obj)
+	a, t := &s.session.scaled, targetOf(obj)
 	a.mu.Lock()
 	before := a.targets[nameOf(obj)]
+	if a.targets == nil {
+		a.targets = map[types.NamespacedName]scaleTarget{}
+	}
 	a.targets[nameOf(obj)] = t
 	a.mu.Unlock()
 	if before != t {
@@ -81,7 +94,7 @@ func (s *autoscalerSink) apply(obj *unstructured.Unstructured) {
 }
 
 func (s *autoscalerSink) remove(obj *unstructured.Unstructured) {
-	a := s.session.scaled
+	a := &s.session.scaled
 	a.mu.Lock()
 	delete(a.targets, nameOf(obj))
 	a.mu.Unlock()

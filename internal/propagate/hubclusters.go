@@ -43,7 +43,7 @@ type cluster struct {
 // has read them once.
 func (e *Engine) watchClusters(ctx context.Context, seen chan struct{}) {
 	s := &clusterSink{engine: e, log: klog.FromContext(ctx), seen: seen}
-	watchInto(ctx, e.hub.Resource(v1alpha1.Resource("clusters")), "hub/clusters", "", s)
+	watchInto(ctx, e.hub.Resource(v1alpha1.Resource("clusters")), "hub/clusters", "", s, nil)
 }
 
 type clusterSink struct {

@@ -89,7 +89,7 @@ func (e *Engine) discover(ctx context.Context) error {
 	for _, r := range added {
 		watched, stop := context.WithCancel(ctx)
 		r.stop = stop
-		go watchInto(watched, e.hub.Resource(r.gvr), "hub/"+r.gvr.GroupResource().String(), "", &templateSink{engine: e, resource: r, log: klog.FromContext(ctx)})
+		go watchInto(watched, e.hub.Resource(r.gvr), "hub/"+r.gvr.GroupResource().String(), "", &templateSink{engine: e, resource: r, log: klog.FromContext(ctx)}, nil)
 	}
 	e.mu.Unlock()
 	if len(added) > 0 || removed {
@@ -123,10 +123,11 @@ func (e *Engine) awaitsDiscovery() bool {
 // delete, in its preferred version. complete says whether a group was read.
 func served(d discovery.DiscoveryInterface) (found map[schema.GroupResource]*resource, complete func(group string) bool, err error) {
 	lists, err := discovery.ServerPreferredResources(d)
-	complete, err = completeness(err)
-	if complete == nil {
+	failed := failedGroups(err)
+	if err != nil && failed == nil {
 		return nil, nil, err
 	}
+	complete = func(group string) bool { return failed[group] == nil }
 	found = map[schema.GroupResource]*resource{}
 	eachWritable(lists, func(gv schema.GroupVersion, r metav1.APIResource) {
 		found[schema.GroupResource{Group: gv.Group, Resource: r.Name}] = &resource{gvr: gv.WithResource(r.Name), gvk: gv.WithKind(r.Kind)}
@@ -135,32 +136,30 @@ func served(d discovery.DiscoveryInterface) (found map[schema.GroupResource]*res
 }
 
 // servedVersions is as served, for all versions and not the preferred one only:
-// a member of another release may prefer another version than the hub.
-func servedVersions(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, complete func(group string) bool, err error) {
+// a member of another release may prefer another version than the hub. failed are the
+// groups that could not be read; err says that none could.
+func servedVersions(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, failed map[string]error, err error) {
 	_, lists, err := d.ServerGroupsAndResources()
-	complete, err = completeness(err)
-	if complete == nil {
+	if failed = failedGroups(err); err != nil && failed == nil {
 		return nil, nil, err
 	}
 	found = map[schema.GroupVersionResource]bool{}
 	eachWritable(lists, func(gv schema.GroupVersion, r metav1.APIResource) { found[gv.WithResource(r.Name)] = true })
-	return found, complete, err
+	return found, failed, nil
 }
 
-// completeness says for which groups a discovery that ended with err was
-// complete; nil for none at all.
-func completeness(err error) (complete func(group string) bool, _ error) {
-	failed := map[string]bool{}
+// failedGroups is what a discovery that ended with err did not read, and why; nil: all,
+// or, if there is an error, nothing.
+func failedGroups(err error) map[string]error {
 	var partly *discovery.ErrGroupDiscoveryFailed
-	switch {
-	case errors.As(err, &partly):
-		for gv := range partly.Groups {
-			failed[gv.Group] = true
-		}
-	case err != nil:
-		return nil, err
+	if !errors.As(err, &partly) {
+		return nil
 	}
-	return func(group string) bool { return !failed[group] }, err
+	failed := map[string]error{}
+	for gv, why := range partly.Groups {
+		failed[gv.Group] = why
+	}
+	return failed
 }
 
 func eachWritable(lists []*metav1.APIResourceList, do func(schema.GroupVersion, metav1.APIResource)) {

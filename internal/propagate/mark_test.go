@@ -1,7 +1,6 @@
 package propagate
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -37,12 +36,9 @@ func newMemberRig(t *testing.T) *memberRig {
 	r.engine.events = newEventSink(fake.NewClientset().CoreV1())
 	r.clusters(ready("aws", 0))
 	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{configMaps().WithVersion("v1"): "ConfigMapList"})
-	s := &session{
-		engine: r.engine, member: r.engine.members["aws"], queue: newQueue(), again: make(chan struct{}, 1), client: client,
-		events: newEventSink(fake.NewClientset().CoreV1()), scaled: newAutoscaled(),
-		watching: map[schema.GroupResource]context.CancelFunc{configMaps(): func() {}}, watched: map[schema.GroupResource]bool{},
-		missing: map[schema.GroupResource]bool{}, granted: map[string]bool{},
-	}
+	s := makeSession(r.engine, client, fake.NewClientset(), func() {})
+	s.member = r.engine.members["aws"]
+	s.watching[configMaps()] = func() {}
 	s.member.session = s
 	m := &memberRig{rig: r, t: t, session: s, client: client, sees: &memberSink{session: s, gr: configMaps()}}
 	m.sees.replace(nil)

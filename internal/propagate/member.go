@@ -40,6 +40,8 @@ type record struct {
 	left *left
 	// fault is why the last attempt failed, nil if it did not.
 	fault *fault
+	// waits is what the last attempt found to be missing, in words; that is no fault.
+	waits string
 	// outlived is when the member last said how its pods get on, if that was about
 	// an earlier pod template.
 	outlived string
@@ -67,6 +69,7 @@ type observation struct {
 	observed   int64 // status.observedGeneration
 	hash       uint64
 	deleting   bool
+	finalizers []string     // while deleting
 	mark       lineage.Mark // zero: not an object of a hub
 	adopted    bool
 	revision   string // of the pod template, as AnnotationRevision says
@@ -234,7 +237,7 @@ func (m *member) update(key Key, change func(*record)) {
 	m.version++
 	if !r.seen.exists() {
 		delete(m.approved, key)
-		if r.fault == nil && r.left == nil {
+		if r.fault == nil && r.left == nil && r.waits == "" {
 			delete(m.records, key)
 		}
 	}
@@ -249,6 +252,7 @@ func (e *Engine) observe(key Key, obj *unstructured.Unstructured) observation {
 		generation: obj.GetGeneration(),
 		hash:       e.hasher.Content(obj.Object),
 		deleting:   obj.GetDeletionTimestamp() != nil,
+		finalizers: finalizersOf(obj),
 		adopted:    annotations[v1alpha1.AnnotationAdopted] != "",
 		revision:   annotations[v1alpha1.AnnotationRevision],
 	}
@@ -269,7 +273,7 @@ func (r *record) setFault(f *fault) {
 	if (r.fault == nil) != (f == nil) || f != nil && *r.fault != *f {
 		r.since = metav1.Now().Time
 	}
-	r.fault = f
+	r.fault, r.waits = f, ""
 }
 
 // marked says whether the object is a hub's.

@@ -19,7 +19,7 @@ type namespaceLabels struct {
 // read them once.
 func (e *Engine) watchNamespaces(ctx context.Context, seen chan struct{}) {
 	s := &namespaceSink{engine: e, seen: seen}
-	watchInto(ctx, e.hub.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}), "hub/namespace labels", "", s)
+	watchInto(ctx, e.hub.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}), "hub/namespace labels", "", s, nil)
 }
 
 type namespaceSink struct {

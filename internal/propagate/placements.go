@@ -1,6 +1,7 @@
 package propagate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -93,7 +94,7 @@ func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.Grou
 
 	var names []string
 	var ready, want int32
-	counted := false
+	counted, waits := false, ""
 	p.Summary.Synced = metav1.ConditionTrue
 	for _, m := range e.sortedMembers() {
 		rec := m.get(t.key)
@@ -113,6 +114,9 @@ func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.Grou
 		if p.Summary.Message == "" {
 			p.Summary.Message = c.LastError
 		}
+		if waits == "" && c.Message != "" {
+			waits = m.name + ": " + c.Message
+		}
 		names = append(names, clusterName(c))
 		p.Clusters = append(p.Clusters, c)
 	}
@@ -120,9 +124,7 @@ func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.Grou
 	if counted {
 		p.Summary.Ready = fmt.Sprintf("%d/%d", ready, want)
 	}
-	if t.decision.Reason != "" && p.Summary.Message == "" {
-		p.Summary.Message = t.decision.Reason
-	}
+	p.Summary.Message = cmp.Or(p.Summary.Message, waits, t.decision.Reason)
 	if len(p.Clusters) == 0 || t.decision.Unplaced > 0 {
 		p.Summary.Synced = metav1.ConditionFalse
 	}
@@ -147,6 +149,7 @@ func (e *Engine) clusterPlacement(t *template, m *member, rec record, placed boo
 		c.LastError = rec.fault.message
 		c.Since = &metav1.Time{Time: rec.since}
 	}
+	c.Message = e.stateMessage(t, m, &rec, c.State)
 	return c
 }
 
@@ -158,6 +161,8 @@ func (e *Engine) state(t *template, m *member, rec record, placed bool) string {
 		return v1alpha1.StateConflict
 	case rec.fault != nil:
 		return v1alpha1.StateError
+	case m.unread(t.key.GR) != nil:
+		return v1alpha1.StateUnknown
 	case t.held():
 		return v1alpha1.StateSynced
 	case rec.seen.deleting, !placed && t.division != kinds.Replicas && t.division != kinds.OneActive:

@@ -40,7 +40,7 @@ func (e *Engine) watchPolicies(ctx context.Context, seen chan struct{}) {
 	for _, resource := range []string{"placementpolicies", "clusterplacementpolicies"} {
 		both.Add(1)
 		s := &policySink{engine: e, log: klog.FromContext(ctx), seen: both.Done, uids: map[types.UID]bool{}}
-		ends.Go(func() { watchInto(ctx, e.hub.Resource(v1alpha1.Resource(resource)), "hub/"+resource, "", s) })
+		ends.Go(func() { watchInto(ctx, e.hub.Resource(v1alpha1.Resource(resource)), "hub/"+resource, "", s, nil) })
 	}
 	ends.Go(func() {
 		both.Wait()

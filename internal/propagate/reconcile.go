@@ -51,7 +51,7 @@ func (s *session) reconcile(ctx context.Context, key Key) error {
 	}
 	var wait waiting
 	if errors.As(err, &wait) {
-		task.note(nil)
+		task.await(wait)
 		return err
 	}
 	var override *override.Error
@@ -226,15 +226,27 @@ func (t *task) objects() dynamic.ResourceInterface {
 
 // note remembers a failed attempt, or that there is no fault any more.
 func (t *task) note(f *fault) {
-	if f == nil && t.rec.fault == nil {
+	if f == nil && t.rec.fault == nil && t.rec.waits == "" {
 		return
 	}
 	t.member.update(t.key, func(r *record) { r.setFault(f) })
 	t.engine.changes.notify(t.key)
 }
 
+// await remembers what the object waits for.
+func (t *task) await(what waiting) {
+	if t.rec.fault == nil && t.rec.waits == what.what {
+		return
+	}
+	t.member.update(t.key, func(r *record) {
+		r.setFault(nil)
+		r.waits = what.what
+	})
+	t.engine.changes.notify(t.key)
+}
+
 func (t *task) forgetMe() {
-	if t.rec.fault == nil && t.rec.left == nil {
+	if t.rec.fault == nil && t.rec.left == nil && t.rec.waits == "" {
 		return
 	}
 	t.member.update(t.key, func(r *record) {

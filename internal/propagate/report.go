@@ -17,6 +17,10 @@ type Report struct {
 	Pending int // to be written or deleted, without a fault so far
 	Failing int // refused by the member, or in conflict
 	Message string
+	// Unread is what cannot be read there, so that nobody knows how it is; empty: nothing.
+	Unread string
+	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
+	Waiting string
 	// FailedOver and Drained are the conditions of these types, nil: none.
 	FailedOver, Drained *metav1.Condition
 }
@@ -47,12 +51,19 @@ func (e *Engine) Report(name string) Report {
 		m.report = cachedReport{report: report, version: version, revision: revision, valid: true}
 		m.mu.Unlock()
 	}
+	report.Unread = e.unreadable(m)
 	report.FailedOver, report.Drained = e.failedOver(name), e.drained(name)
 	return report
 }
 
 func (e *Engine) count(m *member) Report {
 	var out Report
+	waiting := Key{}
+	waits := func(key Key, seen *observation) {
+		if seen.deleting && (out.Waiting == "" || key.String() < waiting.String()) {
+			waiting, out.Waiting = key, fmt.Sprintf("%s is %s", key, deletingMessage(seen))
+		}
+	}
 	for _, key := range e.keys() {
 		t, _ := e.template(key)
 		if t == nil {
@@ -75,16 +86,19 @@ func (e *Engine) count(m *member) Report {
 			}
 		case v1alpha1.StatePending, v1alpha1.StateDeleting:
 			out.Pending++
+			waits(key, &rec.seen)
 		}
 	}
 	for _, key := range m.present() {
 		if t, known := e.template(key); t != nil || !known {
 			continue
 		}
-		if m.get(key).held != "" {
+		rec := m.get(key)
+		if rec.held != "" {
 			out.Held++
 		} else {
 			out.Pending++ // to be deleted
+			waits(key, &rec.seen)
 		}
 	}
 	return out

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
+	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
@@ -30,13 +31,14 @@ type session struct {
 	queue     workqueue.TypedRateLimitingInterface[Key]
 	events    eventSink
 	again     chan struct{}
-	scaled    *autoscaled
+	scaled    autoscaled
 
 	mu       sync.Mutex
 	watching map[schema.GroupResource]context.CancelFunc
-	watched  map[schema.GroupResource]bool // its first list has come
-	missing  map[schema.GroupResource]bool // the member does not serve it
-	granted  map[string]bool               // rights to custom resources that the role has
+	watched  map[schema.GroupResource]bool  // its first list has come
+	missing  map[schema.GroupResource]bool  // the member does not serve it
+	unread   map[schema.GroupResource]error // why its objects are not known as they are now
+	granted  map[string]bool                // rights to custom resources that the role has
 }
 
 // memberWorkers is how many requests one member is sent at once. A member that
@@ -85,15 +87,19 @@ func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
+	return makeSession(e, client, typed, cancel), nil
+}
+
+func makeSession(e *Engine, client dynamic.Interface, typed kubernetes.Interface, cancel context.CancelFunc) *session {
 	return &session{
 		engine: e, cancel: cancel, client: client, typed: typed, discovery: typed.Discovery(),
 		queue: newQueue(), events: newEventSink(typed.CoreV1()), again: make(chan struct{}, 1),
-		scaled:   newAutoscaled(),
 		watching: map[schema.GroupResource]context.CancelFunc{},
 		watched:  map[schema.GroupResource]bool{},
 		missing:  map[schema.GroupResource]bool{},
+		unread:   map[schema.GroupResource]error{},
 		granted:  map[string]bool{},
-	}, nil
+	}
 }
 
 // run blocks until the session ends.
@@ -102,7 +108,7 @@ func (s *session) run(ctx context.Context) {
 	for range memberWorkers {
 		wg.Go(func() { work(ctx, s.queue, s.reconcile) })
 	}
-	go watchInto(ctx, s.client.Resource(autoscalersResource()), s.member.name+"/autoscalers", "", &autoscalerSink{session: s})
+	go watchInto(ctx, s.client.Resource(autoscalersResource()), s.member.name+"/autoscalers", "", &autoscalerSink{session: s}, s.scaled.setUnread)
 	s.watchAll(ctx)
 	s.queue.ShutDown()
 	wg.Wait()
@@ -122,25 +128,32 @@ const (
 	// lookForCustom is the same while a CRD is established in the member whose
 	// resource discovery does not show: it lags a little behind.
 	lookForCustom = 250 * time.Millisecond
+	// A discovery that failed is tried again after this, and then ever later. It costs
+	// a member little; what it does not show is not written at all.
+	retryDiscovery, longestDiscovery = 500 * time.Millisecond, 5 * time.Second
 )
 
 // watchAll watches every propagated resource that the member serves, and those
 // that come later, until ctx ends.
 func (s *session) watchAll(ctx context.Context) {
 	log := klog.FromContext(ctx)
-	custom := lookForCustom
+	custom, failed := lookForCustom, retryDiscovery
 	for {
+		err := guard.Run(func() error { return s.discover(ctx) })
 		retry := lookAgain
-		if err := s.discover(ctx); err != nil {
-			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error())
-			retry = time.Second
-		} else if s.awaitsCustom() {
+		switch {
+		case err != nil:
+			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error(), "stack", string(guard.Stack(err)))
+			retry = failed
+			failed = min(2*failed, longestDiscovery)
+		case s.awaitsCustom():
 			retry = custom
 			custom = min(2*custom, lookAgain) // its CRD there may never serve the version that is wanted
-		} else {
-			custom = lookForCustom
+			failed = retryDiscovery
+		default:
+			custom, failed = lookForCustom, retryDiscovery
 		}
-		if !s.pause(ctx, retry) {
+		if !s.pause(ctx, retry, err != nil) {
 			return
 		}
 	}
@@ -148,8 +161,9 @@ func (s *session) watchAll(ctx context.Context) {
 
 // pause blocks until it is time to discover again, and returns false if ctx ends
 // first. As long as nothing waits for a missing resource, there is nothing to
-// discover; something may come to wait for one at any time.
-func (s *session) pause(ctx context.Context, d time.Duration) bool {
+// discover, unless due says that there is; something may come to wait for one at any
+// time.
+func (s *session) pause(ctx context.Context, d time.Duration, due bool) bool {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
@@ -159,7 +173,7 @@ func (s *session) pause(ctx context.Context, d time.Duration) bool {
 		case <-s.again:
 			return true
 		case <-tick.C:
-			if s.wanting() {
+			if due || s.wanting() {
 				return true
 			}
 		}
@@ -182,18 +196,20 @@ func (s *session) awaitsCustom() bool {
 
 // discover starts watches on what is served and not watched so far. A resource
 // whose group could not be read stays as it was: a failed discovery never
-// makes the hub forget what a member serves.
+// makes the hub forget what a member serves. The error is about resources that the
+// hub has, too: what else is down in a member is not the hub's business.
 func (s *session) discover(ctx context.Context) error {
-	found, complete, err := servedVersions(s.discovery)
-	if found == nil {
-		return err
-	}
+	found, failed, err := servedVersions(s.discovery)
 	s.engine.mu.RLock()
 	wanted := make([]*resource, 0, len(s.engine.resources))
 	for _, r := range s.engine.resources {
 		wanted = append(wanted, r)
 	}
 	s.engine.mu.RUnlock()
+	if err != nil {
+		s.undiscovered(wanted, func(schema.GroupResource) error { return err })
+		return err
+	}
 	s.stopUnwanted(wanted)
 	served := map[schema.GroupResource]*resource{}
 	for _, r := range wanted {
@@ -201,8 +217,10 @@ func (s *session) discover(ctx context.Context) error {
 		switch {
 		case found[r.gvr]:
 			served[gr] = r
-		case complete(gr.Group):
+		case failed[gr.Group] == nil:
 			s.stopWatching(gr)
+		default:
+			err = fmt.Errorf("group %s: %w", gr.Group, failed[gr.Group])
 		}
 	}
 	if err := s.grantCustom(ctx, served); err != nil {
@@ -211,6 +229,7 @@ func (s *session) discover(ctx context.Context) error {
 	for gr, r := range served {
 		s.watch(ctx, gr, r)
 	}
+	s.undiscovered(wanted, func(gr schema.GroupResource) error { return failed[gr.Group] })
 	return err
 }
 
@@ -233,6 +252,7 @@ func (s *session) stopUnwanted(wanted []*resource) {
 		s.stopWatching(gr)
 		s.mu.Lock()
 		delete(s.missing, gr)
+		delete(s.unread, gr)
 		s.mu.Unlock()
 		s.member.forgetAll(gr)
 	}
@@ -247,7 +267,9 @@ func (s *session) watch(ctx context.Context, gr schema.GroupResource, r *resourc
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s.watching[gr] = cancel
-	go watchInto(ctx, s.client.Resource(r.gvr), s.member.name+"/"+gr.String(), kinds.ManagedSelector(gr), &memberSink{session: s, gr: gr})
+	delete(s.unread, gr)
+	go watchInto(ctx, s.client.Resource(r.gvr), s.member.name+"/"+gr.String(), kinds.ManagedSelector(gr), &memberSink{session: s, gr: gr},
+		func(err error) { s.setUnread(ctx, gr, err) })
 }
 
 // stopWatching is for a resource that the member does not serve, or not any
@@ -257,6 +279,7 @@ func (s *session) stopWatching(gr schema.GroupResource) {
 	stop := s.watching[gr]
 	delete(s.watching, gr)
 	delete(s.watched, gr)
+	delete(s.unread, gr)
 	s.missing[gr] = true
 	s.mu.Unlock()
 	if stop == nil {

@@ -41,14 +41,9 @@ func TestResourceThatIsServedLate(t *testing.T) {
 	gadgets := schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "gadgets"}
 	rig := newRig(gadgets.GroupResource())
 	known := &lateDiscovery{}
-	s := &session{
-		engine: rig.engine, member: newMember("aws"), discovery: known, queue: newQueue(), again: make(chan struct{}, 1),
-		client:   dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{gadgets: "GadgetList"}),
-		typed:    fake.NewClientset(),
-		scaled:   newAutoscaled(),
-		watching: map[schema.GroupResource]context.CancelFunc{}, watched: map[schema.GroupResource]bool{},
-		missing: map[schema.GroupResource]bool{}, granted: map[string]bool{},
-	}
+	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{gadgets: "GadgetList"})
+	s := makeSession(rig.engine, client, fake.NewClientset(), func() {})
+	s.member, s.discovery = newMember("aws"), known
 	s.member.update(Key{GR: crds(), Name: "gadgets.example.com"}, func(r *record) {
 		r.seen = observation{uid: "crd", status: map[string]any{"conditions": []any{map[string]any{"type": "Established", "status": "True"}}}}
 	})

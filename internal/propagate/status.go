@@ -88,7 +88,7 @@ func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStat
 	s := aggregate.MemberStatus{
 		Cluster:    m.name,
 		Generation: r.seen.generation, ObservedGeneration: r.seen.observed,
-		Synced:    e.synced(t, m, r),
+		Synced:    e.synced(t, m, r) && m.unread(t.key.GR) == nil,
 		Reachable: m.reachable(),
 		Status:    r.seen.status,
 	}

@@ -2,15 +2,15 @@ package propagate
 
 import (
 	"context"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/hanse-dev/hanse/internal/reading"
 )
 
 // sink takes in what a watch says. Its methods are called one at a time.
@@ -22,24 +22,25 @@ type sink interface {
 }
 
 // watchInto lists and watches a resource until ctx ends, through whatever
-// happens to the connection. labels narrows it; empty means all.
-func watchInto(ctx context.Context, client dynamic.ResourceInterface, name, labels string, into sink) {
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = labels
-			return client.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = labels
-			return client.Watch(ctx, o)
-		},
-	}
-	r := cache.NewReflectorWithOptions(lw, &unstructured.Unstructured{}, store{into}, cache.ReflectorOptions{
+// happens to the connection. labels narrows it; empty means all. told, if not nil,
+// hears when that fails for longer than a moment; see reading.Resource.
+func watchInto(ctx context.Context, client dynamic.ResourceInterface, name, labels string, into sink, told func(error)) {
+	reading.Follow(ctx, reading.Resource{
 		Name: name,
-		// A member that is away ends the session; what is left are short faults.
-		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 3 * time.Second, Steps: 10, Factor: 2, Jitter: 0.5},
+		Source: &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.LabelSelector = labels
+				return client.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				o.LabelSelector = labels
+				return client.Watch(ctx, o)
+			},
+		},
+		Example: &unstructured.Unstructured{},
+		Into:    store{into},
+		Told:    told,
 	})
-	r.RunWithContext(ctx)
 }
 
 // store makes a sink of what a Reflector expects.
