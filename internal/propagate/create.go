@@ -89,7 +89,7 @@ func (t *task) settle(obj *unstructured.Unstructured, desired map[string]any) {
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		r.held = ""
-		r.left = &left{desired: desired, target: t.target(), hash: now.hash}
+		r.left = &left{desired: desired, target: t.target(), hash: now.hash, skipped: t.skipped}
 		if r.seen.uid == now.uid && r.seen.rv > now.rv {
 			return // a later version was seen meanwhile; it is compared by its hash
 		}

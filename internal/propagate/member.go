@@ -92,6 +92,9 @@ type left struct {
 	desired map[string]any
 	target  target
 	hash    uint64
+	// skipped are fields that desired sets and that were left as the member had them, as
+	// task.skip says: whoever they belonged to may be gone later.
+	skipped []string
 }
 
 // target is what the hub wants of a template in one member, in little: as long as it

@@ -24,6 +24,7 @@ type task struct {
 	rec      record
 	now      share // what the member is to run now
 	turn     turn
+	skipped  []string // what is left as the member has it; set where that matters
 }
 
 // reconcile makes key in the member what the hub wants it to be. It is

@@ -34,8 +34,9 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 		t.note(nil)
 		return nil // nothing is to be written before the total has followed
 	}
-	skip = append(skip, t.turn.skip()...)
-	if t.asLeft() && t.rec.left.target == t.target() && !t.needsProof() {
+	same := t.asLeft() && (!t.released(skip) || t.hasShare())
+	t.skipped, skip = skip, append(slices.Clone(skip), t.turn.skip()...)
+	if same && t.rec.left.target == t.target() && !t.needsProof() {
 		t.note(nil)
 		return nil
 	}
@@ -43,7 +44,7 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if t.asLeft() {
+	if same {
 		patch, lists := fieldmerge.Patch(t.rec.left.desired, desired)
 		switch {
 		case patch == nil, t.sameButShare() && t.hasShare() && !t.needsProof(): // what changed at the hub is about other members, or came from here
@@ -67,6 +68,12 @@ func (t *task) asLeft() bool {
 	return t.rec.left != nil && t.rec.left.hash == t.rec.seen.hash
 }
 
+// released says whether something that was left as the member had it is the hub's again:
+// its autoscaler is gone.
+func (t *task) released(skip []string) bool {
+	return slices.ContainsFunc(t.rec.left.skipped, func(path string) bool { return !slices.Contains(skip, path) })
+}
+
 // sameButShare says whether the last write left all that the hub wants now, but
 // perhaps for the number of replicas.
 func (t *task) sameButShare() bool {
@@ -88,7 +95,7 @@ func (t *task) leave(desired map[string]any) {
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		if r.left != nil {
-			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash}
+			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash, skipped: t.skipped}
 		}
 	})
 	t.engine.statusSoon(t.key)
