@@ -12,6 +12,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
 // Annotations of Federation v1.
@@ -78,8 +80,8 @@ func kindName(k reflect.Kind) string {
 }
 
 // ReadFederation takes Federation v1's annotations of an object over into w.
-// preferences is the name of that of its kind, or empty. Preferences that do
-// not parse are as none: evenly, what runs stays. A selector that does not
+// preferences is the name of that of its kind, or Hanse's own of the same form, or
+// empty. Preferences that do not parse are as none: evenly, what runs stays. A selector that does not
 // parse holds everything.
 func (w *Workload) ReadFederation(annotations map[string]string, preferences string) {
 	if value, ok := annotations[preferences]; ok && preferences != "" {
@@ -88,7 +90,7 @@ func (w *Workload) ReadFederation(annotations map[string]string, preferences str
 			w.Warning = "annotation " + preferences + ": " + err.Error()
 			p = &Preferences{Clusters: map[string]ClusterPreferences{Others: {Weight: 1}}}
 		}
-		w.Preferences = p
+		w.Preferences, w.ByRemainder = p, preferences == v1alpha1.AnnotationPreferences
 	}
 	if value, ok := annotations[AnnotationClusterSelector]; ok {
 		s, err := ParseClusterSelector(value)

@@ -95,25 +95,37 @@ func (r *run) even(candidates []int32, compare func(a, b int32) int) bool {
 	return len(candidates) > 0
 }
 
+// sinkByWeight takes n replicas away, or as many as the floors let it, and leaves what
+// is next to the members' weights.
+func (r *run) sinkByWeight(units []int32, n int64, floor func(*member) int64) (took int64) {
+	parts := make([]part, len(units))
+	total := -n
+	for i, unit := range units {
+		m := &r.members[r.units[unit].member]
+		parts[i] = part{weight: m.weight, low: min(m.n, max(floor(m), m.n-r.units[unit].n)), high: m.n, rank: m.rank}
+		total += m.n
+	}
+	apportionLess(total, parts)
+	for i, unit := range units {
+		k := parts[i].high - parts[i].given
+		r.take(&r.units[unit], k)
+		took += k
+	}
+	return took
+}
+
 // sink is lift the other way: down to a level, but for about one replica each.
 func (r *run) sink(units []int32, n int64, floor func(*member) int64) (took int64) {
-	weight := func(m *member) float64 {
-		if r.strategy == Weighted {
-			return float64(m.weight)
-		}
-		return 1
+	if r.strategy == Weighted {
+		return r.sinkByWeight(units, n, floor)
 	}
 	share := func(u *unit, level float64) int64 {
 		m := &r.members[u.member]
-		return max(0, m.n-max(floor(m), int64(level*weight(m))))
+		return max(0, m.n-max(floor(m), int64(level)))
 	}
 	low, high := 0.0, 1.0
 	for _, i := range units {
-		m := &r.members[r.units[i].member]
-		if m.weight == 0 && r.strategy == Weighted { // no level is low enough for it
-			return 0
-		}
-		high = max(high, float64(m.n+1)/weight(m))
+		high = max(high, float64(r.members[r.units[i].member].n+1))
 	}
 	for range 64 {
 		if n-took <= int64(len(units)) {

@@ -32,9 +32,10 @@ func (r *run) wants(a, b *unit) int {
 	c := 0
 	switch r.strategy {
 	case Weighted:
-		c = cmp.Compare((a.seen+1)*n.weight, (b.seen+1)*m.weight)
+		c = cmp.Or(compareBool(a.seen < m.aim, b.seen < n.aim), cmp.Compare((a.seen+1)*n.weight, (b.seen+1)*m.weight))
 	case FreeCapacity:
-		c = cmp.Compare((a.seen-m.n+m.placed+1)*n.weight, (b.seen-n.n+n.placed+1)*m.weight)
+		x, y := a.seen-m.n+m.placed, b.seen-n.n+n.placed
+		c = cmp.Or(compareBool(x < m.aim, y < n.aim), cmp.Compare((x+1)*n.weight, (y+1)*m.weight))
 	case Pack:
 		c = cmp.Or(compareBool(m.n > 0 || m.prior > 0, n.n > 0 || n.prior > 0), cmp.Compare(n.weight, m.weight), cmp.Compare(n.prior, m.prior))
 	case Cheapest:

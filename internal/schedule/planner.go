@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
-	"strings"
 )
 
 // planned is a cluster while Federation v1's division is computed.
@@ -82,63 +81,4 @@ func planHash(cluster, object string) uint32 {
 	h.Write([]byte(cluster)) // a hash.Hash never returns an error
 	h.Write([]byte(object))
 	return h.Sum32()
-}
-
-// divideByPreferences is divide for Federation v1's preferences. Constraints
-// that v1 did not know come after: what they do not let in stays unplaced.
-func (r *run) divideByPreferences() (left int64) {
-	_, object, _ := strings.Cut(r.w.Key, "/")
-	left = r.total
-	var all []*planned
-	for i := range r.members {
-		m := &r.members[i]
-		if m.standing == frozen || m.standing == keeping {
-			left -= m.n
-		}
-		if m.standing != open {
-			continue
-		}
-		pref, ok := r.w.Preferences.Clusters[m.Name]
-		if !ok {
-			if pref, ok = r.w.Preferences.Clusters[Others]; !ok {
-				m.most, m.why = 0, "not in the preferences"
-			}
-		}
-		p := &planned{member: m, hash: planHash(m.Name, object), min: pref.MinReplicas, max: unlimited,
-			weight: pref.Weight, current: m.before, capacity: m.n}
-		if pref.MaxReplicas != nil {
-			p.max = *pref.MaxReplicas
-		}
-		for u := m.units; u < m.until; u++ {
-			p.capacity = min(unlimited, p.capacity+r.space(&r.units[u]))
-		}
-		if ok {
-			all = append(all, p)
-		}
-	}
-	left = max(0, left)
-	plan(left, slices.Clone(all), r.w.Preferences.Rebalance)
-	for i := range r.members {
-		if m := &r.members[i]; m.standing == open {
-			m.most = 0
-		}
-	}
-	for _, p := range all {
-		p.member.most = p.given
-	}
-	r.strategy = Evenly
-	for i := range r.members {
-		m := &r.members[i]
-		for u := m.units; m.standing == open && u < m.until && m.n > m.most; u++ {
-			r.take(&r.units[u], min(r.units[u].n, m.n-m.most))
-		}
-		if m.standing == open {
-			left -= m.n
-		}
-	}
-	var aim int64
-	for _, p := range all {
-		aim += p.given - p.member.n
-	}
-	return left - aim + r.raise(aim)
 }

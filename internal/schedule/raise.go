@@ -1,6 +1,9 @@
 package schedule
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // maxSteps bounds the work for replicas that have to be placed one by one. It
 // is more pods than a cluster can have.
@@ -54,7 +57,10 @@ func (r *run) raiseTier(units []int32, n int64) int64 {
 		}
 		return n
 	}
-	if r.gradual() {
+	switch {
+	case r.proportional():
+		return n - r.placeByWeight(units, n)
+	case r.gradual():
 		n -= r.lift(units, n)
 	}
 	h := heap{items: units, before: func(a, b int32) bool { return r.wants(&r.units[a], &r.units[b]) < 0 }}
@@ -93,15 +99,8 @@ func (r *run) lift(units []int32, n int64) (used int64) {
 			return 0
 		}
 	}
-	base := func(m *member) int64 {
-		if r.strategy == FreeCapacity {
-			return m.n - m.placed
-		}
-		return 0
-	}
 	share := func(u *unit, level float64) int64 {
-		m := &r.members[u.member]
-		return min(max(0, int64(level*float64(m.weight))+base(m)-m.n), r.space(u))
+		return min(max(0, int64(level)-r.members[u.member].n), r.space(u))
 	}
 	taken := func(level float64) (sum int64) {
 		for _, i := range units {
@@ -111,8 +110,7 @@ func (r *run) lift(units []int32, n int64) (used int64) {
 	}
 	low, high := 0.0, 1.0
 	for _, i := range units {
-		m := &r.members[r.units[i].member]
-		high = max(high, float64(m.n-base(m)+n+1)/float64(m.weight))
+		high = max(high, float64(r.members[r.units[i].member].n+n+1))
 	}
 	// Far below n the steps that follow would be many; within one replica per
 	// unit they are few.
@@ -134,6 +132,38 @@ func (r *run) lift(units []int32, n int64) (used int64) {
 	return used
 }
 
+// placeByWeight places n replicas, for which there is room, by the members' weights.
+func (r *run) placeByWeight(units []int32, n int64) (used int64) {
+	aims := r.byWeight(units, n)
+	for _, i := range units {
+		u := &r.units[i]
+		k := min(aims[u.member]-r.weighed(&r.members[u.member]), r.space(u))
+		r.place(u, k)
+		used += k
+	}
+	return used
+}
+
+// aim says how much each member is to have by its weight, if the rules let it: what one
+// group has no room for is the next one's.
+func (r *run) aim(candidates []int32, n int64) {
+	if !r.proportional() {
+		return
+	}
+	byGroup := map[int32][]int32{}
+	for _, i := range candidates {
+		byGroup[r.units[i].group] = append(byGroup[r.units[i].group], i)
+	}
+	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
+		for member, n := range r.byWeight(byGroup[group], n) {
+			r.members[member].aim = n
+		}
+		for _, i := range byGroup[group] {
+			n = max(0, n-r.space(&r.units[i]))
+		}
+	}
+}
+
 // class is the units that are in the same domains of every rule.
 type class struct {
 	units heap
@@ -143,6 +173,7 @@ type class struct {
 
 // raiseRuled is raise one by one, with rules that each replica may change.
 func (r *run) raiseRuled(candidates []int32, n int64) int64 {
+	r.aim(candidates, n)
 	classes := r.queueClasses(candidates)
 	h := heap{before: func(a, b int32) bool {
 		x, y := &r.units[classes[a].top], &r.units[classes[b].top]

@@ -33,6 +33,7 @@ type member struct {
 	placed       int64  // of n, those that were not there before
 	least, most  int64  // bounds
 	weight       int64
+	aim          int64 // what it is to have by its weight, while replicas are placed one by one
 	cost         float64
 	group        int32
 	preferNot    int64

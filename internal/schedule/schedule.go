@@ -33,9 +33,12 @@ type Workload struct {
 	VolumeZones []string
 	// Policy may be nil.
 	Policy *Policy
-	// Preferences are Federation v1's, which take the place of the policy's
+	// Preferences are as Federation v1's, and take the place of the policy's
 	// division; nil: none.
 	Preferences *Preferences
+	// ByRemainder divides by the preferences' weights as those of a policy are, by
+	// largest remainders. Without it they are divided as Federation v1 did.
+	ByRemainder bool
 	// Selector is Federation v1's cluster selector; nil: every cluster.
 	Selector *ClusterSelector
 	// Problem is what is wrong with the input as far as the caller knows, an
