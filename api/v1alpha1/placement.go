@@ -44,9 +44,9 @@ type Placement struct {
 	Rollout *PlacementRollout `json:"rollout,omitempty"`
 }
 
-// ConditionPlaced, on a workload at the hub, is False while replicas have no place or
-// something about where it is to go makes no sense; it is absent otherwise. Events
-// with the same reasons say so too.
+// ConditionPlaced, on a workload at the hub, is False while replicas have no place,
+// a policy's spread is not met, or something about where it is to go makes no sense; it
+// is absent otherwise. Events with the same reasons say so too.
 const ConditionPlaced = "hanse.dev/Placed"
 
 // Reasons of ConditionPlaced, and of events about it.
@@ -56,6 +56,9 @@ const (
 	ReasonPlacementProblem = "PlacementProblem"
 	// ReasonUnplaced: no cluster could be given some of the replicas.
 	ReasonUnplaced = "Unplaced"
+	// ReasonSpreadUnmet: all replicas have a place, in fewer domains than the policy
+	// wants.
+	ReasonSpreadUnmet = "SpreadUnmet"
 	// ReasonOverrideFailed is of the event about an override of a policy that cannot be
 	// applied to the object: for that cluster, it stays as it is there.
 	ReasonOverrideFailed = "OverrideFailed"

@@ -27,6 +27,8 @@ func (t *template) problem() problem {
 		return problem{} // until members have been read, in a moment
 	case d.Unplaced > 0:
 		return problem{v1alpha1.ReasonUnplaced, d.Reason}
+	case d.Unmet != "":
+		return problem{v1alpha1.ReasonSpreadUnmet, d.Unmet}
 	}
 	return problem{}
 }

@@ -1,12 +1,14 @@
 package propagate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	kuberecord "k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/policy"
 )
 
 // TestReplicasWithoutAPlaceAreTold by an event, also where that is known only once the
@@ -39,6 +41,46 @@ func TestReplicasWithoutAPlaceAreTold(t *testing.T) {
 	}
 	r.see("aws", 3)
 	next("Normal " + v1alpha1.ReasonPlaced)
+}
+
+// TestASpreadThatIsNotMetIsTold by an event and a condition with the numbers, for want
+// of replicas, and when a cluster is lost.
+func TestASpreadThatIsNotMetIsTold(t *testing.T) {
+	h := newHours(deployments())
+	told := kuberecord.NewFakeRecorder(10)
+	h.engine.events = eventSink{recorder: told}
+	spreading := *h.engine.policies.none
+	spreading.Name, spreading.Spread = "wide", []policy.Spread{{Key: v1alpha1.LabelClusterName, AtLeast: 3}}
+	h.engine.policies.none = &spreading
+	want := func(when, event, condition string) {
+		t.Helper()
+		got := ""
+		select {
+		case got = <-told.Events:
+		default:
+		}
+		if !strings.Contains(got, event) || (got == "") != (event == "") {
+			t.Errorf("%s: the event is %q, want %q in it", when, got, event)
+		}
+		web := h.get("web")
+		said := ""
+		if conditions, _ := web.withProblem(map[string]any{}, h.now)["conditions"].([]any); len(conditions) > 0 {
+			said = fmt.Sprint(conditions[0])
+		}
+		if !strings.Contains(said, condition) || (said == "") != (condition == "") || !strings.Contains(web.decision.Reason, condition) {
+			t.Errorf("%s: the condition is %q, want %q in it; the decision says %q", when, said, condition, web.decision.Reason)
+		}
+	}
+	few := "ClusterPlacementPolicy wide wants at least 3 of cluster, has 2: 2 replicas"
+	h.deployment("web", 10, 2, nil)
+	want("too few replicas", "Warning "+v1alpha1.ReasonSpreadUnmet+" "+few, few)
+	h.deployment("web", 10, 6, nil)
+	want("enough", "Normal "+v1alpha1.ReasonPlaced, "")
+	h.pass(1)
+	h.down["azure"] = true
+	h.show(nil)
+	h.pass(31)
+	want("lost", v1alpha1.ReasonSpreadUnmet, "has 2: azure is lost")
 }
 
 // TestReasonsEndWithTheStateTheyName: others are kept, though nothing new is found when

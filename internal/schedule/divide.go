@@ -117,8 +117,7 @@ func (r *run) spreadOut(rest int64) int64 {
 		for s.used < s.want {
 			best := r.bestIn(s)
 			if best == nil {
-				r.note("%s asks for %d domains of %s, and %d can take replicas", r.policy.title(), s.AtLeast, s.Key, s.used)
-				break
+				break // see unmet
 			}
 			if rest == 0 {
 				spare := r.spare()

@@ -16,6 +16,7 @@ func (r *run) decision(left int64) Decision {
 		d.Rejected = slices.DeleteFunc(d.Rejected, func(x Rejection) bool { return x.Cluster == nobody.Name })
 		d.Shares = append(d.Shares, Share{Cluster: nobody.Name, Reason: "holds the object: nothing to run"})
 	}
+	d.Unmet = r.unmet()
 	d.Reason = r.reason(left, &d)
 	return d
 }
@@ -197,6 +198,9 @@ func (r *run) reason(left int64, d *Decision) string {
 		waiting = waiting && m.why == "not ready"
 	}
 	notes := r.notes
+	if d.Unmet != "" {
+		notes = append(notes, d.Unmet)
+	}
 	switch {
 	case away > r.total && r.strategy != Duplicate:
 		notes = append(notes, fmt.Sprintf("clusters that are not ready hold %d, more than the total of %d", away, r.total))

@@ -59,6 +59,9 @@ type Decision struct {
 	Rejected []Rejection
 	// Reason says in a sentence what is unusual about the whole, or is empty.
 	Reason string
+	// Unmet is the part of Reason that says which of the policy's spreads there are too
+	// few domains or replicas for, and why; empty: none.
+	Unmet string
 	// Problem is what is wrong with the input, to be told to whoever wrote it.
 	Problem string
 	// Hold, with a Problem that leaves no way to go on: leave every member as it
