@@ -44,6 +44,17 @@ type Placement struct {
 	Rollout *PlacementRollout `json:"rollout,omitempty"`
 }
 
+// ConditionReached, on a workload at the hub, is there while a cluster that is to run
+// something of it does not answer: Unknown, with what was seen last counted on, and False
+// once the cluster is lost and its pods are taken for not ready.
+const ConditionReached = "hanse.dev/Reached"
+
+// Reasons of ConditionReached.
+const (
+	ReasonClusterAway = "ClusterAway"
+	ReasonClusterLost = "ClusterLost"
+)
+
 // ConditionPlaced, on a workload at the hub, is False while replicas have no place,
 // a policy's spread is not met, or something about where it is to go makes no sense; it
 // is absent otherwise. Events with the same reasons say so too.
@@ -64,6 +75,10 @@ const (
 	ReasonOverrideFailed = "OverrideFailed"
 	// ReasonPlaced is of the event that says that it is over.
 	ReasonPlaced = "Placed"
+	// ReasonFailedOver is of the event that says where the replicas of a lost cluster
+	// are made up for, ReasonFailoverIncomplete where some of them fit nowhere.
+	ReasonFailedOver         = "FailedOver"
+	ReasonFailoverIncomplete = "FailoverIncomplete"
 )
 
 // PolicyMatch is the placement policy that applies to an object.

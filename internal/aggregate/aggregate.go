@@ -28,6 +28,9 @@ type MemberStatus struct {
 	Synced bool
 	// Reachable is that the cluster answers; if not, the rest is as last seen.
 	Reachable bool
+	// Lost is that it has not answered for so long that what was made of it is not
+	// counted on any more: see heard.
+	Lost bool
 	// Spec and Status are the member's, nil where there is none (yet).
 	Spec, Status map[string]any
 }
@@ -39,7 +42,7 @@ func Status(gk schema.GroupKind, hub map[string]any, members []MemberStatus) map
 	if ownedByHub(gk) {
 		return nil
 	}
-	m := newMerger(hub, members)
+	m := newMerger(hub, heard(gk, members))
 	switch gk {
 	case schema.GroupKind{Group: "apps", Kind: "Deployment"}:
 		return m.deployment()

@@ -55,6 +55,7 @@ type memberYAML struct {
 	Observed   *int64         `json:"observed"`
 	Pending    bool           `json:"pending"`
 	Away       bool           `json:"away"`
+	Lost       bool           `json:"lost"`
 	Spec       map[string]any `json:"spec"`
 	Status     map[string]any `json:"status"`
 }
@@ -66,7 +67,7 @@ func (m memberYAML) status() aggregate.MemberStatus {
 	}
 	return aggregate.MemberStatus{
 		Cluster: m.Cluster, Replicas: m.Replicas, Generation: m.Generation, ObservedGeneration: observed,
-		Synced: !m.Pending, Reachable: !m.Away, Spec: m.Spec, Status: m.Status,
+		Synced: !m.Pending, Reachable: !m.Away && !m.Lost, Lost: m.Lost, Spec: m.Spec, Status: m.Status,
 	}
 }
 

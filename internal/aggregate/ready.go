@@ -11,6 +11,9 @@ import (
 // not ok for kinds that have no notion of being ready. ready may exceed want
 // while a workload is scaled down.
 func Ready(gk schema.GroupKind, m MemberStatus) (ready, want int32, ok bool) {
+	if m.Lost {
+		m = m.dead(gk)
+	}
 	r, w, ok := m.ready(gk)
 	return int32(min(r, math.MaxInt32)), int32(min(w, math.MaxInt32)), ok
 }

@@ -1,6 +1,7 @@
 package propagate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -38,11 +39,9 @@ type loss struct {
 const settleWithout = 30 * time.Second
 
 func newLosses(after time.Duration) *losses {
-	settle := after
-	if settle <= 0 {
-		settle = settleWithout
-	}
-	return &losses{after: after, wake: make(chan struct{}, 1), judge: failover.New(settle), heeded: map[loss]bool{}, taints: map[taint]time.Time{}}
+	l := &losses{after: after, wake: make(chan struct{}, 1), heeded: map[loss]bool{}, taints: map[taint]time.Time{}}
+	l.judge = failover.New(l.settled())
+	return l
 }
 
 // Looked takes in a look at a member, which began at a time: whether it is in reach.
@@ -93,6 +92,31 @@ func (l *losses) isLost(c *cluster, p *policy.Policy) bool {
 	return l.judge.Lost(c.name, l.afterFor(p)) || c.drained && !c.ready && l.judge.Away(c.name)
 }
 
+// isDead says whether the pods of a policy's workloads in a cluster are taken for not
+// ready: when it is lost for them, or, where they are not to be made up for, would be by
+// the hub's own time.
+func (l *losses) isDead(c *cluster, p *policy.Policy) bool {
+	after := cmp.Or(l.afterFor(p), l.settled())
+	l.mu.Lock()
+	lost := l.judge.Lost(c.name, after)
+	l.mu.Unlock()
+	return lost || l.isLost(c, p)
+}
+
+// settled is when a cluster counts as lost for what nobody has said anything about.
+func (l *losses) settled() time.Duration { return cmp.Or(max(0, l.after), settleWithout) }
+
+// notCounted says whether what a member said last is not counted on any more.
+func (e *Engine) notCounted(m *member, p *policy.Policy) bool {
+	if m.reachable() {
+		return false
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	c := e.clusters[m.name]
+	return c != nil && e.losses.isDead(c, p)
+}
+
 // watchLosses decides again about what a lost cluster runs, until ctx ends.
 func (e *Engine) watchLosses(ctx context.Context) {
 	for {
@@ -131,6 +155,9 @@ func (e *Engine) weighLosses(now time.Time) (next time.Time) {
 	e.mu.Unlock()
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
+	for name := range changed {
+		e.reachChanged(name) // its pods are ready no more, or again
+	}
 	if !ended.again.IsZero() && (next.IsZero() || ended.again.Before(next)) {
 		next = ended.again
 	}
@@ -139,7 +166,7 @@ func (e *Engine) weighLosses(now time.Time) (next time.Time) {
 
 // afters are the failover times that are in use. Engine.mu is held.
 func (e *Engine) afters() []time.Duration {
-	afters := []time.Duration{e.losses.after}
+	afters := []time.Duration{e.losses.settled()}
 	for _, p := range e.policies.index.Policies() {
 		afters = append(afters, e.losses.afterFor(p))
 	}

@@ -36,6 +36,7 @@ func (t *template) problem() problem {
 // announce says by an event on the hub's object that a problem began, or changed, or
 // is over. It does not block. Engine.mu is held.
 func (e *Engine) announce(before, after *template, r *resource) {
+	e.announceLosses(before, after, r)
 	was, is := problem{}, after.problem()
 	if before != nil && before.uid == after.uid {
 		was = before.problem()
@@ -44,10 +45,7 @@ func (e *Engine) announce(before, after *template, r *resource) {
 		return
 	}
 	e.statusSoon(after.key) // its condition
-	ref := &corev1.ObjectReference{
-		APIVersion: r.gvk.GroupVersion().String(), Kind: r.gvk.Kind,
-		Namespace: after.key.Namespace, Name: after.key.Name, UID: after.uid,
-	}
+	ref := after.reference(r)
 	if is == (problem{}) {
 		e.events.event(ref, corev1.EventTypeNormal, v1alpha1.ReasonPlaced, "all of it is placed: "+after.decision.String())
 		return
@@ -60,8 +58,18 @@ func (e *Engine) announce(before, after *template, r *resource) {
 // leaves the status alone.
 func (t *template) withProblem(merged map[string]any, now time.Time) map[string]any {
 	is := t.problem()
+	return t.withCondition(merged, v1alpha1.ConditionPlaced, metav1.ConditionFalse, is, now)
+}
+
+// withCondition is the status with a condition of Hanse's own; of the zero problem there
+// is none. nil leaves the status alone.
+func (t *template) withCondition(merged map[string]any, conditionType string, status metav1.ConditionStatus, is problem, now time.Time) map[string]any {
+	isIt := func(c any) bool {
+		m, ok := c.(map[string]any)
+		return ok && m["type"] == conditionType
+	}
 	before, _, _ := unstructured.NestedSlice(t.obj.Object, "status", "conditions")
-	at := slices.IndexFunc(before, isPlacedCondition)
+	at := slices.IndexFunc(before, isIt)
 	if is == (problem{}) && at < 0 || !t.hasConditions() {
 		return merged
 	}
@@ -72,14 +80,14 @@ func (t *template) withProblem(merged map[string]any, now time.Time) map[string]
 		}
 	}
 	conditions, _ := merged["conditions"].([]any)
-	conditions = slices.DeleteFunc(slices.Clone(conditions), isPlacedCondition)
+	conditions = slices.DeleteFunc(slices.Clone(conditions), isIt)
 	if is != (problem{}) {
 		since := now.UTC().Format(time.RFC3339)
-		if at >= 0 {
+		if at >= 0 && before[at].(map[string]any)["status"] == string(status) {
 			since, _ = before[at].(map[string]any)["lastTransitionTime"].(string)
 		}
 		conditions = append(conditions, map[string]any{
-			"type": v1alpha1.ConditionPlaced, "status": string(metav1.ConditionFalse),
+			"type": conditionType, "status": string(status),
 			"reason": is.reason, "message": is.message, "lastTransitionTime": since,
 		})
 	}
@@ -99,9 +107,4 @@ func (t *template) hasConditions() bool {
 		return t.key.GR.Resource == "replicationcontrollers"
 	}
 	return false
-}
-
-func isPlacedCondition(c any) bool {
-	m, ok := c.(map[string]any)
-	return ok && m["type"] == v1alpha1.ConditionPlaced
 }

@@ -80,6 +80,7 @@ func TestASpreadThatIsNotMetIsTold(t *testing.T) {
 	h.down["azure"] = true
 	h.show(nil)
 	h.pass(31)
+	want("lost", v1alpha1.ReasonFailedOver, "azure is lost")
 	want("lost", v1alpha1.ReasonSpreadUnmet, "has 2: azure is lost")
 }
 

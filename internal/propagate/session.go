@@ -73,6 +73,7 @@ func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 		context.AfterFunc(running, cancel)
 	}
 	go s.run(ctx)
+	e.reachChanged(name)
 	e.around.watcher.Engage(ctx, name, cfg)
 }
 
@@ -120,6 +121,7 @@ func (s *session) run(ctx context.Context) {
 	}
 	m.version++
 	m.mu.Unlock()
+	s.engine.reachChanged(m.name)
 }
 
 const (

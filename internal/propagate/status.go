@@ -45,8 +45,9 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 	if t.scaler != nil {
 		e.bounds.Add(key) // what the members say of it may move headroom
 	}
-	merged := t.withProblem(aggregate.Status(r.gvk.GroupKind(), t.obj.Object, e.statusesOf(t)), time.Now())
-	if merged == nil {
+	members, now := e.statusesOf(t), time.Now()
+	merged := t.withReached(aggregate.Status(r.gvk.GroupKind(), t.obj.Object, members), members, now)
+	if merged = t.withProblem(merged, now); merged == nil {
 		return nil
 	}
 	before, _ := t.obj.Object["status"].(map[string]any)
@@ -90,6 +91,7 @@ func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStat
 		Generation: r.seen.generation, ObservedGeneration: r.seen.observed,
 		Synced:    e.synced(t, m, r) && m.unread(t.key.GR) == nil,
 		Reachable: m.reachable(),
+		Lost:      e.notCounted(m, t.policy),
 		Status:    r.seen.status,
 	}
 	if r.left != nil {

@@ -16,7 +16,7 @@ func (r *run) decision(left int64) Decision {
 		d.Rejected = slices.DeleteFunc(d.Rejected, func(x Rejection) bool { return x.Cluster == nobody.Name })
 		d.Shares = append(d.Shares, Share{Cluster: nobody.Name, Reason: "holds the object: nothing to run"})
 	}
-	d.Unmet = r.unmet()
+	d.Unmet, d.Losses = r.unmet(), r.losses()
 	d.Reason = r.reason(left, &d)
 	return d
 }
@@ -209,17 +209,20 @@ func (r *run) reason(left int64, d *Decision) string {
 	case waiting && (left > 0 || len(d.Shares) == 0):
 		notes = append(notes, "no cluster is ready")
 	case left > 0:
-		notes = append(notes, fmt.Sprintf("%d of %d replicas fit nowhere: %s", left, r.total, r.tally()))
+		notes = append(notes, fmt.Sprintf("%d of %d replicas fit nowhere: %s", left, r.total, r.tally(nil)))
 	case r.w.Selector != nil && r.w.Selector.hub && len(d.Shares) == 0:
 		notes = append(notes, "its cluster selector keeps it at the hub")
 	}
 	return strings.Join(notes, "; ")
 }
 
-// tally is the causes by how many clusters have them.
-func (r *run) tally() string {
+// tally is the causes by how many of some clusters have them; of all, if which is nil.
+func (r *run) tally(which func(*member) bool) string {
 	count := map[string]int{}
 	for i := range r.members {
+		if which != nil && !which(&r.members[i]) {
+			continue
+		}
 		why := r.causeIn(&r.members[i], func(rule *rule, _ int32) string { return rule.text },
 			func(*member) string { return "no room for " + r.request.String() })
 		if why == "" {

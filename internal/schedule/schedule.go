@@ -62,6 +62,8 @@ type Decision struct {
 	// Unmet is the part of Reason that says which of the policy's spreads there are too
 	// few domains or replicas for, and why; empty: none.
 	Unmet string
+	// Losses is what became of what lost clusters were given, by name.
+	Losses []Loss
 	// Problem is what is wrong with the input, to be told to whoever wrote it.
 	Problem string
 	// Hold, with a Problem that leaves no way to go on: leave every member as it

@@ -211,6 +211,7 @@ func (l *failing) lost(t *testing.T) {
 	if err := l.madeUpFor(ctx, "db"); err == nil {
 		t.Error("db has been moved, although its policy waits for an hour")
 	}
+	l.told(t)
 	division := l.division(t, "web")
 	l.ready(t, "web", 6)
 
@@ -228,6 +229,45 @@ func (l *failing) lost(t *testing.T) {
 		c, err := l.cluster(ctx, "fjord")
 		if err == nil && meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionFailedOver) != nil {
 			err = fmt.Errorf("fjord is back, and still has the condition FailedOver")
+		}
+		return err
+	})
+}
+
+// told looks at what the hub says of workloads while fjord is lost: of what was made up
+// for it is as if there were no fjord, also when it is changed; of what waits, that.
+func (l *failing) told(t *testing.T) {
+	t.Helper()
+	counts := func(n int32) func(context.Context) error {
+		return func(ctx context.Context) error {
+			d, err := l.at.AppsV1().Deployments(l.ns).Get(ctx, "web", metav1.GetOptions{})
+			if s := d.Status; err == nil && (s.ObservedGeneration != d.Generation || s.Replicas != n || s.UpdatedReplicas != n || s.ReadyReplicas != n || s.AvailableReplicas != n) {
+				err = fmt.Errorf("generation %d of web is said to be %+v, want %d of all", d.Generation, s, n)
+			}
+			return err
+		}
+	}
+	eventually(t, soon, counts(6))
+	l.scale(t, l.ns, "web", 8)
+	eventually(t, soon, counts(8))
+	l.scale(t, l.ns, "web", 6)
+	eventually(t, soon, counts(6))
+	eventually(t, soon, func(ctx context.Context) error {
+		d, err := l.at.AppsV1().Deployments(l.ns).Get(ctx, "db", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, c := range d.Status.Conditions {
+			if c.Type == v1alpha1.ConditionReached && c.Status == corev1.ConditionUnknown && strings.Contains(c.Message, "fjord is out of reach: 2 replicas") {
+				return nil
+			}
+		}
+		return fmt.Errorf("db says nothing of fjord: %+v", d.Status.Conditions)
+	})
+	eventually(t, soon, func(ctx context.Context) error {
+		events, err := l.at.CoreV1().Events(l.ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=web,reason=" + v1alpha1.ReasonFailedOver})
+		if err == nil && (len(events.Items) == 0 || !strings.Contains(events.Items[0].Message, "fjord is lost: 2 of 2 replicas made up for")) {
+			err = fmt.Errorf("no event says that web has failed over: %v", events.Items)
 		}
 		return err
 	})

@@ -1,0 +1,132 @@
+package propagate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/aggregate"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// reachChanged has the statuses written of all that a member runs: it does not answer
+// any more, or does again, or is lost. It takes Engine.mu for reading, and blocks on no
+// server.
+func (e *Engine) reachChanged(name string) {
+	var keys []Key
+	e.mu.RLock()
+	m := e.members[name]
+	for _, r := range e.resources {
+		for _, t := range r.templates {
+			if _, placed := t.shares[name]; placed || m != nil && m.get(t.key).seen.exists() {
+				keys = append(keys, t.key)
+			}
+		}
+	}
+	e.mu.RUnlock()
+	for _, key := range keys {
+		e.statusSoon(key)
+	}
+	e.changes.notify(keys...)
+}
+
+// withReached is the status of a template's object with its condition
+// v1alpha1.ConditionReached. nil leaves the status alone.
+func (t *template) withReached(merged map[string]any, members []aggregate.MemberStatus, now time.Time) map[string]any {
+	var said []string
+	is, status := problem{}, metav1.ConditionUnknown
+	for _, s := range members {
+		if s.Reachable || s.Replicas != nil && *s.Replicas == 0 || t.finished() {
+			continue
+		}
+		said = append(said, t.unreached(s))
+		switch {
+		case s.Lost:
+			is.reason, status = v1alpha1.ReasonClusterLost, metav1.ConditionFalse
+		case is.reason == "":
+			is.reason = v1alpha1.ReasonClusterAway
+		}
+	}
+	is.message = strings.Join(said, "; ")
+	return t.withCondition(merged, v1alpha1.ConditionReached, status, is, now)
+}
+
+// unreached says what is not known of a cluster that does not answer.
+func (t *template) unreached(s aggregate.MemberStatus) string {
+	what := "what it runs"
+	if s.Replicas != nil {
+		what = replicas(*s.Replicas) + " there"
+	}
+	switch {
+	case !s.Lost:
+		return fmt.Sprintf("%s is out of reach: %s counted as last seen", s.Cluster, isOrAre(what, s.Replicas))
+	case t.division == kinds.Completions || t.division == kinds.One:
+		return fmt.Sprintf("%s is lost: what became of its pods is not known, and their work is not done again elsewhere", s.Cluster)
+	case s.Replicas == nil:
+		return fmt.Sprintf("%s is lost: %s not counted", s.Cluster, isOrAre(what, nil))
+	}
+	return fmt.Sprintf("%s is lost: %s not ready", s.Cluster, isOrAre(what, s.Replicas))
+}
+
+func isOrAre(what string, n *int32) string {
+	if n == nil || *n == 1 {
+		return what + " is"
+	}
+	return what + " are"
+}
+
+func replicas(n int32) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return fmt.Sprintf("%d replicas", n)
+}
+
+// announceLosses says by an event on the hub's object what of a lost cluster is made up
+// for and where, and what is not: once, and again when room has appeared. It does not
+// block. Engine.mu is held.
+func (e *Engine) announceLosses(before, after *template, r *resource) {
+	if before == nil || before.uid != after.uid || after.decision.Hold {
+		return
+	}
+	for _, l := range after.decision.Losses {
+		if slices.ContainsFunc(before.decision.Losses, func(was schedule.Loss) bool { return was.Cluster == l.Cluster && was.Stays == l.Stays }) {
+			continue
+		}
+		kind, reason := corev1.EventTypeNormal, v1alpha1.ReasonFailedOver
+		said := fmt.Sprintf("%s is lost: %d of %s made up for%s", l.Cluster, l.Before-l.Stays, replicas(l.Before), gained(before, after))
+		if l.Stays > 0 {
+			kind, reason = corev1.EventTypeWarning, v1alpha1.ReasonFailoverIncomplete
+			said += fmt.Sprintf("; nothing else can take %d: %s", l.Stays, l.Why)
+		}
+		e.events.event(after.reference(r), kind, reason, said)
+	}
+}
+
+// gained is the clusters that are to run more than before, as " in aws (2 to 3)".
+func gained(before, after *template) string {
+	var all []string
+	for _, s := range after.decision.Shares {
+		if had := before.shares[s.Cluster].replicas; s.Replicas > had {
+			all = append(all, fmt.Sprintf("%s (%d to %d)", s.Cluster, had, s.Replicas))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " in " + strings.Join(all, ", ")
+}
+
+// reference is the hub's object, for events.
+func (t *template) reference(r *resource) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: r.gvk.GroupVersion().String(), Kind: r.gvk.Kind,
+		Namespace: t.key.Namespace, Name: t.key.Name, UID: t.uid,
+	}
+}

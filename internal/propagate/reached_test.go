@@ -1,0 +1,192 @@
+package propagate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	kuberecord "k8s.io/client-go/tools/record"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/aggregate"
+)
+
+// running has the members run what web's decision gives them, and answer if they are up.
+func (h *hours) running(t *testing.T) {
+	t.Helper()
+	web := h.get("web")
+	for name, m := range h.engine.members {
+		n := web.shares[name].replicas
+		m.update(web.key, func(r *record) {
+			r.seen = observation{uid: types.UID(name), generation: 1, observed: 1, replicas: &n, status: map[string]any{
+				"observedGeneration": int64(1), "replicas": int64(n), "readyReplicas": int64(n), "updatedReplicas": int64(n), "availableReplicas": int64(n),
+				"conditions": []any{map[string]any{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}},
+			}}
+			r.seen.mark.Origin.Template = web.uid
+			r.left = &left{hash: r.seen.hash, target: web.target(name)}
+		})
+		m.session = nil
+		if !h.down[name] {
+			m.session = &session{engine: h.engine, member: m, queue: newQueue()}
+		}
+	}
+}
+
+// status is what would be written at the hub for web.
+func (h *hours) status() map[string]any {
+	web := h.get("web")
+	members := h.engine.statusesOf(web)
+	return web.withReached(aggregate.Status(schema.GroupKind{Group: "apps", Kind: "Deployment"}, web.obj.Object, members), members, h.now)
+}
+
+func said(status map[string]any) string {
+	var all []string
+	conditions, _ := status["conditions"].([]any)
+	for _, c := range conditions {
+		c := c.(map[string]any)
+		all = append(all, fmt.Sprintf("%v=%v %v: %v", c["type"], c["status"], c["reason"], c["message"]))
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestALostClusterIsNotReady, and before that is not known of; the workload says so, and
+// what was made up for.
+func TestALostClusterIsNotReady(t *testing.T) {
+	h := newHours(deployments())
+	told := kuberecord.NewFakeRecorder(10)
+	h.engine.events = eventSink{recorder: told}
+	h.deployment("web", 10, 6, nil)
+	h.running(t)
+	h.pass(1)
+	if got := said(h.status()); strings.Contains(got, v1alpha1.ConditionReached) || h.status()["readyReplicas"] != int64(6) {
+		t.Fatalf("all answer: %v", h.status())
+	}
+
+	h.down["azure"] = true
+	h.show(nil)
+	h.engine.members["azure"].session = nil
+	h.pass(10)
+	got := said(h.status())
+	for _, want := range []string{
+		"Available=Unknown ClusterAway: azure: the cluster is out of reach",
+		"hanse.dev/Reached=Unknown ClusterAway: azure is out of reach: 2 replicas there are counted as last seen",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("away: %s, want %s", got, want)
+		}
+	}
+	if h.status()["readyReplicas"] != int64(6) || len(told.Events) > 0 {
+		t.Errorf("away: %v, %d events", h.status(), len(told.Events))
+	}
+
+	h.pass(21)
+	for what, want := range map[string]int64{"replicas": 4, "readyReplicas": 4, "availableReplicas": 4} {
+		if got := h.status()[what]; got != want {
+			t.Errorf("lost: %s is %v, want %d", what, got, want)
+		}
+	}
+	select {
+	case got := <-told.Events:
+		if want := "Normal FailedOver azure is lost: 2 of 2 replicas made up for in aws (2 to 3), google (2 to 3)"; got != want {
+			t.Errorf("the event is %q, want %q", got, want)
+		}
+	default:
+		t.Error("no event")
+	}
+	if got := said(h.status()); strings.Contains(got, "azure") {
+		t.Errorf("made up for, and yet it says %s", got)
+	}
+
+	delete(h.down, "azure")
+	h.show(nil)
+	h.engine.members["azure"].session = &session{engine: h.engine, member: h.engine.members["azure"], queue: newQueue()}
+	h.pass(1)
+	if got := h.status(); got["replicas"] != int64(6) {
+		t.Errorf("it is back, and still runs two: %v", got)
+	}
+}
+
+// TestWhatNothingElseCanTakeIsNotReady, and the event says what is in the way.
+func TestWhatNothingElseCanTakeIsNotReady(t *testing.T) {
+	h := newHours(deployments())
+	told := kuberecord.NewFakeRecorder(10)
+	h.engine.events = eventSink{recorder: told}
+	h.deployment("web", 10, 6, nil)
+	h.running(t)
+	h.pass(1)
+	h.down["azure"] = true
+	full := func(all map[string]*cluster) { all["aws"].cordoned, all["google"].cordoned = true, true }
+	h.show(full)
+	h.engine.members["azure"].session = nil
+	h.pass(31)
+	if got := h.status(); got["replicas"] != int64(6) || got["readyReplicas"] != int64(4) || got["unavailableReplicas"] != int64(2) {
+		t.Errorf("lost: %v", got)
+	}
+	if got := said(h.status()); !strings.Contains(got, "Available=False ClusterLost") || !strings.Contains(got, "hanse.dev/Reached=False ClusterLost: azure is lost: 2 replicas there are not ready") {
+		t.Errorf("lost: %s", got)
+	}
+	if n := len(told.Events); n != 1 {
+		t.Fatalf("%d events", n)
+	}
+	if got := <-told.Events; !strings.HasPrefix(got, "Warning FailoverIncomplete azure is lost: 0 of 2 replicas made up for; nothing else can take 2: 2 clusters: cordoned") {
+		t.Errorf("the event is %q", got)
+	}
+	h.show(nil)
+	h.pass(1)
+	if got := <-told.Events; !strings.HasPrefix(got, "Normal FailedOver azure is lost: 2 of 2 replicas made up for in aws") {
+		t.Errorf("when there is room the event is %q", got)
+	}
+}
+
+// TestWithoutFailoverTheLostAreNotReadyEither: nothing is made up for, and nothing is
+// taken for ready that nobody has heard of for long.
+func TestWithoutFailoverTheLostAreNotReadyEither(t *testing.T) {
+	h := newHours(deployments())
+	h.engine.losses = newLosses(0)
+	h.show(nil)
+	h.deployment("web", 10, 6, nil)
+	h.running(t)
+	h.pass(1)
+	h.down["azure"] = true
+	h.show(nil)
+	h.engine.members["azure"].session = nil
+	h.pass(31)
+	h.want(t, "failover is off", "aws=2,azure=2,google=2")
+	if got := h.status(); got["readyReplicas"] != int64(4) {
+		t.Errorf("lost: %v", got)
+	}
+}
+
+// TestStatusesFollowWhatIsReached: when a member does not answer any more, and when it is
+// lost, the statuses of what it runs are written, though nothing of it says anything.
+func TestStatusesFollowWhatIsReached(t *testing.T) {
+	h := newHours(deployments())
+	h.deployment("web", 10, 6, nil)
+	h.running(t)
+	h.pass(1)
+	written := func(when string, change func()) {
+		t.Helper()
+		for h.engine.statuses.Len() > 0 {
+			key, _ := h.engine.statuses.Get()
+			h.engine.statuses.Done(key)
+		}
+		change()
+		deadline := time.After(5 * time.Second)
+		for h.engine.statuses.Len() == 0 {
+			select {
+			case <-deadline:
+				t.Fatalf("%s: no status is written", when)
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}
+	written("away", func() { h.engine.reachChanged("azure") })
+	h.engine.losses.after = 0 // nothing is decided anew
+	h.down["azure"] = true
+	h.show(nil)
+	h.pass(29)
+	written("lost", func() { h.pass(2) })
+}
