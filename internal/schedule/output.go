@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -101,7 +102,7 @@ func (d Decision) WriteTable(w io.Writer) error {
 		}
 	}
 	if len(d.Ignored) > 0 {
-		_, err := fmt.Fprintf(w, "\nLeft to the clusters' own schedulers: %v.\n", d.Ignored)
+		_, err := fmt.Fprintf(w, "\nLeft to the clusters' own schedulers: %s.\n", strings.Join(d.Ignored, ", "))
 		return err
 	}
 	return nil

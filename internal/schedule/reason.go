@@ -35,6 +35,7 @@ func (r *run) addMembers(d *Decision) (holder *member) {
 		d.Rejected = make([]Rejection, 0, n)
 	}
 	var said phrases
+	all := r.spanned()
 	for i := range r.members {
 		m := &r.members[i]
 		switch {
@@ -51,7 +52,7 @@ func (r *run) addMembers(d *Decision) (holder *member) {
 			}
 			d.Rejected = append(d.Rejected, Rejection{m.Name, why})
 		default:
-			d.Shares = append(d.Shares, Share{m.Name, int32(m.n), r.shareReason(m, &said), m.standing != open})
+			d.Shares = append(d.Shares, Share{m.Name, int32(m.n), r.shareReason(m, &all, &said), m.standing != open})
 		}
 	}
 	return holder
@@ -89,7 +90,7 @@ func (p *phrases) of(table *[32]string, format string, n int64) string {
 	return table[n]
 }
 
-func (r *run) shareReason(m *member, said *phrases) string {
+func (r *run) shareReason(m *member, all *span, said *phrases) string {
 	switch m.standing {
 	case frozen:
 		return "kept: not ready"
@@ -111,23 +112,99 @@ func (r *run) shareReason(m *member, said *phrases) string {
 	case r.w.Preferences != nil && m.n != m.before:
 		return "by the preferences"
 	case r.fresh:
-		return r.freshReason(m)
+		return r.givenReason(m, all)
 	case m.n < m.before && m.cut:
 		return fmt.Sprintf("lowered from %d: %s", m.before, r.cause(m))
 	case m.n > m.before && m.n == m.least:
 		return said.of(&said.least, "raised from %d: its minimum", m.before)
-	case m.n > m.before && r.gradual():
+	case m.n > m.before && r.strategy == Evenly && m.before == all.fewest && m.n <= all.least+1:
 		return said.of(&said.raised, "raised from %d: had fewest", m.before)
 	case m.n > m.before:
-		return fmt.Sprintf("raised from %d: %s", m.before, r.freshReason(m))
-	case m.n < m.before:
+		return fmt.Sprintf("raised from %d: %s", m.before, r.givenReason(m, all))
+	case m.n < m.before && m.before == all.mostBefore:
 		return said.of(&said.lowered, "lowered from %d: had most", m.before)
+	case m.n < m.before && r.proportional():
+		return fmt.Sprintf("lowered from %d: %s", m.before, r.strategyReason(m))
+	case m.n < m.before && m.n+1 < all.most:
+		return fmt.Sprintf("lowered from %d: others go before it", m.before)
+	case m.n < m.before:
+		return fmt.Sprintf("lowered from %d: even share", m.before)
 	}
 	return AsBefore
 }
 
-// freshReason is why a cluster was given replicas by the strategy.
-func (r *run) freshReason(m *member) string {
+// span is what the clusters that may be given more have, and had: that a share is even
+// can be said only next to the others'.
+type span struct {
+	fewest, mostBefore int64 // before
+	least, most        int64 // now
+	last               *member
+}
+
+func (r *run) spanned() (s span) {
+	for i := range r.members {
+		m := &r.members[i]
+		if m.standing != open {
+			continue
+		}
+		if s.last == nil || m.before < s.fewest {
+			s.fewest = m.before
+		}
+		if s.last == nil || m.n < s.least {
+			s.least, s.last = m.n, m
+		}
+		s.mostBefore, s.most = max(s.mostBefore, m.before), max(s.most, m.n)
+	}
+	return s
+}
+
+// givenReason is why a cluster was given as much as it was: by the strategy, unless that
+// is not what made it so.
+func (r *run) givenReason(m *member, all *span) string {
+	if r.strategy != Evenly || m.n == m.least && m.least > 0 || m.n == m.most || r.policy.Strategy == Duplicate {
+		return r.strategyReason(m)
+	}
+	if m.n+1 < all.most {
+		if why := r.causeIn(m, func(rule *rule, _ int32) string { return rule.text }, r.roomIn); why != "" {
+			return "as much as it can take: " + why
+		}
+	}
+	if m.n > all.least+1 {
+		switch {
+		case len(r.spreads) > 0:
+			return "for the spread that " + r.policy.title() + " wants"
+		case r.cause(all.last) != "":
+			return "others can take no more"
+		case m.group < all.last.group:
+			return "goes before others by " + r.policy.title()
+		default:
+			return "its pods prefer it"
+		}
+	}
+	if rule := r.governing(m); rule != nil {
+		return "even share; " + rule.text
+	}
+	return "even share"
+}
+
+// governing is the first rule of the pods about each other that has a say in how many of
+// them a cluster can take, also where it let all in so far; nil if there is none.
+func (r *run) governing(m *member) *rule {
+	for _, rule := range r.moving {
+		if rule.kind != apart && rule.kind != skewed {
+			continue
+		}
+		for u := m.units; u < m.until; u++ {
+			if rule.of[r.units[u].site] >= 0 {
+				return rule
+			}
+		}
+	}
+	return nil
+}
+
+// strategyReason is why a cluster was given replicas by the strategy.
+func (r *run) strategyReason(m *member) string {
 	switch {
 	case r.policy.Strategy == Duplicate:
 		return "the whole number"
