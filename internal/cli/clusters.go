@@ -11,13 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/overview"
 )
 
 // hubTimeout bounds one request to the hub.
@@ -138,7 +138,7 @@ func printClusterTable(w io.Writer, list *v1alpha1.ClusterList, wide bool, now t
 		row := []string{c.Name, clusterPhase(c), c.Status.Provider, c.Status.Region, c.Status.Version, fmt.Sprint(c.Status.Nodes),
 			duration.HumanDuration(now.Sub(c.CreationTimestamp.Time))}
 		if wide {
-			row = append(row, strings.Join(c.Status.Zones, ","), c.Spec.Endpoint, clusterMessage(c))
+			row = append(row, strings.Join(c.Status.Zones, ","), c.Spec.Endpoint, overview.ClusterMessage(c))
 		}
 		for i := range row {
 			row[i] = orDash(row[i])
@@ -146,31 +146,4 @@ func printClusterTable(w io.Writer, list *v1alpha1.ClusterList, wide bool, now t
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
-}
-
-// clusterMessage is the most important thing to know about a cluster; "" if
-// all is well.
-func clusterMessage(c *v1alpha1.Cluster) string {
-	if leaving := meta.FindStatusCondition(c.Status.Conditions, fleet.ConditionLeaving); leaving != nil {
-		return leaving.Message
-	}
-	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready == nil || ready.Status != metav1.ConditionTrue {
-		if ready == nil {
-			return "the hub has not looked at it yet"
-		}
-		return ready.Message
-	}
-	if held := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionDeletionsHeld); held != nil && held.Status == metav1.ConditionTrue {
-		return held.Message
-	}
-	if drained := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionDrained); drained != nil {
-		return drained.Message
-	}
-	if c.Spec.Unschedulable {
-		return "cordoned: it is given nothing new. Try: hanse uncordon " + c.Name
-	}
-	if synced := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionSynced); synced != nil && synced.Status == metav1.ConditionFalse {
-		return synced.Message
-	}
-	return ""
 }
