@@ -127,12 +127,8 @@ func (t *task) conflict(live *unstructured.Unstructured, patch map[string]any) e
 			by = "was made by another hub"
 		}
 	}
-	differs := "its content"
-	if paths := fieldmerge.Paths(patch); len(paths) > 0 {
-		differs = paths[0]
-	}
-	err := conflictError{fmt.Sprintf("an object of that name %s and differs (%s, …). Try: annotate the object at the hub with %s=%s to set the federation's fields in it, or =%s to replace it",
-		by, differs, v1alpha1.AnnotationConflict, v1alpha1.ConflictAdopt, v1alpha1.ConflictOverwrite)}
+	err := conflictError{fmt.Sprintf("an object of that name %s and differs (%s). Try: annotate the object at the hub with %s=%s to set the federation's fields in it, or =%s to replace it",
+		by, differences(patch), v1alpha1.AnnotationConflict, v1alpha1.ConflictAdopt, v1alpha1.ConflictOverwrite)}
 	if t.rec.fault == nil || !t.rec.fault.conflict {
 		t.tell(corev1.EventTypeWarning, reasonConflict, err.Error())
 	}
