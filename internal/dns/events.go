@@ -28,8 +28,7 @@ func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
 	for _, c := range now.Clusters {
 		came, went := moved(before, now, c.Name)
 		if len(came) > 0 {
-			l.c.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s: inside %s, outside %s",
-				c.Name, strings.Join(came, ", "), say(c.Inside), say(c.Outside)))
+			l.c.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s%s", c.Name, strings.Join(came, ", "), whyUp(c)))
 		}
 		if len(went) > 0 {
 			l.c.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s does not answer for %s any more: %s",
@@ -79,9 +78,22 @@ func reasonOf(c route.ClusterState) string {
 	return strings.Join(why, "; ")
 }
 
+// whyUp is what both sides say of a cluster that has come into the answers of some
+// host; empty if a side says that it is down, because that is about another host of
+// the route.
+func whyUp(c route.ClusterState) string {
+	if c.Inside.State == v1alpha1.HealthDown || c.Outside.State == v1alpha1.HealthDown {
+		return ""
+	}
+	return fmt.Sprintf(": inside %s, outside %s", say(c.Inside), say(c.Outside))
+}
+
 func say(h route.Health) string {
-	if h.Message == "" {
+	switch {
+	case h.Message == "":
 		return strings.ToLower(h.State)
+	case h.State == v1alpha1.HealthUnknown:
+		return h.Message
 	}
 	return strings.ToLower(h.State) + " (" + h.Message + ")"
 }
