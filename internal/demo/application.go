@@ -33,7 +33,8 @@ const (
 )
 
 // runApplication applies the example to the federation, just as its README does
-// with kubectl, and returns when all of it is ready.
+// with kubectl, and returns when all of it is ready and the hub has seen so: what a
+// newcomer asks first is hanse status.
 func (d *Demo) runApplication(ctx context.Context, hub *rest.Config) error {
 	manifests, err := d.manifests()
 	if err != nil {
@@ -49,7 +50,7 @@ func (d *Demo) runApplication(ctx context.Context, hub *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot talk to the hub: %w", err)
 	}
-	routes, err := dynamic.NewForConfig(hub)
+	ours, err := dynamic.NewForConfig(hub)
 	if err != nil {
 		return fmt.Errorf("cannot talk to the hub: %w", err)
 	}
@@ -58,7 +59,10 @@ func (d *Demo) runApplication(ctx context.Context, hub *rest.Config) error {
 	for {
 		waiting, err := unready(ctx, client)
 		if err == nil && len(waiting) == 0 {
-			waiting, err = unanswered(ctx, routes)
+			waiting, err = unanswered(ctx, ours)
+		}
+		if err == nil && len(waiting) == 0 {
+			waiting, err = unsynced(ctx, ours)
 		}
 		if err == nil && len(waiting) == 0 {
 			return nil
@@ -127,6 +131,26 @@ func unanswered(ctx context.Context, client dynamic.Interface) ([]string, error)
 		down := slices.ContainsFunc(r.Status.Clusters, func(c v1alpha1.RouteCluster) bool { return !c.Healthy })
 		if down || !meta.IsStatusConditionTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
 			names = append(names, "GlobalRoute "+r.Name)
+		}
+	}
+	return names, nil
+}
+
+// unsynced names the Clusters that are not as the hub wants them, as far as their
+// status says so already.
+func unsynced(ctx context.Context, client dynamic.Interface) ([]string, error) {
+	list, err := client.Resource(v1alpha1.Resource("clusters")).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range list.Items {
+		var c v1alpha1.Cluster
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, &c); err != nil {
+			return nil, err
+		}
+		if !meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionSynced) {
+			names = append(names, "Cluster "+c.Name)
 		}
 	}
 	return names, nil
