@@ -39,7 +39,7 @@ type ServerOptions struct {
 	EtcdTLS     controlplane.EtcdTLS
 	DNS         DNSOptions
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
-	// be made up for in others; 0: for ever.
+	// fail over to others; 0: never.
 	FailoverAfter time.Duration
 }
 

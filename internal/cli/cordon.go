@@ -30,7 +30,7 @@ func (o *closing) bind(cmd *cobra.Command) {
 	cmd.ValidArgsFunction = o.hub.completeClusters
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return fmt.Errorf("it is not said which cluster. Try: hanse clusters, then %s NAME", cmd.CommandPath())
+			return fmt.Errorf("no cluster is named. Try: hanse clusters, then %s NAME", cmd.CommandPath())
 		}
 		if !slices.Contains([]string{"none", "client", "server"}, o.dryRun) {
 			return fmt.Errorf("unknown --dry-run=%s. Try: --dry-run=client or server", o.dryRun)
@@ -62,7 +62,7 @@ func newUncordonCommand(s Streams) *cobra.Command {
 		Use:   "uncordon CLUSTER [CLUSTER…]",
 		Short: "Let clusters have new replicas again, and end a drain",
 		Long: `Let clusters have new replicas again, and end a drain. What was moved away stays
-where it is: new replicas come to where there are fewest.`,
+where it is; new replicas go where there are fewest.`,
 		Example: "  hanse uncordon aws",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd.Context(), s, args, "uncordoned",

@@ -33,9 +33,9 @@ func newDemoUpCommand(s Streams, dir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [up]",
 		Short: "A hub and three local clusters with an application on them",
-		Long: `Starts a hub and local clusters named after clouds, on loopback only, joins them,
-and spreads the tutorial's application over them. It stays until Ctrl-C, then
-takes everything down; with --detach, hanse demo down does that.`,
+		Long: `Start a hub and local clusters named after clouds, on loopback only, join them,
+and spread the tutorial's application over them. The demo runs until Ctrl-C and then
+removes everything; with --detach, hanse demo down does that.`,
 		Example: `  hanse demo
   hanse demo --detach
   hanse demo down

@@ -20,8 +20,8 @@ func newDNSCommand(s Streams) *cobra.Command {
 		Use:   "dns",
 		Short: "See what global DNS answers, and why",
 		Long: `A GlobalRoute, or an Ingress, Service or Gateway with the annotation
-hanse.dev/global: "true", is answered by the hub's name server: to each client the
-addresses of the cluster that suits it.`,
+hanse.dev/global: "true", is answered by the hub's name server: each client gets
+the addresses of the cluster that suits it best.`,
 		Args: rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

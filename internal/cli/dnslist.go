@@ -148,7 +148,7 @@ func newDNSAboutCommand(s Streams) *cobra.Command {
 	var hub hubFlags
 	cmd := &cobra.Command{
 		Use:   "about",
-		Short: "Say where the name server listens, and whose geographic data it uses",
+		Short: "Show where the name server listens, and whose geographic data it uses",
 		Args:  rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			body, err := hub.get(cmd.Context(), dns.PathAbout, nil)

@@ -19,7 +19,7 @@ func newDNSQueryCommand(s Streams) *cobra.Command {
 	var from, output string
 	cmd := &cobra.Command{
 		Use:   "query HOST",
-		Short: "Say which cluster answers for a hostname, to whom, and why",
+		Short: "Show which cluster a client is sent to for a hostname, and why",
 		Long: `Say which cluster answers for a hostname to a client at a place, with which
 addresses, and why. The place is a city, a country, a subdivision (US-NY), a
 continent, an address or a network; without one it is a place that nobody knows.`,

@@ -26,13 +26,13 @@ func newDrainCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain CLUSTER [CLUSTER…]",
 		Short: "Move what runs in clusters to others, and keep new replicas away",
-		Long: `Move what runs in clusters to others as far as these can take it, and keep new
-replicas away. Replicas are taken away only when as many are ready elsewhere;
+		Long: `Move what runs in clusters to others, as far as these can take it, and keep new
+replicas away. Replicas are removed only when as many are ready elsewhere;
 workloads that one PodDisruptionBudget selects move together, those of the next
-one afterwards. What runs in every cluster, as DaemonSets, stays; so do Jobs and
-bare Pods, whose work must not be done twice.
+one afterwards. What runs in every cluster, such as DaemonSets, stays; so do Jobs
+and bare Pods, whose work must not be done twice.
 
-The hub does it: it goes on when this command ends, until hanse uncordon.`,
+The hub does the work, and continues after this command ends, until hanse uncordon.`,
 		Example: `  hanse drain aws
   hanse drain aws azure --timeout=10m
   hanse drain aws --dry-run`,
@@ -166,7 +166,7 @@ func (w *drainWatch) stopped(ctx context.Context, name string) error {
 }
 
 // look says what is new, and returns the condition of a cluster that is about its spec
-// as it is now, nil if there is none so far.
+// as it is now, nil if there is none yet.
 func (w *drainWatch) look(ctx context.Context, name string) (*metav1.Condition, error) {
 	c, err := w.hub.get(ctx, name)
 	if err != nil {

@@ -32,11 +32,11 @@ func newJoinCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "join NAME --kubeconfig FILE",
 		Short: "Make a cluster a member of the federation",
-		Long: `Make a cluster a member of the federation, under NAME. Any conformant cluster
-will do, whatever its kubeconfig authenticates with. In the cluster, join makes a
-service account with a role of its own (--dry-run prints it); the hub keeps a
-token of it and renews that by itself. Provider, region and zones are found from
-the nodes. If anything fails, what was made is removed again.
+		Long: `Make a cluster a member of the federation, under NAME. Only its Kubernetes API is
+needed, with any kind of credential in its kubeconfig. In the cluster, join creates
+a service account with its own role (--dry-run prints it); the hub keeps a token of
+it and renews the token by itself. Provider, region and zones are read from the
+nodes. If anything fails, what was created is removed again.
 
 Joining a member again under its name renews its role and credential.`,
 		Example: `  hanse join aws --kubeconfig aws.kubeconfig
@@ -55,7 +55,7 @@ Joining a member again under its name renews its role and credential.`,
 	flags.StringVar(&f.provider, "provider", "", "the cluster's cloud, instead of what its nodes say: aws, azure, google, …")
 	flags.StringVar(&f.region, "region", "", "its region, instead of what its nodes say")
 	flags.StringSliceVar(&f.zones, "zones", nil, "its zones, instead of what its nodes say")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything, print what would be made, make nothing")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything and print what would be created, but create nothing")
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the cluster from another hub, which loses access to it")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait until the hub has reached the cluster")
 	completeWith(cmd, "provider", func() []string { return []string{"aws", "azure", "google"} })

@@ -23,6 +23,9 @@ func newKindsCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kinds",
 		Short: "What stays at the hub, and why; everything else is propagated",
+		Long: `What stays at the hub, and why; everything else is propagated. A ResourceQuota is
+in every cluster and limits each by itself; the use that the hub shows is that of the
+hub's own objects.`,
 		Example: `  hanse kinds
   hanse kinds --role     # what the hub may do in a member`,
 		Args: cobra.NoArgs,

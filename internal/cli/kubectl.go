@@ -26,7 +26,7 @@ import (
 func newKubectlCommand(s Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:                "kubectl [ARGS…]",
-		Short:              "The real kubectl, built in",
+		Short:              "Upstream's kubectl, built in",
 		DisableFlagParsing: true,
 		Args:               cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

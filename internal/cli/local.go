@@ -197,7 +197,7 @@ func newLocalVerb(s Streams, verb, short, done string, do func(context.Context, 
 }
 
 func newLocalStopCommand(s Streams) *cobra.Command {
-	return newLocalVerb(s, "stop", "Stop a cluster and keep it", "stopped",
+	return newLocalVerb(s, "stop", "Stop a cluster and keep its data", "stopped",
 		func(ctx context.Context, m localcluster.Manager, name string) error { return m.Stop(ctx, name) })
 }
 
@@ -210,7 +210,7 @@ func newLocalStartCommand(s Streams) *cobra.Command {
 }
 
 func newLocalDeleteCommand(s Streams) *cobra.Command {
-	return newLocalVerb(s, "delete", "Stop a cluster and leave nothing of it", "deleted",
+	return newLocalVerb(s, "delete", "Stop a cluster and delete its data", "deleted",
 		func(ctx context.Context, m localcluster.Manager, name string) error { return m.Delete(ctx, name) })
 }
 

@@ -39,11 +39,11 @@ func newPlanCommand(s Streams) *cobra.Command {
 	var o planFlags
 	cmd := &cobra.Command{
 		Use:   "plan -f FILE",
-		Short: "Say where objects would go, without touching anything",
-		Long: `Decide where the objects in manifests would go, and why, without touching anything:
-with all that the hub knows, as what its members have free at this moment, or without
-any hub with the clusters in a file, as written by kubectl get clusters -o yaml. The
-JSON is
+		Short: "Show where objects would go, without changing anything",
+		Long: `Show where the objects in manifests would go, and why, without changing anything.
+The hub decides with all that it knows, such as what its members have free now. With
+--clusters, no hub is asked; the file has Clusters as kubectl get clusters -o yaml
+writes them. The JSON is
 
   {"decisions":[{"object":{"apiVersion","kind","namespace","name"},
     "clusters":[{"name","replicas","reason"}],"unplaced":N,"rejected":[{"name","reason"}]}]}`,
@@ -70,7 +70,7 @@ JSON is
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "manifests; - is standard input")
 	f.StringVar(&o.clusters, "clusters", "", "file with Clusters (default: the hub's)")
-	f.StringSliceVar(&o.without, "without", nil, "clusters to be thought away")
+	f.StringSliceVar(&o.without, "without", nil, "clusters to leave out")
 	f.StringVar(&o.current, "current", "", "what runs where now, as aws=3,azure=0 (default: what the hub has given, or with --clusters nothing)")
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
 	completeWith(cmd, "output", func() []string { return []string{"table", "json"} })
@@ -93,7 +93,7 @@ func (o *planFlags) plan(ctx context.Context, hub *hubFlags, objects []*unstruct
 	}
 	for _, name := range o.without {
 		if !slices.ContainsFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name }) {
-			return nil, fmt.Errorf("there is no cluster %s to be thought away. Try: hanse clusters", name)
+			return nil, fmt.Errorf("there is no cluster %s to leave out. Try: hanse clusters", name)
 		}
 		all = slices.DeleteFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name })
 	}

@@ -25,16 +25,16 @@ const rolloutManager = "hanse-rollout"
 func newRolloutCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollout",
-		Short: "Show and steer how a change goes from cluster to cluster",
-		Long: `Show and steer how a change of a Deployment, StatefulSet or DaemonSet goes from
+		Short: "Show and control how a change goes from cluster to cluster",
+		Long: `Show and control how a change of a Deployment, StatefulSet or DaemonSet goes from
 cluster to cluster. A change goes everywhere at once, unless a placement policy with
 spec.rollout lets it go step by step.`,
 		Args: rejectUnknown,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRolloutStatusCommand(s), newRolloutHistoryCommand(s), newRolloutUndoCommand(s),
-		newRolloutHoldCommand(s, "pause", "Hold a rollout before its next step", v1alpha1.RolloutPaused),
-		newRolloutHoldCommand(s, "resume", "Let a rollout go on that was paused, or stopped by itself", ""))
+		newRolloutHoldCommand(s, "pause", "Pause a rollout before its next step", v1alpha1.RolloutPaused),
+		newRolloutHoldCommand(s, "resume", "Resume a rollout that was paused, or that stopped by itself", ""))
 	return cmd
 }
 
@@ -105,7 +105,7 @@ func (t *rolloutTarget) failed(doing string, err error) error {
 	return fleet.HubError(t.host, err)
 }
 
-// placement is what the hub says of the workload; nil if it says nothing so far.
+// placement is what the hub says of the workload; nil if it says nothing yet.
 func (t *rolloutTarget) placement(ctx context.Context) (*v1alpha1.Placement, error) {
 	u, err := t.client.Resource(v1alpha1.Resource("placements")).Namespace(t.namespace).Get(ctx, placement.Name(t.resource.GroupResource(), t.name), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -176,7 +176,7 @@ func (t *rolloutTarget) hold(ctx context.Context, value string) (said string, er
 	}
 	switch {
 	case value != "" && state == nil:
-		return "paused: no policy lets its changes go step by step so far, and until one does they go everywhere at once", nil
+		return "paused: no policy lets its changes go step by step yet, and until one does they go everywhere at once", nil
 	case value != "":
 		return "paused", nil
 	case was == v1alpha1.RolloutStopped && state != nil && len(state.Failed) > 0:

@@ -23,7 +23,7 @@ func newRolloutStatusCommand(s Streams) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "status KIND/NAME",
-		Short: "Say how far a rollout is, and wait until it is done",
+		Short: "Show how far a rollout is, and wait until it is done",
 		Long: `Say how far a rollout is in each cluster, and wait until it is done. Fails if the
 rollout has failed or stopped.`,
 		Example: `  hanse rollout status deployment/web
@@ -51,7 +51,7 @@ rollout has failed or stopped.`,
 	}
 	o.bind(cmd, "status")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", true, "wait until the rollout is done")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait; 0: for ever")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait; 0: no limit")
 	return cmd
 }
 
@@ -83,7 +83,7 @@ func (t *rolloutTarget) awaitRollout(ctx context.Context, progress io.Writer, wa
 	case ctx.Err() == nil:
 		return nil, err
 	case last == nil:
-		return nil, fmt.Errorf("nothing is known of %s: the hub was asked in vain for as long as was allowed", t.asked)
+		return nil, fmt.Errorf("nothing is known of %s: the hub did not answer in time", t.asked)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return last, fmt.Errorf("the rollout of %s is not done in time: %s", t.asked, last.Message)
 	}

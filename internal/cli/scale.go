@@ -30,12 +30,11 @@ func newScaleCommand(s Streams) *cobra.Command {
 	var o scaleFlags
 	cmd := &cobra.Command{
 		Use:   "scale KIND/NAME [CLUSTER=N …]",
-		Short: "Set how many replicas a workload has, in all and in single clusters",
+		Short: "Set how many replicas a workload has, in total and in each cluster",
 		Long: `Set how many replicas a Deployment, StatefulSet, ReplicaSet or ReplicationController
-has. Clusters that are not named keep theirs, and the total is the sum: what
-kubectl get shows at the hub. Minima, maxima and weights are kept on the object,
-in the annotation hanse.dev/preferences, and hold from then on, also for
-kubectl scale.`,
+has. Clusters that are not named keep theirs, and the total, which kubectl get shows
+at the hub, is the sum. Minima, maxima and weights are kept on the object, in the
+annotation hanse.dev/preferences, and apply from then on, also to kubectl scale.`,
 		Example: `  hanse scale deploy/whoami aws=2 azure=2 google=2
   hanse scale deploy/whoami azure=4
   hanse scale deploy/whoami --replicas=9
@@ -44,7 +43,7 @@ kubectl scale.`,
   hanse scale deploy/whoami --even`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fmt.Errorf("it is not said what to scale. Try: hanse scale deployment/web aws=2")
+				return fmt.Errorf("no workload is named. Try: hanse scale deployment/web aws=2")
 			}
 			return nil
 		},
@@ -57,10 +56,10 @@ kubectl scale.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", metav1.NamespaceDefault, "namespace of the object")
 	f.Int32Var(&o.replicas, "replicas", 0, "the total, divided as the object's rules say")
-	f.StringSliceVar(&o.min, "min", nil, "at least so many replicas, as aws=1,azure=1; * stands for all other clusters")
-	f.StringSliceVar(&o.max, "max", nil, "at most so many replicas, as aws=5; aws=none takes a maximum back")
+	f.StringSliceVar(&o.min, "min", nil, "minimum of replicas in a cluster, as aws=1,azure=1; * stands for all other clusters")
+	f.StringSliceVar(&o.max, "max", nil, "maximum of replicas in a cluster, as aws=5; aws=none removes a maximum")
 	f.StringSliceVar(&o.wgt, "weight", nil, "in proportion to weights, as aws=2,azure=1")
-	f.BoolVar(&o.even, "even", false, "take back counts, minima, maxima and weights, and divide anew")
+	f.BoolVar(&o.even, "even", false, "remove counts, minima, maxima and weights, and divide again")
 	f.StringVar(&o.dryRun, "dry-run", "none", "say what would be done: client, or server to let the hub check it")
 	f.Lookup("dry-run").NoOptDefVal = "client"
 	f.StringVarP(&o.output, "output", "o", "table", "table, json, yaml or name")
@@ -105,7 +104,7 @@ func (o *scaleFlags) run(cmd *cobra.Command, s Streams, args []string) error {
 		}
 		return result.print(s, o.output)
 	}
-	return fmt.Errorf("%s is being changed by others all the time. Try: again", args[0])
+	return fmt.Errorf("%s keeps being changed by others. Try: again", args[0])
 }
 
 // request is what the command line asks for.

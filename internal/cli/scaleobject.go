@@ -70,7 +70,7 @@ func (w *scaledWorkload) read(ctx context.Context) (obj *unstructured.Unstructur
 		return now.Division != nil, nil
 	})
 	if wait.Interrupted(err) {
-		return nil, now, fmt.Errorf("the hub has not decided about %s so far. Try: hanse why %s, hanse kinds", w.asked, w.asked)
+		return nil, now, fmt.Errorf("the hub has not decided about %s yet. Try: hanse why %s, hanse kinds", w.asked, w.asked)
 	}
 	if err != nil {
 		return nil, now, err

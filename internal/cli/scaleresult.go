@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hanse-dev/hanse/internal/overview"
 	"github.com/hanse-dev/hanse/internal/scaling"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -68,7 +69,7 @@ func (r *scaleResult) print(s Streams, output string) error {
 		_, err := fmt.Fprintln(s.Out, name)
 		return err
 	}
-	fmt.Fprintf(s.Out, "%s scaled: %d replicas%s\n", name, r.After.Replicas, dryRunSuffix(r.DryRun))
+	fmt.Fprintf(s.Out, "%s scaled: %s%s\n", name, overview.Replicas(r.After.Replicas), dryRunSuffix(r.DryRun))
 	return r.printTable(s.Out)
 }
 

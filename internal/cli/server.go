@@ -45,7 +45,7 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.StringVar(&o.DNS.Database, "dns-geo-database", "", "mmdb with the places of networks: GeoLite2 or DB-IP, City or Country (default: the countries in this binary)")
 	f.StringVar(&o.DNS.Resolver, "dns-resolver", "", "HOST:PORT to look up load balancers and delegations at (default: the system's)")
 	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers a second to one network of clients; 0: no limit")
-	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach for its replicas to be made up for in others; 0: for ever")
+	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others; 0: never")
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd

@@ -27,10 +27,10 @@ func newUnjoinCommand(s Streams) *cobra.Command {
 	var f unjoinFlags
 	cmd := &cobra.Command{
 		Use:   "unjoin NAME",
-		Short: "Let a cluster leave the federation",
-		Long: `Let a cluster leave the federation. Its workloads stay as they are, unless
+		Short: "Remove a cluster from the federation",
+		Long: `Remove a cluster from the federation. Its workloads stay as they are, unless
 --delete-workloads is given. The hub's service account is removed from it; a
-cluster that is gone for good is let go after about ten seconds.`,
+cluster that is gone for good is removed after about ten seconds.`,
 		Example: `  hanse unjoin aws
   hanse unjoin aws --delete-workloads`,
 		Args:              oneCluster,
@@ -94,7 +94,7 @@ func askToLeave(ctx context.Context, clusters hubClusters, c *v1alpha1.Cluster, 
 		err = clusters.Delete(ctx, c.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &c.UID}})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("cannot let cluster %s go: %w", c.Name, err)
+		return fmt.Errorf("cannot remove cluster %s: %w", c.Name, err)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func awaitLeft(ctx context.Context, s Streams, clusters hubClusters, c *v1alpha1
 	case err == nil:
 		return last, nil
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("interrupted; the hub goes on letting cluster %s go. Try: hanse clusters", c.Name)
+		return nil, fmt.Errorf("interrupted; the hub continues to remove cluster %s. Try: hanse clusters", c.Name)
 	case waitCtx.Err() != nil && last != nil:
 		return nil, fmt.Errorf("cluster %s has not left within %s: %s", c.Name, timeout, last.Message)
 	case waitCtx.Err() != nil:

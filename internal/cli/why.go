@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/overview"
 	"github.com/hanse-dev/hanse/internal/placement"
 )
 
@@ -22,7 +23,7 @@ func newWhyCommand(s Streams) *cobra.Command {
 	var namespace string
 	cmd := &cobra.Command{
 		Use:   "why KIND/NAME",
-		Short: "Say why an object is where it is, and why not elsewhere",
+		Short: "Explain why an object is where it is, and why not elsewhere",
 		Example: `  hanse why deployment/db-primary
   hanse why deploy/whoami -n shop`,
 		Args: oneArgument("KIND/NAME", "hanse why deployment/web"),
@@ -72,7 +73,7 @@ func (h *hubFlags) placement(ctx context.Context, object, namespace string) (*v1
 func printWhy(w io.Writer, p *v1alpha1.Placement) error {
 	fmt.Fprintf(w, "%s/%s: %s\n", strings.ToLower(p.Object.Kind), p.Object.Name, orDash(p.Summary.Clusters))
 	if p.Unplaced > 0 {
-		fmt.Fprintf(w, "not placed: %d replicas\n", p.Unplaced)
+		fmt.Fprintf(w, "not placed: %s\n", overview.Replicas(p.Unplaced))
 	}
 	if p.Summary.Message != "" && (p.Rollout == nil || p.Rollout.Message != p.Summary.Message) {
 		fmt.Fprintln(w, p.Summary.Message)

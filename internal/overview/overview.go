@@ -132,7 +132,7 @@ func reasonOf(p *v1alpha1.Placement) string {
 	}
 	var reasons []string
 	if p.Unplaced > 0 {
-		reasons = append(reasons, fmt.Sprintf("%s without a place", replicas(p.Unplaced)))
+		reasons = append(reasons, fmt.Sprintf("%s without a place", Replicas(p.Unplaced)))
 	}
 	var states []string
 	in := map[string][]string{}
@@ -179,7 +179,8 @@ func meaning(state string) string {
 	return state + " in"
 }
 
-func replicas(n int32) string {
+// Replicas is n with its noun.
+func Replicas(n int32) string {
 	if n == 1 {
 		return "1 replica"
 	}

@@ -64,7 +64,7 @@ spec:
 		t.Errorf("the placement does not say why the third is missing: %+v", p)
 	}
 	why := f.hanse(t, "why", "deploy/db", "-n", ns, "--kubeconfig", f.hub.Kubeconfig())
-	if !strings.Contains(why.Stdout, "not placed: 1 replicas") || !strings.Contains(why.Stdout, "topology.kubernetes.io/region") {
+	if !strings.Contains(why.Stdout, "not placed: 1 replica\n") || !strings.Contains(why.Stdout, "topology.kubernetes.io/region") {
 		t.Errorf("hanse why does not say it either:\n%s", why)
 	}
 
