@@ -58,6 +58,7 @@ type Controller struct {
 	events    record.EventRecorder
 
 	broadcaster record.EventBroadcaster
+	crashes     crashes
 
 	loop loop
 	// view is what the server answers from, for explanations.

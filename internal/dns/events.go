@@ -5,10 +5,29 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
+
+// Reasons of events on Clusters.
+const (
+	eventUnreadable = "DNSUnreadable"
+	eventReadable   = "DNSReadable"
+	eventCrashed    = "DNSFailed"
+)
+
+// sayCluster says something on a Cluster.
+func (c *Controller) sayCluster(name, kind, reason, message string) {
+	c.caches.mu.RLock()
+	uid := c.caches.clusters[name].UID
+	c.caches.mu.RUnlock()
+	about := &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion().String(), Kind: "Cluster", Name: name, UID: types.UID(uid),
+	}
+	c.events.Event(about, kind, reason, message)
+}
 
 // announce says on a route what has changed for its clients.
 func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {

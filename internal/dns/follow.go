@@ -9,6 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/flowcontrol"
+)
+
+// requestsPerSecond and requestBurst bound the requests for one resource.
+const (
+	requestsPerSecond = 5
+	requestBurst      = 20
 )
 
 // source lists and watches one resource.
@@ -24,19 +31,46 @@ type sink[T any] struct {
 	replace func([]T)
 	apply   func(T)
 	remove  func(T)
+	// outcome hears of each request that failed, and with nil of each watch that goes
+	// on where the one before ended; nil: nobody wants to know.
+	outcome func(error)
+}
+
+func (s sink[T]) tell(ctx context.Context, err error) {
+	if s.outcome != nil && ctx.Err() == nil {
+		s.outcome(err)
+	}
 }
 
 // follow lists and watches until ctx ends, through whatever happens to the
 // connection.
 func follow[T any](ctx context.Context, s source, labels string, into sink[T]) {
+	// A Reflector asks again at once after some answers; a server must not keep the hub
+	// busy with these.
+	pace := flowcontrol.NewTokenBucketRateLimiter(requestsPerSecond, requestBurst)
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if err := pace.Wait(ctx); err != nil {
+				return nil, err
+			}
 			o.LabelSelector = labels
-			return s.list(ctx, o)
+			list, err := s.list(ctx, o)
+			if err != nil {
+				into.tell(ctx, err)
+			}
+			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			if err := pace.Wait(ctx); err != nil {
+				return nil, err
+			}
 			o.LabelSelector = labels
-			return s.watch(ctx, o)
+			w, err := s.watch(ctx, o)
+			// One that begins with a list has said nothing yet, and a list follows if it fails.
+			if o.SendInitialEvents == nil || !*o.SendInitialEvents {
+				into.tell(ctx, err)
+			}
+			return w, err
 		},
 	}
 	cache.NewReflectorWithOptions(lw, s.example, store[T]{into}, cache.ReflectorOptions{

@@ -43,16 +43,24 @@ func newGateways(cfg *rest.Config) (*gateways, error) {
 // watch follows one of the kinds until ctx ends, from when the cluster serves it.
 func (g *gateways) watch(ctx context.Context, resource, labels string, into sink[*unstructured.Unstructured]) {
 	gvr := schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: resource}
-	none := once(func() { into.replace(nil) })
+	tell := into.outcome
+	into.outcome = func(err error) {
+		switch {
+		case apierrors.IsNotFound(err):
+			into.replace(nil) // that there are none is known, too
+		case tell != nil:
+			tell(err)
+		}
+	}
 	for {
 		_, err := g.client.Resource(gvr).List(ctx, metav1.ListOptions{LabelSelector: labels, Limit: 1})
-		wait := gatewayRetry
-		switch {
-		case err == nil:
+		if err == nil {
 			follow(ctx, dynamicSource(g.client, gvr), labels, into)
 			return
-		case apierrors.IsNotFound(err):
-			none() // that there are none is known, too
+		}
+		into.tell(ctx, err)
+		wait := gatewayRetry
+		if apierrors.IsNotFound(err) {
 			wait = gatewayPoll
 		}
 		if !pause(ctx, wait) {

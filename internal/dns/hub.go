@@ -156,7 +156,7 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 			return route.Cluster{}, false
 		}
 		return route.Cluster{
-			Name: o.Name, Provider: o.Status.Provider, Region: o.Status.Region,
+			Name: o.Name, UID: string(o.UID), Provider: o.Status.Provider, Region: o.Status.Region,
 			Continent: o.Labels[v1alpha1.LabelContinent], Zones: o.Status.Zones,
 		}, true
 	}
@@ -171,6 +171,13 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 			}
 			k.change(func(d *dirty) {
 				k.clusters = now
+				for name, m := range k.members {
+					if _, there := now[name]; there {
+						m.gone = false
+					} else {
+						k.left(name)
+					}
+				}
 				set(d)
 			})
 			listed()
@@ -188,13 +195,16 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 			}
 			k.change(func(d *dirty) {
 				k.clusters[cluster.Name] = cluster
+				if m := k.members[cluster.Name]; m != nil {
+					m.gone = false // it was engaged before it was seen here
+				}
 				set(d)
 			})
 		},
 		remove: func(u *unstructured.Unstructured) {
 			k.change(func(d *dirty) {
 				delete(k.clusters, u.GetName())
-				delete(k.members, u.GetName())
+				k.left(u.GetName())
 				set(d)
 			})
 		},

@@ -98,11 +98,25 @@ func (l *loop) run(ctx context.Context) {
 			l.c.derive(nil, nil) // what it makes may be the first that is wanted
 			continue             // the database wakes again when it is there
 		}
-		l.pass(ctx, l.c.caches.take())
+		if p := contain(func() { l.pass(ctx, l.c.caches.take()) }); p != nil && !l.crashed(ctx, p) {
+			return
+		}
 		if !pause(ctx, passRest) {
 			return
 		}
 	}
+}
+
+// crashed says that a pass has panicked, and has everything worked out again after a
+// while; what was answered before is answered until then. False: ctx has ended.
+func (l *loop) crashed(ctx context.Context, p *panicError) bool {
+	n := l.c.crashes.count("")
+	klog.FromContext(ctx).Error(p, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(p.stack))
+	if !pause(ctx, min(crashRest<<min(n-1, 6), crashRestMost)) {
+		return false
+	}
+	l.c.caches.change(func(d *dirty) { d.everything, d.zones, d.derived, d.services = true, true, true, true })
+	return true
 }
 
 // pass works out what is dirty and publishes what came of it.

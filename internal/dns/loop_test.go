@@ -32,7 +32,10 @@ func slice(name, service string, ready, notReady, silent int) *discoveryv1.Endpo
 
 func TestEndpointsAreCounted(t *testing.T) {
 	k := newCaches()
-	endpoints := (&memberSession{caches: k, name: "aws"}).endpoints()
+	session := &memberSession{caches: k, name: "aws"}
+	k.begin(session)
+	k.take()
+	endpoints := session.endpoints()
 	is := func(what string, ready, total int, dirty bool) {
 		t.Helper()
 		got, known := k.Endpoints("aws", "shop", "web")

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"strconv"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -15,86 +14,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
 
 const (
-	// kindSlices stands for EndpointSlices beside the kinds of targets.
-	kindSlices = "EndpointSlice"
 	// annotationPortOffset is what local clusters add to ports below 1024.
 	annotationPortOffset = "hanse.dev/port-offset"
 	// managed selects what the hub put into a member. EndpointSlices have the
 	// labels of their Services.
 	managed = v1alpha1.LabelManaged + "=true"
 )
-
-// Engage begins to watch a member, until ctx ends: the terms are those of
-// fleet.Propagator. It does not block.
-func (c *Controller) Engage(ctx context.Context, name string, cfg *rest.Config) {
-	log := klog.FromContext(ctx).WithValues("cluster", name)
-	cfg = rest.CopyConfig(cfg)
-	typed, err := kubernetes.NewForConfig(protobuf(cfg))
-	if err != nil {
-		log.Error(err, "Member cannot be watched for DNS")
-		return
-	}
-	gateways, err := newGateways(cfg)
-	if err != nil {
-		log.Error(err, "Member cannot be watched for DNS")
-		return
-	}
-	c.caches.change(func(d *dirty) {
-		m := c.caches.member(name)
-		// What it said before counts until it has said it again.
-		m.answers, m.listed = true, map[string]bool{}
-		c.caches.sorted = nil
-		d.everything = true
-	})
-	s := &memberSession{caches: c.caches, name: name, typed: typed, gateways: gateways}
-	go func() {
-		if c.wanted(ctx) {
-			s.run(ctx)
-		}
-		<-ctx.Done()
-		c.caches.change(func(d *dirty) {
-			c.caches.member(name).answers = false
-			c.caches.sorted = nil
-			d.everything = true
-		})
-	}()
-}
-
-// protobuf makes a way to a member, or the hub, that decodes faster.
-func protobuf(cfg *rest.Config) *rest.Config {
-	p := rest.CopyConfig(cfg)
-	p.ContentType = runtime.ContentTypeProtobuf
-	p.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	return p
-}
-
-// memberSession is the watches of one member while it answers.
-type memberSession struct {
-	caches   *caches
-	name     string
-	typed    kubernetes.Interface
-	gateways *gateways
-}
-
-// run watches until ctx ends.
-func (s *memberSession) run(ctx context.Context) {
-	var wg sync.WaitGroup
-	wg.Go(func() { follow(ctx, ingresses(s.typed), managed, exposing(s, route.KindIngress, ingressExposure)) })
-	wg.Go(func() { follow(ctx, services(s.typed), managed, exposing(s, route.KindService, serviceExposure)) })
-	wg.Go(func() { follow(ctx, endpointSlices(s.typed), managed, s.endpoints()) })
-	wg.Go(func() {
-		s.gateways.watch(ctx, "gateways", managed, exposing(s, route.KindGateway, gatewayExposure))
-	})
-	wg.Wait()
-}
 
 func ingresses(c kubernetes.Interface) source {
 	return source{"ingresses", &networkingv1.Ingress{},
@@ -137,18 +68,23 @@ func exposing[T metav1.Object](s *memberSession, kind string, read func(T) route
 			for _, o := range all {
 				now[keyOf(o)] = read(o)
 			}
-			s.caches.change(func(d *dirty) {
-				m := s.caches.member(s.name)
-				maps.DeleteFunc(m.exposures, func(k route.TargetKey, _ route.Exposure) bool { return k.Kind == kind })
-				maps.Copy(m.exposures, now)
-				m.listed[kind] = true
-				d.everything = true
+			s.change(func(m *memberCache, d *dirty) {
+				other := func(k route.TargetKey, _ route.Exposure) bool { return k.Kind != kind }
+				before := maps.Clone(m.exposures)
+				maps.DeleteFunc(before, other)
+				if !m.listed[kind] || !reflect.DeepEqual(before, now) {
+					maps.DeleteFunc(m.exposures, func(k route.TargetKey, e route.Exposure) bool { return !other(k, e) })
+					maps.Copy(m.exposures, now)
+					m.listed[kind], d.everything = true, true
+				}
 			})
+			s.heard(kind, nil)
 		},
-		apply: func(o T) { s.expose(keyOf(o), read(o)) },
+		outcome: func(err error) { s.heard(kind, err) },
+		apply:   func(o T) { s.expose(keyOf(o), read(o)) },
 		remove: func(o T) {
-			s.caches.change(func(d *dirty) {
-				delete(s.caches.member(s.name).exposures, keyOf(o))
+			s.change(func(m *memberCache, d *dirty) {
+				delete(m.exposures, keyOf(o))
 				d.touch(keyOf(o))
 			})
 		},
@@ -156,14 +92,11 @@ func exposing[T metav1.Object](s *memberSession, kind string, read func(T) route
 }
 
 func (s *memberSession) expose(key route.TargetKey, e route.Exposure) {
-	s.caches.mu.RLock()
-	same := reflect.DeepEqual(s.caches.members[s.name].exposures[key], e)
-	s.caches.mu.RUnlock()
-	if same {
+	if before, known := s.caches.exposure(s.name, key); known && reflect.DeepEqual(before, e) {
 		return
 	}
-	s.caches.change(func(d *dirty) {
-		s.caches.member(s.name).exposures[key] = e
+	s.change(func(m *memberCache, d *dirty) {
+		m.exposures[key] = e
 		d.touch(key)
 	})
 }
@@ -221,27 +154,33 @@ func portOffset(annotations map[string]string) int {
 // endpoints counts the ready endpoints of each Service.
 func (s *memberSession) endpoints() sink[*discoveryv1.EndpointSlice] {
 	return sink[*discoveryv1.EndpointSlice]{
+		outcome: func(err error) { s.heard(route.KindSlices, err) },
 		replace: func(all []*discoveryv1.EndpointSlice) {
-			s.caches.change(func(d *dirty) {
-				m := s.caches.member(s.name)
+			s.change(func(m *memberCache, d *dirty) {
+				before := m.slices
 				m.slices = map[serviceKey]map[string]route.Endpoints{}
 				for _, slice := range all {
 					m.count(slice)
 				}
-				m.listed[kindSlices] = true
-				d.everything = true
+				if !m.listed[route.KindSlices] || !reflect.DeepEqual(before, m.slices) {
+					m.listed[route.KindSlices], d.everything = true, true
+				}
 			})
+			s.heard(route.KindSlices, nil)
 		},
 		apply: func(slice *discoveryv1.EndpointSlice) {
-			s.caches.change(func(d *dirty) {
-				if s.caches.member(s.name).count(slice) {
+			s.change(func(m *memberCache, d *dirty) {
+				if m.count(slice) {
 					d.touch(route.TargetKey{Kind: route.KindService, Namespace: slice.Namespace})
 				}
 			})
 		},
 		remove: func(slice *discoveryv1.EndpointSlice) {
-			s.caches.change(func(d *dirty) {
-				delete(s.caches.member(s.name).slices[ownerOf(slice)], slice.Name)
+			s.change(func(m *memberCache, d *dirty) {
+				key := ownerOf(slice)
+				if delete(m.slices[key], slice.Name); len(m.slices[key]) == 0 {
+					delete(m.slices, key)
+				}
 				d.touch(route.TargetKey{Kind: route.KindService, Namespace: slice.Namespace})
 			})
 		},

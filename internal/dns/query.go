@@ -82,6 +82,9 @@ type About struct {
 	Database  string   `json:"database"`
 	Listeners []string `json:"listeners"`
 	Error     string   `json:"error,omitempty"`
+	// Panics is how often what a member says made the hub fail, by member; "" is
+	// where it cannot be told which.
+	Panics map[string]int `json:"panics,omitempty"`
 }
 
 // Filter answers the paths above and passes all other requests on. It belongs
@@ -141,7 +144,7 @@ func fail(w http.ResponseWriter, status int, message string) {
 
 func (c *Controller) about() About {
 	bound, err, geoErr := c.listener.state()
-	a := About{Listeners: bound, Database: "none is loaded: there is no GlobalRoute or DNSZone yet"}
+	a := About{Panics: c.crashes.counts(), Listeners: bound, Database: "none is loaded: there is no GlobalRoute or DNSZone yet"}
 	if db := c.loop.db.Load(); db != nil {
 		a.Database = db.About()
 	}

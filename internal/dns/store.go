@@ -38,10 +38,15 @@ type dirty struct {
 
 // memberCache is what a member has said, at the last time that it answered.
 type memberCache struct {
-	answers   bool
+	// session fills it, and nobody else does; nil while the member does not answer.
+	session *memberSession
+	// gone says that the Cluster is not there any more: the cache goes with its
+	// session, or at once if there is none.
+	gone      bool
 	exposures map[route.TargetKey]route.Exposure
 	slices    map[serviceKey]map[string]route.Endpoints // by EndpointSlice
-	listed    map[string]bool                           // by kind: its first list has come
+	listed    map[string]bool                           // by kind: a list has come, in this session or before
+	outdated  map[string]string                         // by kind: why what is known is not of this moment
 }
 
 type serviceKey struct{ namespace, name string }
@@ -63,16 +68,20 @@ func newDirty(wake chan struct{}) dirty {
 }
 
 // change runs a change of the caches, which marks what it makes dirty, and wakes
-// the loop.
+// the loop. A change that panics leaves the caches unlocked.
 func (c *caches) change(do func(*dirty)) {
-	c.mu.Lock()
-	do(&c.dirty)
-	wake := c.dirty.wake
-	c.mu.Unlock()
+	wake := c.locked(do)
 	select {
 	case wake <- struct{}{}:
 	default:
 	}
+}
+
+func (c *caches) locked(do func(*dirty)) (wake chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do(&c.dirty)
+	return c.dirty.wake
 }
 
 // take is what is dirty, which is clean from then on.
@@ -84,17 +93,56 @@ func (c *caches) take() dirty {
 	return d
 }
 
-func (c *caches) member(name string) *memberCache {
-	m := c.members[name]
-	if m == nil {
-		m = &memberCache{
-			exposures: map[route.TargetKey]route.Exposure{},
-			slices:    map[serviceKey]map[string]route.Endpoints{},
-			listed:    map[string]bool{},
+// begin makes the cache of a member that of a session, whose predecessor, if any,
+// has nothing to say from then on. What the member said before counts until it has
+// said it again, unless it is another cluster of the same name.
+func (c *caches) begin(s *memberSession) {
+	c.change(func(d *dirty) {
+		m := c.members[s.name]
+		if m == nil || m.gone {
+			m = &memberCache{
+				exposures: map[route.TargetKey]route.Exposure{},
+				slices:    map[serviceKey]map[string]route.Endpoints{},
+				listed:    map[string]bool{},
+				outdated:  map[string]string{},
+			}
+			c.members[s.name] = m
 		}
-		c.members[name] = m
+		m.session = s
+		for kind := range m.listed {
+			m.outdated[kind] = notAgain
+		}
+		c.sorted = nil
+		d.everything = true
+	})
+}
+
+// end is idempotent. What the member said stays, unless its Cluster has gone.
+func (c *caches) end(s *memberSession) {
+	c.change(func(d *dirty) {
+		m := c.members[s.name]
+		if m == nil || m.session != s {
+			return
+		}
+		m.session = nil
+		if m.gone {
+			delete(c.members, s.name)
+		}
+		c.sorted = nil
+		d.everything = true
+	})
+}
+
+// left marks a member whose Cluster has gone; the caller holds mu.
+func (c *caches) left(name string) {
+	m := c.members[name]
+	switch {
+	case m == nil:
+	case m.session == nil:
+		delete(c.members, name)
+	default:
+		m.gone = true
 	}
-	return m
 }
 
 // needed says whether there is anything to answer.
@@ -112,7 +160,7 @@ func (c *caches) Clusters() []route.Cluster {
 		c.sorted = []route.Cluster{}
 		for name, cluster := range c.clusters {
 			if m := c.members[name]; m != nil {
-				cluster.Answers = m.answers
+				cluster.Answers = m.session != nil
 			}
 			c.sorted = append(c.sorted, cluster)
 		}
@@ -127,6 +175,26 @@ func (c *caches) Target(key route.TargetKey) (*route.Target, bool) {
 	defer c.mu.RUnlock()
 	t, ok := c.targets[key]
 	return t, ok
+}
+
+// exposure is what is known of a target in a member.
+func (c *caches) exposure(cluster string, key route.TargetKey) (e route.Exposure, known bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if m := c.members[cluster]; m != nil {
+		e, known = m.exposures[key]
+	}
+	return e, known
+}
+
+// Outdated is part of route.World.
+func (c *caches) Outdated(cluster, kind string) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if m := c.members[cluster]; m != nil {
+		return m.outdated[kind]
+	}
+	return ""
 }
 
 // Exposure is part of route.World.
@@ -146,7 +214,7 @@ func (c *caches) Endpoints(cluster, namespace, service string) (route.Endpoints,
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	m := c.members[cluster]
-	if m == nil || !m.listed[kindSlices] {
+	if m == nil || !m.listed[route.KindSlices] {
 		return route.Endpoints{}, false
 	}
 	var sum route.Endpoints
@@ -157,16 +225,21 @@ func (c *caches) Endpoints(cluster, namespace, service string) (route.Endpoints,
 	return sum, true
 }
 
-// exposure is what a load balancer's status says, without what makes no sense.
+// mostAddresses bounds what one object of a member may have the hub probe and answer
+// with, as spec.endpoints of a GlobalRoute is bounded.
+const mostAddresses = 64
+
+// exposure is what a load balancer's status says, without what makes no sense: a
+// member may say anything.
 func exposure(addresses, hostnames []string, annotations map[string]string) route.Exposure {
 	e := route.Exposure{PortOffset: portOffset(annotations)}
 	for _, s := range addresses {
-		if a, err := netip.ParseAddr(s); err == nil {
+		if a, err := netip.ParseAddr(s); err == nil && len(e.Addresses) < mostAddresses {
 			e.Addresses = append(e.Addresses, a.Unmap().WithZone(""))
 		}
 	}
 	for _, h := range hostnames {
-		if h = route.Canonical(h); h != "" && e.Hostname == "" {
+		if h = route.Canonical(h); e.Hostname == "" && route.Hostname(h) {
 			e.Hostname = h
 		}
 	}

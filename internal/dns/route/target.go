@@ -156,6 +156,22 @@ func Canonical(host string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(host), "."))
 }
 
+// Hostname says whether a canonical name can be a host's: RFC 1035's lengths, and the
+// letters that GlobalRoutes allow. The first label may be *.
+func Hostname(name string) bool {
+	name = strings.TrimPrefix(name, "*.")
+	if len(name) > 250 { // a * is to find room
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // annotation is the first of the named annotations that is set.
 func annotation(from map[string]string, names ...string) string {
 	for _, name := range names {

@@ -8,8 +8,8 @@ import (
 
 // Cluster is a member of the federation.
 type Cluster struct {
-	Name, Provider, Region, Continent string
-	Zones                             []string
+	Name, UID, Provider, Region, Continent string
+	Zones                                  []string
 	// Answers says whether the member answers the hub, so that what is known of
 	// its objects is of this moment.
 	Answers bool
@@ -27,6 +27,9 @@ type Exposure struct {
 // Empty says that the cluster has given the target no address (yet).
 func (e Exposure) Empty() bool { return len(e.Addresses) == 0 && e.Hostname == "" }
 
+// KindSlices stands for EndpointSlices beside the kinds of targets.
+const KindSlices = "EndpointSlice"
+
 // Endpoints is how many of a Service's endpoints are ready.
 type Endpoints struct{ Ready, Total int }
 
@@ -43,6 +46,9 @@ type World interface {
 	Exposure(cluster string, key TargetKey) (e Exposure, known bool)
 	// Endpoints are those of a Service in a cluster; known as above.
 	Endpoints(cluster, namespace, service string) (e Endpoints, known bool)
+	// Outdated is why what is known of a kind of objects in a cluster is not of this
+	// moment, although the cluster answers; empty: it is.
+	Outdated(cluster, kind string) string
 	// Probe is what the probes of an address say.
 	Probe(health.Check) health.Result
 	// Flat are the addresses of a hostname.

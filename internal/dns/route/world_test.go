@@ -21,6 +21,7 @@ type world struct {
 	endpoints map[string]route.Endpoints
 	probes    map[string]string // state by address; absent: Unknown
 	flat      map[string][]netip.Addr
+	outdated  map[string]string // by CLUSTER/KIND
 }
 
 func (w *world) Clusters() []route.Cluster { return w.clusters }
@@ -43,7 +44,8 @@ func (w *world) Probe(c health.Check) health.Result {
 	}
 	return health.Result{State: state, Message: "so it seems"}
 }
-func (w *world) Flat(name string) []netip.Addr { return w.flat[name] }
+func (w *world) Outdated(cluster, kind string) string { return w.outdated[cluster+"/"+kind] }
+func (w *world) Flat(name string) []netip.Addr        { return w.flat[name] }
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
@@ -83,6 +85,7 @@ func tutorial() *world {
 		endpoints: map[string]route.Endpoints{},
 		probes:    map[string]string{},
 		flat:      map[string][]netip.Addr{},
+		outdated:  map[string]string{},
 	}
 	for i, c := range w.clusters {
 		address := netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})

@@ -1,0 +1,107 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	// crashRest and crashRestMost are the pauses before what has panicked begins
+	// again: what made it panic is probably still there.
+	crashRest     = time.Second
+	crashRestMost = time.Minute
+)
+
+// panicError is a panic that did not end the process.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// contain runs do, and returns its panic, if there is one. What members say must
+// not end the hub, whatever it is.
+func contain(do func()) (p *panicError) {
+	defer func() {
+		if value := recover(); value != nil {
+			p = &panicError{value, debug.Stack()}
+		}
+	}()
+	do()
+	return nil
+}
+
+// persist runs do, which returns when ctx ends, and again whenever it panics, until
+// ctx ends; crashed hears of each panic.
+func persist(ctx context.Context, do func(), crashed func(*panicError)) {
+	rest := crashRest
+	for ctx.Err() == nil {
+		began := time.Now()
+		p := contain(do)
+		if p == nil {
+			return
+		}
+		crashed(p)
+		if time.Since(began) > 2*crashRestMost {
+			rest = crashRest
+		}
+		if !pause(ctx, rest) {
+			return
+		}
+		rest = min(2*rest, crashRestMost)
+	}
+}
+
+// crashes counts panics by member.
+type crashes struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+func (c *crashes) count(member string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = map[string]int{}
+	}
+	c.by[member]++
+	return c.by[member]
+}
+
+// counts is a copy.
+func (c *crashes) counts() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[string]int, len(c.by))
+	for k, n := range c.by {
+		all[k] = n
+	}
+	return all
+}
+
+// briefly is how much of what others say goes into a status or an event.
+const briefly = 200
+
+// brief is text of others in one line of bounded length, without what terminals
+// take for commands.
+func brief(text string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if n++; n > briefly {
+			b.WriteString("…")
+			break
+		}
+		if !unicode.IsPrint(r) {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
