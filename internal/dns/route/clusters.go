@@ -1,9 +1,11 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/health"
@@ -20,11 +22,13 @@ type clusterState struct {
 // cluster.
 //
 // Either side can take the cluster out of the answers. A side that does not know
-// cannot: what a member said of its endpoints before it went away says nothing of
-// now, and an address that has not been probed yet is as good as before.
+// cannot, but what was known to be down stays so until something better is known:
+// that the hub has lost sight of a member starts no pods there. What was up may not
+// be any more, so that the other side decides.
 func resolveCluster(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, w World) (s clusterState, ok bool) {
 	s.Name = c.Name
-	exposure, known, inside := reached(r, c, targets, p, w)
+	before, restarted := stateBefore(r, c.Name, p.name)
+	exposure, known, inside := reached(r, c, targets, p, before, w)
 	if exposure.Empty() && inside.State == "" {
 		return s, false
 	}
@@ -35,7 +39,6 @@ func resolveCluster(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *p
 	}
 	slices.SortFunc(s.Addresses, netip.Addr.Compare)
 	s.Addresses = slices.Compact(s.Addresses)
-	before, restarted := stateBefore(r, c.Name)
 	if exposure.Empty() && !known && restarted {
 		s.Addresses, s.Hostname = before.addresses, before.hostname
 	}
@@ -51,7 +54,7 @@ func resolveCluster(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *p
 // reached is where the cluster exposes the route, whether that is known for all
 // targets, and what its endpoints say. The zero Health: the route has nothing to do
 // with it.
-func reached(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, w World) (all Exposure, known bool, inside Health) {
+func reached(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, b before, w World) (all Exposure, known bool, inside Health) {
 	known = true
 	for _, e := range r.Spec.Endpoints {
 		if e.Cluster == c.Name {
@@ -70,7 +73,7 @@ func reached(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, 
 			all.Hostname = e.Hostname
 		}
 		all.PortOffset = max(all.PortOffset, e.PortOffset)
-		inside = better(inside, insideOf(c, t, p, e, seen, w))
+		inside = better(inside, insideOf(c, t, p, e, seen, b, w))
 	}
 	return all, known, inside
 }
@@ -98,58 +101,99 @@ func rank(h Health) int {
 	return slices.Index([]string{"", v1alpha1.HealthDown, v1alpha1.HealthUnknown, v1alpha1.HealthUp}, h.State)
 }
 
+// lastKnown goes between what is said of a member and why it is not of this moment.
+const lastKnown = ", when it was looked at last; "
+
 // insideOf is what the member says of a target: whether the Service behind the
 // path that is probed has a ready endpoint there.
-func insideOf(c *Cluster, t *Target, p *prober, e Exposure, known bool, w World) Health {
+func insideOf(c *Cluster, t *Target, p *prober, e Exposure, known bool, b before, w World) Health {
+	why := outdated(c, t, w)
+	h, looked := said(c, t, p, e, known, w)
+	if !looked {
+		why = cmp.Or(why, "it has not been looked at yet")
+		if b.inside.State == v1alpha1.HealthDown {
+			h = b.inside
+		}
+	}
 	switch {
-	case !c.Answers:
-		return Health{v1alpha1.HealthUnknown, "the member does not answer the hub: its probes decide"}
+	case why == "":
+		return h
+	case h.State == v1alpha1.HealthDown:
+		message, _, _ := strings.Cut(h.Message, lastKnown)
+		return Health{v1alpha1.HealthDown, message + lastKnown + why}
+	}
+	return Health{v1alpha1.HealthUnknown, why + ": its probes decide"}
+}
+
+// outdated is why what is known of a member is not of this moment.
+func outdated(c *Cluster, t *Target, w World) string {
+	if !c.Answers {
+		return "the member does not answer the hub"
+	}
+	return cmp.Or(w.Outdated(c.Name, KindSlices), w.Outdated(c.Name, t.Key.Kind))
+}
+
+// said is what the member said when it was looked at last; looked is false if it
+// never was, since the hub was started.
+func said(c *Cluster, t *Target, p *prober, e Exposure, known bool, w World) (h Health, looked bool) {
+	switch {
 	case !known:
-		return Health{v1alpha1.HealthUnknown, "not looked at yet"}
+		return Health{}, false
 	case e.Empty():
-		return Health{v1alpha1.HealthDown, fmt.Sprintf("%s has no address there", t.Key)}
+		return Health{v1alpha1.HealthDown, fmt.Sprintf("%s has no address there", t.Key)}, true
 	}
 	service := t.backend(p.name, p.path)
 	if service == "" {
-		return Health{v1alpha1.HealthUnknown, "the Service behind it cannot be told"}
+		return Health{v1alpha1.HealthUnknown, "the Service behind it cannot be told"}, true
 	}
 	endpoints, known := w.Endpoints(c.Name, t.Key.Namespace, service)
 	switch {
 	case !known:
-		return Health{v1alpha1.HealthUnknown, "not looked at yet"}
+		return Health{}, false
 	case endpoints.Ready == 0:
-		return Health{v1alpha1.HealthDown, fmt.Sprintf("Service %s has no ready endpoint (of %d)", service, endpoints.Total)}
+		return Health{v1alpha1.HealthDown, fmt.Sprintf("Service %s has no ready endpoint (of %d)", service, endpoints.Total)}, true
 	}
-	return Health{v1alpha1.HealthUp, fmt.Sprintf("Service %s has %d of %d endpoints ready", service, endpoints.Ready, endpoints.Total)}
+	return Health{v1alpha1.HealthUp, fmt.Sprintf("Service %s has %d of %d endpoints ready", service, endpoints.Ready, endpoints.Total)}, true
 }
 
 // before is what the route's status says of a cluster: what the hub knew before
 // it was started.
 type before struct {
+	inside    Health
 	outside   string
 	addresses []netip.Addr
 	hostname  string
 }
 
-func stateBefore(r *v1alpha1.GlobalRoute, cluster string) (b before, ok bool) {
-	for _, c := range r.Status.Clusters {
-		if c.Name != cluster {
-			continue
-		}
-		for _, s := range c.Addresses {
-			if a, err := netip.ParseAddr(s); err == nil {
-				b.addresses = append(b.addresses, a)
-			}
-		}
-		if len(c.Hostnames) > 0 {
-			b.hostname = c.Hostnames[0]
-		}
-		if c.Outside != nil {
-			b.outside = c.Outside.State
-		}
-		return b, true
+// stateBefore is that of one host: the status has the worst of all hosts, and the
+// clusters that were healthy for each.
+func stateBefore(r *v1alpha1.GlobalRoute, cluster, host string) (b before, ok bool) {
+	i := slices.IndexFunc(r.Status.Clusters, func(c v1alpha1.RouteCluster) bool { return c.Name == cluster })
+	if i < 0 {
+		return b, false
 	}
-	return b, false
+	c := &r.Status.Clusters[i]
+	for _, s := range c.Addresses {
+		if a, err := netip.ParseAddr(s); err == nil {
+			b.addresses = append(b.addresses, a)
+		}
+	}
+	if len(c.Hostnames) > 0 {
+		b.hostname = c.Hostnames[0]
+	}
+	if slices.ContainsFunc(r.Status.Hosts, func(h v1alpha1.RouteHost) bool {
+		return h.Name == host && slices.Contains(h.Clusters, cluster)
+	}) {
+		return b, true // another host was down there
+	}
+	// What the status says of endpoints is of the targets that the route had then.
+	if c.Inside != nil && r.Status.ObservedGeneration == r.Generation {
+		b.inside = Health{c.Inside.State, c.Inside.Message}
+	}
+	if c.Outside != nil {
+		b.outside = c.Outside.State
+	}
+	return b, true
 }
 
 // probe asks what the probes say of the addresses, and returns those that pass

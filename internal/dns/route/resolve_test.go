@@ -73,9 +73,28 @@ func TestHealthFromTwoSides(t *testing.T) {
 			delete(w.probes, "192.0.2.2")
 			r.Status.Clusters = []v1alpha1.RouteCluster{{Name: "azure", Outside: &v1alpha1.RouteHealth{State: down}}}
 		}, false, up, down},
-		{"away: what it said last does not count", func(w *world, _ *v1alpha1.GlobalRoute) {
+		{"away: that it was up does not count", func(w *world, _ *v1alpha1.GlobalRoute) { w.clusters[1].Answers = false }, true, unknown, up},
+		{"away, and empty when it was looked at last", func(w *world, _ *v1alpha1.GlobalRoute) {
 			w.clusters[1].Answers = false
 			w.endpoints["azure/wordpress"] = route.Endpoints{}
+		}, false, down, up},
+		{"its endpoints cannot be read", func(w *world, _ *v1alpha1.GlobalRoute) { w.outdated["azure/EndpointSlice"] = "403" }, true, unknown, up},
+		{"its Ingresses cannot be read, and it was empty", func(w *world, _ *v1alpha1.GlobalRoute) {
+			w.outdated["azure/Ingress"] = "403"
+			w.endpoints["azure/wordpress"] = route.Endpoints{}
+		}, false, down, up},
+		{"hub just started, and it was empty before", func(w *world, r *v1alpha1.GlobalRoute) {
+			delete(w.endpoints, "azure/wordpress")
+			r.Status.Clusters = []v1alpha1.RouteCluster{{Name: "azure", Inside: &v1alpha1.RouteHealth{State: down}}}
+		}, false, down, up},
+		{"hub just started, and it was up before", func(w *world, r *v1alpha1.GlobalRoute) {
+			delete(w.endpoints, "azure/wordpress")
+			r.Status.Clusters = []v1alpha1.RouteCluster{{Name: "azure", Inside: &v1alpha1.RouteHealth{State: up}}}
+		}, true, unknown, up},
+		{"hub just started, and the spec has changed since it was empty", func(w *world, r *v1alpha1.GlobalRoute) {
+			delete(w.endpoints, "azure/wordpress")
+			r.Generation = 2
+			r.Status.Clusters = []v1alpha1.RouteCluster{{Name: "azure", Inside: &v1alpha1.RouteHealth{State: down}}}
 		}, true, unknown, up},
 		{"away, and its address is dead", func(w *world, _ *v1alpha1.GlobalRoute) {
 			w.clusters[1].Answers = false
