@@ -206,8 +206,8 @@ type HealthCheck struct {
 	// +kubebuilder:validation:Pattern=`^/[!-~]*$`
 	// +kubebuilder:validation:MaxLength=1024
 	Path string `json:"path,omitempty"`
-	// Host of the request and of TLS; empty: each host of the route is asked for, a
-	// wildcard as hanse-health.DOMAIN.
+	// Host of the request and of TLS, and of the certificate; empty: each host of the
+	// route is asked for, a wildcard as hanse-health.DOMAIN.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
 	Host string `json:"host,omitempty"`
@@ -222,6 +222,13 @@ type HealthCheck struct {
 	// ExpectedText must be within the first 5120 bytes of the body.
 	// +kubebuilder:validation:MaxLength=255
 	ExpectedText string `json:"expectedText,omitempty"`
+	// TLSVerification of HTTPS is Full (the default): an address whose certificate has
+	// expired, is for another name, or is signed by nobody whom the hub's machine
+	// trusts, is down, as it is for users; or None: any certificate will do, so that
+	// only whether it answers counts. None makes nothing less safe but the verdict: a
+	// probe sends no secret.
+	// +kubebuilder:validation:Enum=Full;None
+	TLSVerification string `json:"tlsVerification,omitempty"`
 	// Interval between two probes; empty: 10s.
 	// +kubebuilder:validation:Format=duration
 	Interval *metav1.Duration `json:"interval,omitempty"`
@@ -237,6 +244,16 @@ type HealthCheck struct {
 	// +kubebuilder:validation:Maximum=100
 	Up int32 `json:"up,omitempty"`
 }
+
+// Values of TLSVerification.
+const (
+	TLSVerificationFull = "Full"
+	TLSVerificationNone = "None"
+)
+
+// AnnotationTLSVerification, on what a GlobalRoute is made from, becomes its
+// spec.healthCheck.tlsVerification.
+const AnnotationTLSVerification = "hanse.dev/tls-verification"
 
 // GlobalRouteStatus is how the route is doing.
 type GlobalRouteStatus struct {

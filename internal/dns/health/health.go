@@ -14,9 +14,12 @@ type Check struct {
 	Protocol string
 	// Address is the address and port to connect to.
 	Address netip.AddrPort
-	// Host is the Host of the request and the server name of TLS; empty: the
-	// address. Certificates are not verified: this is about health, not identity.
+	// Host is the Host of the request and the server name of TLS, which the
+	// certificate has to be for; empty: the address.
 	Host string
+	// AnyCertificate of HTTPS will do; otherwise what a user's browser would refuse
+	// fails.
+	AnyCertificate bool
 	// Path of the request, with its query; empty: /. Redirects are not followed.
 	Path string
 	// Status is the codes that pass, as 200-399,401; empty: 200-399.

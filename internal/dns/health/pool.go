@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/netip"
 	"sync"
@@ -21,6 +22,7 @@ type route struct {
 	address netip.AddrPort
 	tls     bool
 	name    string
+	any     bool // certificate
 }
 
 // connection is one that takes a request after another.
@@ -36,6 +38,7 @@ type connection struct {
 type pool struct {
 	dialer   net.Dialer
 	sessions tls.ClientSessionCache
+	roots    *x509.CertPool // nil: the system's
 
 	mu     sync.Mutex
 	idle   map[route][]*connection
@@ -82,14 +85,7 @@ func (p *pool) dial(ctx context.Context, r route, now, deadline time.Time) (*con
 	}
 	c := &connection{Conn: raw, route: r, born: now}
 	if r.tls {
-		c.Conn = tls.Client(raw, &tls.Config{
-			ServerName:         r.name,
-			NextProtos:         []string{"http/1.1"},
-			ClientSessionCache: p.sessions,
-			// Health, not identity: a certificate may be about to be replaced, or be for
-			// another name, while the address serves.
-			InsecureSkipVerify: true,
-		})
+		c.Conn = tls.Client(raw, p.config(r))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,6 +95,16 @@ func (p *pool) dial(ctx context.Context, r route, now, deadline time.Time) (*con
 	}
 	p.open[c] = struct{}{}
 	return c, nil
+}
+
+// config is how to speak TLS. A session that goes on shows no certificate: where that
+// matters, none does.
+func (p *pool) config(r route) *tls.Config {
+	c := &tls.Config{ServerName: r.name, NextProtos: []string{"http/1.1"}, RootCAs: p.roots}
+	if r.any {
+		c.InsecureSkipVerify, c.ClientSessionCache = true, p.sessions
+	}
+	return c
 }
 
 // put keeps a connection for another request, if it is not too old for one.

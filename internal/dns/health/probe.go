@@ -30,7 +30,7 @@ func newRequest(check Check) *request {
 	r := &request{Check: check.withDefaults()}
 	r.route = route{address: r.Address, tls: r.Protocol == HTTPS}
 	if r.route.tls {
-		r.route.name = r.Host
+		r.route.name, r.route.any = r.Host, r.AnyCertificate
 	}
 	var ok bool
 	r.statuses, ok = parseStatuses(r.Status)
@@ -160,7 +160,10 @@ func failed(err error, timeout time.Duration) verdict {
 	var errno syscall.Errno
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &certificate):
+		return verdict{message: refused(certificate, time.Now())}
 	case timedOut(err):
 		return verdict{message: fmt.Sprintf("no answer within %s", timeout)}
 	case errors.As(err, &errno):

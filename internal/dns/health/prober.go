@@ -3,8 +3,11 @@ package health
 import (
 	"context"
 	"hash/maphash"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"k8s.io/klog/v2"
 )
 
 // Prober probes a set of checks, each once an interval.
@@ -179,7 +182,7 @@ func (p *Prober) fire(t *target) {
 	ctx := p.ctx
 	p.mu.Unlock()
 
-	v := p.probe(ctx, t.request)
+	v := p.attempt(ctx, t.request)
 	if result, ok := p.record(t, v); ok {
 		p.changed(t.check, result)
 	}
@@ -191,6 +194,17 @@ func (p *Prober) fire(t *target) {
 		t.due = next(t.due, now, t.request.Interval)
 		t.timer.Reset(t.due.Sub(now))
 	}
+}
+
+// attempt is a probe that cannot end the process, whatever the answer is.
+func (p *Prober) attempt(ctx context.Context, r *request) (v verdict) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			klog.FromContext(ctx).Error(nil, "A probe panicked", "address", r.Address, "panic", cause, "stack", string(debug.Stack()))
+			v = verdict{message: "its answer makes the hub fail: see the hub's log"}
+		}
+	}()
+	return p.probe(ctx, r)
 }
 
 // record takes in a verdict; it returns true if it changed the state. What is

@@ -155,7 +155,7 @@ func TestProbe(t *testing.T) {
 		"text missing":     {Check{Protocol: HTTP, Address: ok, Path: "/large", Text: "y"}, verdict{false, `200, without "y" in the first 5120 bytes`}},
 		"huge headers":     {Check{Protocol: HTTP, Address: ok, Path: "/headers"}, verdict{false, "the answer's header is larger than 64 KiB"}},
 		"hanging handler":  {Check{Protocol: HTTP, Address: ok, Path: "/hang", Timeout: short}, verdict{false, "no answer within 200ms"}},
-		"HTTPS":            {Check{Protocol: HTTPS, Address: secure, Host: "www.devfest.example", Text: "I am www.devfest.example"}, verdict{true, "200"}},
+		"HTTPS":            {Check{Protocol: HTTPS, AnyCertificate: true, Address: secure, Host: "www.devfest.example", Text: "I am www.devfest.example"}, verdict{true, "200"}},
 		"HTTP to HTTPS":    {Check{Protocol: HTTP, Address: secure}, verdict{false, "400, expected 200-399"}},
 		"HTTPS to HTTP":    {Check{Protocol: HTTPS, Address: ok}, verdict{false, "the answer is not TLS"}},
 		"hanging TLS":      {Check{Protocol: HTTPS, Address: hang, Timeout: short}, verdict{false, "no answer within 200ms"}},
@@ -207,7 +207,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		defer s.Close()
 		p := New(nil)
 		defer p.pool.close()
-		check := Check{Protocol: protocol, Address: addressOf(t, s.Listener.Addr()), Host: "a.example"}
+		check := Check{Protocol: protocol, AnyCertificate: true, Address: addressOf(t, s.Listener.Addr()), Host: "a.example"}
 		for i := range 2 * maxUses {
 			if protocol == HTTP {
 				check.Host = fmt.Sprintf("%d.example", i) // all share a connection

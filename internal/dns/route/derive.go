@@ -55,6 +55,16 @@ func Derive(t *Target, clusters []Cluster) (r *v1alpha1.GlobalRoute, problems []
 			problems = append(problems, fmt.Sprintf("TTL %q is neither seconds nor a duration as 1m", s))
 		}
 	}
+	if s := strings.TrimSpace(t.Annotations[v1alpha1.AnnotationTLSVerification]); s != "" {
+		switch {
+		case strings.EqualFold(s, v1alpha1.TLSVerificationFull): // as without it
+		case strings.EqualFold(s, v1alpha1.TLSVerificationNone):
+			r.Spec.HealthCheck.TLSVerification = v1alpha1.TLSVerificationNone
+		default:
+			problems = append(problems, fmt.Sprintf("annotation %s is %q: it must be %s or %s; certificates are verified",
+				v1alpha1.AnnotationTLSVerification, s, v1alpha1.TLSVerificationFull, v1alpha1.TLSVerificationNone))
+		}
+	}
 	problems = append(problems, strategy(t, clusters, &r.Spec.Routing)...)
 	return r, problems
 }

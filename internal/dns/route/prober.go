@@ -25,6 +25,7 @@ type prober struct {
 	port     uint16
 	status   string
 	text     string
+	any      bool // certificate will do
 	interval time.Duration
 	timeout  time.Duration
 	down, up int
@@ -38,6 +39,7 @@ func newProber(r *v1alpha1.GlobalRoute, targets []*Target, name string) *prober 
 		path:     cmp.Or(h.Path, "/"),
 		status:   cmp.Or(h.ExpectedStatus, defaultStatus),
 		text:     h.ExpectedText,
+		any:      h.TLSVerification == v1alpha1.TLSVerificationNone,
 		interval: defaultInterval,
 		down:     cmp.Or(int(h.Down), defaultDown),
 		up:       cmp.Or(int(h.Up), defaultUp),
@@ -112,6 +114,7 @@ func (p *prober) check(a netip.Addr, offset int) health.Check {
 	if p.protocol != "TCP" { // a TCP probe is the same for all hosts: it is made once
 		c.Host, c.Path, c.Status, c.Text = p.host, p.path, p.status, p.text
 	}
+	c.AnyCertificate = p.any && p.protocol == "HTTPS"
 	return c
 }
 
