@@ -65,6 +65,7 @@ type Controller struct {
 	view atomic.Pointer[view]
 	// derivations holds the latest, until somebody takes it.
 	derivations chan derivation
+	complained  map[route.TargetKey]string
 
 	// wantedOnce is closed when there is something to answer: until then, no
 	// member is watched.

@@ -2,8 +2,10 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,12 +23,26 @@ import (
 // derivation is the GlobalRoutes and DNSZones that the hub has to make by itself,
 // and those of them that there are.
 type derivation struct {
-	wanted []*v1alpha1.GlobalRoute
+	wanted []wantedRoute
 	routes map[string]*v1alpha1.GlobalRoute
+	// complaints are about targets that get no route.
+	complaints []complaint
 	// domains of hosts that are in no zone.
 	domains map[string]bool
 	zones   []*v1alpha1.DNSZone
 	inUse   map[string]bool // zones with hosts
+}
+
+// wantedRoute is a route, and what it is made from.
+type wantedRoute struct {
+	*v1alpha1.GlobalRoute
+	target *route.Target
+}
+
+// complaint is why a target gets no route.
+type complaint struct {
+	target  *route.Target
+	message string
 }
 
 // derive has the derived routes and zones kept, by a goroutine of its own: the
@@ -35,10 +51,12 @@ func (c *Controller) derive(zones []*v1alpha1.DNSZone, homeless []string) {
 	d := derivation{domains: map[string]bool{}, zones: zones, inUse: map[string]bool{}}
 	clusters := c.caches.Clusters()
 	d.routes, _ = c.caches.objects()
-	for _, t := range c.caches.global() {
+	targets, complaints := c.caches.global()
+	d.complaints = complaints
+	for _, t := range targets {
 		r, _ := route.Derive(t, clusters)
 		r.OwnerReferences = []metav1.OwnerReference{ownerReference(t)}
-		d.wanted = append(d.wanted, r)
+		d.wanted = append(d.wanted, wantedRoute{r, t})
 	}
 	for _, host := range homeless {
 		d.domains[route.Domain(host)] = true
@@ -55,17 +73,22 @@ func (c *Controller) derive(zones []*v1alpha1.DNSZone, homeless []string) {
 	c.derivations <- d
 }
 
-// global are the targets that ask for a route.
-func (c *caches) global() []*route.Target {
+// global are the targets that ask for a route, and why others that seem to do get none.
+func (c *caches) global() (all []*route.Target, complaints []complaint) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	var all []*route.Target
 	for _, t := range c.targets {
 		if t.Global() {
 			all = append(all, t)
+		} else if why := t.Complaint(); why != "" {
+			complaints = append(complaints, complaint{t, why})
 		}
 	}
-	return all
+	for _, t := range c.unfit {
+		complaints = append(complaints, complaint{t, "it is not of type LoadBalancer, so that no cluster gives it an address. " +
+			"Try: spec.type: LoadBalancer, or a GlobalRoute with endpoints"})
+	}
+	return all, complaints
 }
 
 // ownerReference lets the hub's garbage collector delete a route with its target.
@@ -99,22 +122,44 @@ func (c *Controller) keepDerived(ctx context.Context) {
 	}
 }
 
+// keep goes on when one route or zone fails: the others are not to blame.
 func (c *Controller) keep(ctx context.Context, d derivation) error {
+	var errs []error
 	wanted := map[string]bool{}
-	for _, r := range d.wanted {
-		wanted[keyOf(r)] = true
-		if err := c.keepRoute(ctx, r, d.routes[keyOf(r)]); err != nil {
-			return err
+	for _, w := range d.wanted {
+		wanted[keyOf(w)] = true
+		err := c.keepRoute(ctx, w.GlobalRoute, d.routes[keyOf(w)])
+		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
+			d.complaints = append(d.complaints, complaint{w.target, "no GlobalRoute " + w.Name + " can be made of it: " + brief(err.Error())})
+		}
+		if !apierrors.IsInvalid(err) { // which it stays until the target changes
+			errs = append(errs, err)
 		}
 	}
+	c.complain(d.complaints)
 	for key, r := range d.routes {
 		if r.Labels[v1alpha1.LabelDerivedFrom] != "" && !wanted[key] {
-			if err := remove(ctx, c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(r.Namespace), r); err != nil {
-				return err
-			}
+			errs = append(errs, remove(ctx, c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(r.Namespace), r))
 		}
 	}
-	return c.keepZones(ctx, d)
+	return errors.Join(append(errs, c.keepZones(ctx, d))...)
+}
+
+// complain says on targets why they get no route, once for each reason. It belongs to
+// the goroutine of keepDerived.
+func (c *Controller) complain(all []complaint) {
+	now := map[route.TargetKey]string{}
+	for _, about := range all {
+		key := about.target.Key
+		now[key] = about.target.UID + about.message
+		if c.complained[key] == now[key] {
+			continue
+		}
+		o := ownerReference(about.target)
+		c.events.Event(&corev1.ObjectReference{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: key.Namespace, Name: o.Name, UID: o.UID},
+			corev1.EventTypeWarning, eventNotGlobal, about.message)
+	}
+	c.complained = now
 }
 
 // keepRoute makes a derived route what it has to be. One of the same name that
@@ -123,7 +168,7 @@ func (c *Controller) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRou
 	client := c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(want.Namespace)
 	if is == nil {
 		err := create(ctx, client, want, "GlobalRoute")
-		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) { // the Namespace is going
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) { // the Namespace is going
 			return nil
 		}
 		return err
@@ -149,6 +194,7 @@ func (c *Controller) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRou
 // that nothing is in any more.
 func (c *Controller) keepZones(ctx context.Context, d derivation) error {
 	client := c.client.Resource(v1alpha1.Resource("dnszones"))
+	var errs []error
 	for domain := range d.domains {
 		if len(validation.IsDNS1123Subdomain(domain)) > 0 {
 			continue // no object can be called so; the route says that it is in no zone
@@ -156,18 +202,14 @@ func (c *Controller) keepZones(ctx context.Context, d derivation) error {
 		z := &v1alpha1.DNSZone{}
 		z.Name, z.Spec.Domain = domain, domain
 		z.Labels = map[string]string{v1alpha1.LabelDerivedFrom: "GlobalRoute"}
-		if err := create(ctx, client, z, "DNSZone"); err != nil {
-			return err
-		}
+		errs = append(errs, create(ctx, client, z, "DNSZone"))
 	}
 	for _, z := range d.zones {
 		if z.Labels[v1alpha1.LabelDerivedFrom] != "" && !d.inUse[z.Name] && !d.domains[z.Spec.Domain] {
-			if err := remove(ctx, client, z); err != nil {
-				return err
-			}
+			errs = append(errs, remove(ctx, client, z))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func unstructuredOf(o runtime.Object, kind string) (*unstructured.Unstructured, error) {

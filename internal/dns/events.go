@@ -2,20 +2,26 @@ package dns
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
 
-// Reasons of events on Clusters.
+// Reasons of events.
 const (
-	eventUnreadable = "DNSUnreadable"
+	eventUnreadable = "DNSUnreadable" // on Clusters
 	eventReadable   = "DNSReadable"
 	eventCrashed    = "DNSFailed"
+	eventNotGlobal  = "NotGlobal" // on what seems to ask for a GlobalRoute
+	eventHostBack   = "HostFree"  // on GlobalRoutes
 )
 
 // sayCluster says something on a Cluster.
@@ -31,10 +37,7 @@ func (c *Controller) sayCluster(name, kind, reason, message string) {
 
 // announce says on a route what has changed for its clients.
 func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
-	about := &corev1.ObjectReference{
-		APIVersion: v1alpha1.GroupVersion().String(), Kind: "GlobalRoute",
-		Namespace: r.Namespace, Name: r.Name, UID: r.UID, ResourceVersion: r.ResourceVersion,
-	}
+	about := routeReference(r)
 	if now.Refused != "" && (before == nil || before.Refused != now.Refused) {
 		l.c.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Refused)
 	}
@@ -54,6 +57,46 @@ func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
 				c.Name, strings.Join(went, ", "), reasonOf(c)))
 		}
 	}
+}
+
+func routeReference(r *v1alpha1.GlobalRoute) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion().String(), Kind: "GlobalRoute",
+		Namespace: r.Namespace, Name: r.Name, UID: r.UID, ResourceVersion: r.ResourceVersion,
+	}
+}
+
+// announceHosts says on a route which of its hosts another one has, and which it has
+// got back; before and now are why it has lost them. started: the hub has just been,
+// and the status has what was said before.
+func (b *publisher) announceHosts(r *v1alpha1.GlobalRoute, res *route.Resolved, before, now map[string]string, started bool) {
+	for _, host := range slices.Sorted(maps.Keys(now)) {
+		if before[host] == now[host] || started && saidTaken(r, now[host]) {
+			continue
+		}
+		b.c.events.Event(routeReference(r), corev1.EventTypeWarning, reasonHostTaken, now[host])
+	}
+	for _, host := range slices.Sorted(maps.Keys(before)) {
+		has := slices.ContainsFunc(res.Hosts, func(h steer.Host) bool { return h.Name == host })
+		if now[host] == "" && has {
+			b.c.events.Event(routeReference(r), corev1.EventTypeNormal, eventHostBack, strings.TrimSuffix(host, ".")+" belongs to this GlobalRoute now")
+		}
+	}
+}
+
+func saidTaken(r *v1alpha1.GlobalRoute, why string) bool {
+	c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionAccepted)
+	return c != nil && c.Reason == reasonHostTaken && strings.Contains(c.Message, why)
+}
+
+// announceRefused says on a DNSZone, once, that another one has its domain.
+func (b *publisher) announceRefused(z *v1alpha1.DNSZone, why string) {
+	said := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionReady)
+	if b.refused[z.Name] || b.refused == nil && said != nil && said.Reason == reasonDomainTaken {
+		return
+	}
+	about := &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "DNSZone", Name: z.Name, UID: z.UID}
+	b.c.events.Event(about, corev1.EventTypeWarning, reasonDomainTaken, why)
 }
 
 // moved are the hosts whose answers a cluster has come into, or gone out of.

@@ -211,51 +211,56 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 	}
 }
 
-// targets keeps the targets of one kind; read says which objects are any.
+// targets keeps the targets of one kind; read says which objects are any. Of the
+// others it keeps those that ask to be.
 func targets[T metav1.Object](k *caches, kind string, listed func(), read func(T) (route.Target, bool)) sink[T] {
-	mark := func(d *dirty, key route.TargetKey) {
-		d.touch(key)
-		d.derived = true
+	// set keeps one object in one of the maps, and says whether that is news.
+	set := func(key route.TargetKey, t *route.Target, ok bool) bool {
+		before, unfit := k.targets[key], k.unfit[key]
+		delete(k.targets, key)
+		delete(k.unfit, key)
+		switch {
+		case t == nil:
+		case ok:
+			k.targets[key] = t
+		case t.Insists():
+			k.unfit[key] = t
+		}
+		return !sameTarget(before, k.targets[key]) || !sameTarget(unfit, k.unfit[key])
+	}
+	mark := func(d *dirty, key route.TargetKey, news bool) {
+		if news {
+			d.touch(key)
+			d.derived = true
+		}
 	}
 	return sink[T]{
 		replace: func(all []T) {
-			now := map[route.TargetKey]*route.Target{}
-			for _, o := range all {
-				if t, ok := read(o); ok {
-					now[t.Key] = &t
-				}
-			}
 			k.change(func(d *dirty) {
-				maps.DeleteFunc(k.targets, func(key route.TargetKey, _ *route.Target) bool { return key.Kind == kind })
-				maps.Copy(k.targets, now)
+				mine := func(key route.TargetKey, _ *route.Target) bool { return key.Kind == kind }
+				maps.DeleteFunc(k.targets, mine)
+				maps.DeleteFunc(k.unfit, mine)
+				for _, o := range all {
+					t, ok := read(o)
+					set(t.Key, &t, ok)
+				}
 				d.everything, d.derived, d.services = true, true, true
 			})
 			listed()
 		},
 		apply: func(o T) {
 			t, ok := read(o)
-			key := route.TargetKey{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 			k.mu.RLock()
-			before := k.targets[key]
+			before, unfit := k.targets[t.Key], k.unfit[t.Key]
 			k.mu.RUnlock()
-			if ok && before != nil && sameTarget(before, &t) || !ok && before == nil {
-				return
+			if ok && before != nil && sameTarget(before, &t) || !ok && before == nil && unfit == nil && !t.Insists() {
+				return // most changes are of no interest here
 			}
-			k.change(func(d *dirty) {
-				if ok {
-					k.targets[key] = &t
-				} else {
-					delete(k.targets, key)
-				}
-				mark(d, key)
-			})
+			k.change(func(d *dirty) { mark(d, t.Key, set(t.Key, &t, ok)) })
 		},
 		remove: func(o T) {
 			key := route.TargetKey{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
-			k.change(func(d *dirty) {
-				delete(k.targets, key)
-				mark(d, key)
-			})
+			k.change(func(d *dirty) { mark(d, key, set(key, nil, false)) })
 		},
 	}
 }

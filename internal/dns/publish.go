@@ -37,10 +37,11 @@ type publication struct {
 type publisher struct {
 	c        *Controller
 	snapshot *zone.Snapshot
-	zones    map[string]*zoneState // by domain with a final dot
-	zonesOf  map[string][]string   // the zones that a route had hosts in, last time
-	lost     map[string]bool       // routes that had lost a host, last time
-	homeless []string              // hosts that are in no zone
+	zones    map[string]*zoneState        // by domain with a final dot
+	zonesOf  map[string][]string          // the zones that a route had hosts in, last time
+	lost     map[string]map[string]string // why routes had lost hosts, last time; nil before the first
+	refused  map[string]bool              // DNSZones whose domain another one has, last time
+	homeless []string                     // hosts that are in no zone
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
@@ -50,7 +51,7 @@ type zoneState struct {
 }
 
 func newPublisher(c *Controller) publisher {
-	return publisher{c: c, zones: map[string]*zoneState{}, zonesOf: map[string][]string{}, lost: map[string]bool{}}
+	return publisher{c: c, zones: map[string]*zoneState{}, zonesOf: map[string][]string{}}
 }
 
 // publish makes the answers those of p.

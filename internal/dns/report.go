@@ -16,30 +16,32 @@ import (
 
 // report hands the statuses of what has changed to their writer.
 func (b *publisher) report(p publication, v verdict, zones map[string]zoneReport) {
-	all := p.all || !reflect.DeepEqual(keysOf(v.lost), b.lost)
-	b.lost = keysOf(v.lost)
+	before := b.lost
+	b.lost = v.lost
+	all := p.all || !reflect.DeepEqual(v.lost, before)
 	for key, r := range p.routes {
 		res := p.resolved[key]
+		if res != nil {
+			b.announceHosts(r, res, before[key], v.lost[key], before == nil)
+		}
 		if res == nil || !all && !p.changed[key] {
 			continue
 		}
 		b.c.statuses.route(r, routeStatus(r, res, v, b.elsewhereReports(v, res), p.db))
 	}
 	bound, broken, geoErr := b.c.listener.state()
+	refused := map[string]bool{}
 	for _, z := range p.zones {
+		if zones[z.Name].refused != "" {
+			refused[z.Name] = true
+			b.announceRefused(z, zones[z.Name].refused)
+		}
 		if report, ok := zones[z.Name]; ok {
 			report.listeners, report.broken, report.geo, report.off = bound, broken, geoErr, len(b.c.cfg.Listen) == 0
 			b.c.statuses.zone(z, zoneStatus(z, report))
 		}
 	}
-}
-
-func keysOf[V any](m map[string]V) map[string]bool {
-	keys := map[string]bool{}
-	for k := range m {
-		keys[k] = true
-	}
-	return keys
+	b.refused = refused
 }
 
 // elsewhereReports are what has become of a route's hosts in zones kept elsewhere.
@@ -150,6 +152,7 @@ const (
 	reasonInvalid        = "Invalid"
 	reasonUnknownCluster = "UnknownCluster"
 	reasonHostTaken      = "HostTaken"
+	reasonDomainTaken    = "DomainTaken"
 	reasonIgnored        = "PartlyIgnored"
 	reasonAnswered       = "Answered"
 	reasonUnanswered     = "NotAnswered"
@@ -225,7 +228,7 @@ func zoneStatus(z *v1alpha1.DNSZone, r zoneReport) v1alpha1.DNSZoneStatus {
 	}
 	switch {
 	case r.refused != "":
-		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "DomainTaken", r.refused
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, reasonDomainTaken, r.refused
 	case r.off:
 		ready.Status, ready.Reason = metav1.ConditionFalse, "NotListening"
 		ready.Message = "the hub was started with --dns-listen=off"

@@ -17,6 +17,7 @@ type caches struct {
 	routes   map[string]*v1alpha1.GlobalRoute // by NAMESPACE/NAME
 	zones    map[string]*v1alpha1.DNSZone     // by name
 	targets  map[route.TargetKey]*route.Target
+	unfit    map[route.TargetKey]*route.Target // ask to be global, and cannot be
 	clusters map[string]route.Cluster
 	sorted   []route.Cluster // of clusters, by name; nil when it has to be made again
 	members  map[string]*memberCache
@@ -56,6 +57,7 @@ func newCaches() *caches {
 		routes:   map[string]*v1alpha1.GlobalRoute{},
 		zones:    map[string]*v1alpha1.DNSZone{},
 		targets:  map[route.TargetKey]*route.Target{},
+		unfit:    map[route.TargetKey]*route.Target{},
 		clusters: map[string]route.Cluster{},
 		members:  map[string]*memberCache{},
 		secrets:  map[string]map[string][]byte{},

@@ -20,16 +20,42 @@ const (
 	k8gbTTL      = "k8gb.io/dns-ttl-seconds"
 )
 
-// Global says whether a target has asked for a GlobalRoute: by AnnotationGlobal,
-// or by k8gb's strategy unless AnnotationGlobal says otherwise.
+// Global says whether a target asks for a GlobalRoute, by AnnotationGlobal. Where that
+// says nothing, k8gb's strategy does, and on a Service, which has no hosts of its own,
+// external-dns' hostname.
 func (t *Target) Global() bool {
 	switch strings.ToLower(t.Annotations[v1alpha1.AnnotationGlobal]) {
 	case "true":
 		return true
 	case "":
-		return t.Annotations[k8gbStrategy] != ""
+		return t.Annotations[k8gbStrategy] != "" ||
+			t.Key.Kind == KindService && annotation(t.Annotations, externalDNS("hostname")...) != ""
 	}
 	return false
+}
+
+// Insists says whether a target asks in words that only mean a GlobalRoute, so that to
+// get none is worth a complaint: others read external-dns' hostname, too.
+func (t *Target) Insists() bool {
+	return t.Global() && (t.Annotations[v1alpha1.AnnotationGlobal] != "" || t.Annotations[k8gbStrategy] != "")
+}
+
+// Complaint is why a target that seems to ask for a GlobalRoute has none; empty: it has
+// one, or does not ask.
+func (t *Target) Complaint() string {
+	if t.Global() {
+		return ""
+	}
+	return wrongGlobal(t)
+}
+
+func wrongGlobal(t *Target) string {
+	switch v := strings.ToLower(t.Annotations[v1alpha1.AnnotationGlobal]); v {
+	case "", "true", "false":
+		return ""
+	default:
+		return fmt.Sprintf("annotation %s is %q: it must be \"true\" or \"false\"", v1alpha1.AnnotationGlobal, v)
+	}
 }
 
 // Derive makes the GlobalRoute of a target that is Global. Annotations that make
@@ -43,10 +69,8 @@ func Derive(t *Target, clusters []Cluster) (r *v1alpha1.GlobalRoute, problems []
 		},
 		Spec: v1alpha1.GlobalRouteSpec{Targets: []v1alpha1.RouteTarget{{Kind: t.Key.Kind, Name: t.Key.Name}}},
 	}
-	switch v := strings.ToLower(t.Annotations[v1alpha1.AnnotationGlobal]); v {
-	case "", "true", "false":
-	default:
-		problems = append(problems, fmt.Sprintf("annotation %s is %q: it must be \"true\" or \"false\"", v1alpha1.AnnotationGlobal, v))
+	if wrong := wrongGlobal(t); wrong != "" {
+		problems = append(problems, wrong)
 	}
 	if s := annotation(t.Annotations, append([]string{k8gbTTL}, externalDNS("ttl")...)...); s != "" {
 		if ttl, ok := parseTTL(s); ok {

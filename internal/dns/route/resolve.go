@@ -70,7 +70,7 @@ type Health struct {
 func Resolve(r *v1alpha1.GlobalRoute, w World, nearest []steer.Rule) *Resolved {
 	res := &Resolved{Key: r.Namespace + "/" + r.Name, Policy: policy(&r.Spec.Routing)}
 	targets, missing := res.targets(r, w)
-	hosts := hostsOf(r, targets)
+	hosts := res.hosts(r, targets)
 	if len(hosts) == 0 {
 		res.Refused = cmp.Or(missing, "neither the route nor its targets have a hostname. Try: spec.hosts, "+
 			"or the annotation external-dns.kubernetes.io/hostname on the target")
@@ -160,8 +160,8 @@ func (res *Resolved) targets(r *v1alpha1.GlobalRoute, w World) (found []*Target,
 	return found, missing
 }
 
-// hostsOf are the names of a route, each once, in the order they are written.
-func hostsOf(r *v1alpha1.GlobalRoute, targets []*Target) []string {
+// hosts are the names of a route, each once, in the order they are written.
+func (res *Resolved) hosts(r *v1alpha1.GlobalRoute, targets []*Target) []string {
 	names := r.Spec.Hosts
 	if len(names) == 0 {
 		for _, t := range targets {
@@ -170,7 +170,11 @@ func hostsOf(r *v1alpha1.GlobalRoute, targets []*Target) []string {
 	}
 	var hosts []string
 	for _, name := range names {
-		if name = Canonical(name); name != "" && !slices.Contains(hosts, name) {
+		switch name = Canonical(name); {
+		case name == "" || slices.Contains(hosts, name):
+		case !Hostname(name): // of a target: the spec's are validated
+			res.Problems = append(res.Problems, fmt.Sprintf("%.100q is no hostname: it is passed over", name))
+		default:
 			hosts = append(hosts, name)
 		}
 	}

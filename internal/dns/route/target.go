@@ -98,12 +98,13 @@ func FromIngress(i *networkingv1.Ingress) Target {
 	return t
 }
 
-// FromService reads a Service; ok is false if it is not of type LoadBalancer.
+// FromService reads a Service; ok is false if it is not of type LoadBalancer, and
+// then only what it asks for is read.
 func FromService(s *corev1.Service) (t Target, ok bool) {
-	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
-		return Target{}, false
-	}
 	t = newTarget(KindService, s)
+	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		return t, false
+	}
 	t.Backends[""] = []Backend{{Path: "/", Service: s.Name}}
 	for _, p := range s.Spec.Ports {
 		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
