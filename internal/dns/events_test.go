@@ -143,6 +143,7 @@ func TestWhatGetsNoRouteHears(t *testing.T) {
 		t.Error(fmt.Sprint("what has gone is kept: ", c.caches.unfit))
 	}
 }
+
 // TestWhyUp: what is said of a cluster that answers never says that it is down.
 func TestWhyUp(t *testing.T) {
 	up := route.Health{State: v1alpha1.HealthUp, Message: "200"}

@@ -160,10 +160,10 @@ func TestSharesOfAJobAddUp(t *testing.T) {
 		for before < total {
 			share := rapid.Int32Range(1, total-before).Draw(t, "share")
 			piece := map[string]any{"spec": map[string]any{"parallelism": int64(0), "completions": completions}}
-			SetShare(Completions, piece, share, before, total)
+			SetShare(Completions, piece, Share{Replicas: share, Before: before, Total: total, Parallelism: 9})
 			spec := piece["spec"].(map[string]any)
-			if spec["parallelism"] != int64(share) {
-				t.Fatalf("parallelism %v, want %d", spec["parallelism"], share)
+			if spec["parallelism"] != int64(9) {
+				t.Fatalf("parallelism %v, want 9", spec["parallelism"])
 			}
 			n := spec["completions"].(int64)
 			if n < int64(share) {
@@ -189,7 +189,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("an Indexed Job is divided as %v", got)
 	}
 	cron := object(t, "{apiVersion: batch/v1, kind: CronJob, metadata: {name: a}, spec: {schedule: '* * * * *'}}").Object
-	SetShare(OneActive, cron, 0, 1, 1)
+	SetShare(OneActive, cron, Share{Before: 1, Total: 1})
 	if cron["spec"].(map[string]any)["suspend"] != true {
 		t.Error("a CronJob fires in a second cluster")
 	}
@@ -243,6 +243,6 @@ func FuzzTemplate(f *testing.F) {
 			}
 		}
 		d := DivisionOf(gr, got)
-		SetShare(d, got, 1, 0, Total(d, got))
+		SetShare(d, got, Share{Replicas: 1, Total: Total(d, got)})
 	})
 }

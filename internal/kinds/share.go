@@ -13,8 +13,8 @@ const (
 	Everywhere Division = iota
 	// Replicas: spec.replicas is divided.
 	Replicas
-	// Completions: spec.parallelism and spec.completions of a Job are divided.
-	// A Job's division is fixed when it is made, as its completions are.
+	// Completions: spec.completions of a Job are divided, for good when it is
+	// made. How many pods run at once goes where some of them are left.
 	Completions
 	// One: the object is a unit of work that must not be done twice; it is in
 	// one cluster.
@@ -52,7 +52,7 @@ func Total(d Division, obj map[string]any) int32 {
 	case Replicas:
 		return int32At(obj, 1, "spec", "replicas")
 	case Completions:
-		parallelism := int32At(obj, 1, "spec", "parallelism")
+		parallelism := Parallelism(obj)
 		return min(parallelism, int32At(obj, parallelism, "spec", "completions"))
 	case One, OneActive:
 		return 1
@@ -60,29 +60,50 @@ func Total(d Division, obj map[string]any) int32 {
 	return 0
 }
 
+// Parallelism is how many pods of a Job run at once, in all clusters.
+func Parallelism(obj map[string]any) int32 { return int32At(obj, 1, "spec", "parallelism") }
+
+// Share is one cluster's part of what is divided.
+type Share struct {
+	Replicas int32
+	// Before is the sum of the shares of the clusters that come before this one
+	// by name, and Total the sum of all: a Job's completions are cut so that the
+	// pieces add up. They are those of the division when the Job was made,
+	// whatever its parallelism is now.
+	Before, Total int32
+	// Parallelism is how many pods of a Job the cluster is to run at once now.
+	Parallelism int32
+}
+
 // SetShare writes one cluster's share into desired, a template of obj that the
-// caller owns down to spec. before is the sum of the shares of the clusters
-// that come before this one by name, and total the sum of all: a Job's
-// completions are cut so that the pieces add up.
-func SetShare(d Division, desired map[string]any, share, before, total int32) {
+// caller owns down to spec.
+func SetShare(d Division, desired map[string]any, s Share) {
 	spec, ok := desired["spec"].(map[string]any)
 	if !ok {
 		return
 	}
 	switch d {
 	case Replicas:
-		spec["replicas"] = int64(share)
+		spec["replicas"] = int64(s.Replicas)
 	case Completions:
-		spec["parallelism"] = int64(share)
-		if completions, ok := spec["completions"].(int64); ok && total > 0 {
-			upTo := func(n int32) int64 { return completions * int64(n) / int64(total) }
-			spec["completions"] = upTo(before+share) - upTo(before)
+		spec["parallelism"] = int64(s.Parallelism)
+		if completions, ok := spec["completions"].(int64); ok {
+			spec["completions"] = s.Cut(completions)
 		}
 	case OneActive:
-		if share == 0 {
+		if s.Replicas == 0 {
 			spec["suspend"] = true
 		}
 	}
+}
+
+// Cut is the share's piece of a Job's completions.
+func (s Share) Cut(completions int64) int64 {
+	if s.Total <= 0 {
+		return completions
+	}
+	upTo := func(n int32) int64 { return completions * int64(n) / int64(s.Total) }
+	return upTo(s.Before+s.Replicas) - upTo(s.Before)
 }
 
 // ReplicasPath is where the divided number of a kind is, nil if it has none

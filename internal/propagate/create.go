@@ -44,18 +44,15 @@ func (t *task) create(ctx context.Context) error {
 	return t.refused("create", err)
 }
 
-// finished says whether making the object again would run a Job again that the
-// hub knows to be done.
+// finished says whether making the object again would do work again that the hub knows
+// to be done.
 func (t *template) finished() bool {
-	if t.key.GR != (schema.GroupResource{Group: "batch", Resource: "jobs"}) {
-		return false
-	}
-	conditions, _, _ := unstructured.NestedSlice(t.obj.Object, "status", "conditions")
-	for _, c := range conditions {
-		m, _ := c.(map[string]any)
-		if m["status"] == "True" && (m["type"] == "Complete" || m["type"] == "Failed") {
-			return true
-		}
+	status, _ := t.obj.Object["status"].(map[string]any)
+	switch t.key.GR {
+	case jobs():
+		return jobEnds(status, "Complete", "Failed")
+	case schema.GroupResource{Resource: "pods"}:
+		return status["phase"] == string(corev1.PodSucceeded) || status["phase"] == string(corev1.PodFailed)
 	}
 	return false
 }

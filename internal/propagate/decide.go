@@ -19,21 +19,18 @@ import (
 func (e *Engine) decide(t, before *template) schedule.Decision {
 	o := e.outlook(t.policy)
 	w := e.workload(t, before, o)
+	if e.begun(t) {
+		return e.kept(t, o, &w)
+	}
 	waiting := e.awaited(t, o, &w)
 	if waiting != "" && len(w.Current) == 0 {
 		return schedule.Decision{Divided: true, Unplaced: t.total, Reason: waiting, Hold: true}
 	}
 	snapshot := o.snapshot
-	switch {
-	case staysPut(t.division) && len(w.Current) > 0:
-		snapshot = o.unmoved
-	case e.awaitsTurn(t):
+	if e.awaitsTurn(t) {
 		snapshot = o.undrained
 	}
 	snapshot = e.demanded(t, o, snapshot, &w)
-	if t.division == kinds.Completions && len(t.recorded) > 0 {
-		snapshot = schedule.NewSnapshot(onlyIn(snapshot.Clusters(), t.recorded), snapshot.Surroundings)
-	}
 	d := e.placeUnder(t, snapshot, &w)
 	if waiting != "" {
 		d.Unplaced, d.Reason = t.total-w.Total, waiting
@@ -155,14 +152,4 @@ func (e *Engine) schedulingClusters(p *policy.Policy) []schedule.Cluster {
 
 func allReady(clusters []schedule.Cluster) bool {
 	return !slices.ContainsFunc(clusters, func(c schedule.Cluster) bool { return !c.Ready })
-}
-
-func onlyIn(clusters []schedule.Cluster, division map[string]int32) []schedule.Cluster {
-	var out []schedule.Cluster
-	for _, c := range clusters {
-		if _, in := division[c.Name]; in {
-			out = append(out, c)
-		}
-	}
-	return out
 }

@@ -16,6 +16,7 @@ const (
 	reasonAdopted     = "Adopted"
 	reasonOverwritten = "Overwritten"
 	reasonFollowed    = "ReplicasFollowed"
+	reasonKept        = "Kept"
 )
 
 // eventSink writes events about objects to one API server. Events are

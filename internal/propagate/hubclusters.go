@@ -195,14 +195,15 @@ func (e *Engine) decideSome(which func(*template) bool) (changed []Key) {
 // else than before. Engine.mu is held.
 func (e *Engine) renew(r *resource, t *template) (differs bool) {
 	d, shapes := e.decide(t, t), e.outlook(t.policy).shapes
-	same := sameDecision(&t.decision, &d) && sameShapes(t.shapes, shapes)
-	if same && sameStates(t.decision.Shares, d.Shares) {
+	same := sameDecision(&t.decision, &d) && sameShapes(t.shapes, shapes) && maps.Equal(t.shares, e.workShares(t))
+	if same && sameStates(t.decision.Shares, d.Shares) && slices.Equal(t.decision.Rejected, d.Rejected) {
 		e.grant(t)
 		return false
 	}
 	next := *t
 	d.Shares = lastingReasons(t.decision.Shares, d.Shares)
 	next.setDecision(d)
+	next.shares = e.workShares(&next)
 	next.shapes = shapes
 	e.persistLater(&next)
 	e.announce(t, &next, r)
@@ -215,7 +216,7 @@ func (e *Engine) renew(r *resource, t *template) (differs bool) {
 
 // sameDecision compares what is told about decisions as a whole, and what is done.
 func sameDecision(a, b *schedule.Decision) bool {
-	return a.String() == b.String() && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem && a.Hold == b.Hold
+	return a.String() == b.String() && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem && a.Hold == b.Hold && a.Kept == b.Kept
 }
 
 // sameStates compares the reasons that are states of clusters. Others are not compared:

@@ -34,6 +34,7 @@ type template struct {
 	division kinds.Division
 	total    int32
 	recorded map[string]int32 // AnnotationDivision, nil without
+	lapsed   bool             // it was taken off work that stays put, and is to be written again
 	// constraints is what its pod template says of where it may run, nil: anywhere.
 	constraints *corev1.PodTemplateSpec
 	demand      *demand        // what it asks of what members have free, nil: nothing
@@ -63,11 +64,14 @@ type content struct {
 	revision string // of the pod template, empty for kinds without a rollout
 }
 
-// share is a member's part of a template that is divided.
+// share is a member's part of a template that is divided; of a Job, as it was when the
+// Job was made.
 type share struct {
 	replicas int32
 	before   int32 // sum of the shares of clusters that come before, by name
 	total    int32
+	// parallelism is how many pods of a Job the member is to run at once now.
+	parallelism int32
 	// least and most are bounds of an autoscaler, 0: those of the whole.
 	least, most int32
 }
@@ -83,6 +87,9 @@ func (t *template) setDecision(d schedule.Decision) {
 		t.shares[s.Cluster] = share{replicas: s.Replicas, before: before, total: total}
 		before += s.Replicas
 	}
+	if t.division == kinds.Completions {
+		t.cutWork()
+	}
 	if t.scaler == nil {
 		return
 	}
@@ -91,6 +98,15 @@ func (t *template) setDecision(d schedule.Decision) {
 			t.shares[cluster] = share{least: b.Min, most: b.Max}
 		}
 	}
+}
+
+// divided is the division as it is recorded: that of work which has begun is the one that
+// it began with.
+func (t *template) divided() map[string]int32 {
+	if t.decision.Kept {
+		return t.recorded
+	}
+	return t.decision.Division()
 }
 
 // placed is how many replicas some cluster has been given.
@@ -232,6 +248,9 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 			t.recorded = recorded
 		}
 	}
+	if t.recorded == nil && staysPut(t.division) && before != nil && before.uid == t.uid && before.recorded != nil {
+		t.recorded, t.lapsed = before.recorded, true
+	}
 	if err := t.readBounds(obj.GetAnnotations()); err != nil {
 		s.log.Info("Annotation is not understood and will be written again", "key", t.key.String(), "reason", err.Error())
 	}
@@ -243,6 +262,7 @@ func (s *templateSink) build(obj *unstructured.Unstructured, before *template) *
 		d.Shares = lastingReasons(before.decision.Shares, d.Shares)
 	}
 	t.setDecision(d)
+	t.shares = s.engine.workShares(t)
 	t.shapes = s.engine.outlook(t.policy).shapes
 	s.engine.persistLater(t)
 	t.awaitsNamespace = s.engine.awaitsNamespace(t)
@@ -279,11 +299,17 @@ func (e *Engine) persistLater(t *template) {
 	e.grant(t)
 	defer e.boundsLater(t)
 	division := t.decision.Division()
-	if t.decision.Hold || division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || sameDivision(division, t.recorded) && t.recorded != nil {
+	switch same := t.decision.Kept || t.recorded != nil && sameDivision(division, t.recorded); {
+	case same && t.lapsed:
+		t.undecided = true
+		e.divisions.Add(t.key)
+		return
+	case t.decision.Hold || division == nil || t.decision.Unplaced > 0 && t.placed() == 0 || same:
 		return
 	}
 	// What steers it, as the clusters' labels and policies, may be other after a restart.
-	if t.recorded == nil && t.division != kinds.Completions && !e.steered(t) {
+	// So may those be between which and the hub's end work that stays put has begun.
+	if t.recorded == nil && !staysPut(t.division) && !e.steered(t) {
 		var joined []schedule.Cluster
 		for _, c := range e.clusters {
 			if !c.joined.After(t.created) {
@@ -319,7 +345,7 @@ func (e *Engine) persistDivision(ctx context.Context, key Key) error {
 	if t == nil || !t.undecided {
 		return nil
 	}
-	value := schedule.FormatDivision(t.decision.Division())
+	value := schedule.FormatDivision(t.divided())
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": t.uid, // not a namesake that was created since
 		// Nor a version that somebody has divided otherwise since.

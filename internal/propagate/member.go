@@ -59,6 +59,9 @@ type record struct {
 	// own is the number of replicas that the member set itself and the hub is
 	// to take over; see follow.go.
 	own *int32
+	// sending is what a write that was sent says of how many pods of a Job run at
+	// once, or with which a Pod or Job is made, until the member shows what came of it.
+	sending *int32
 }
 
 // observation is the part of an object that is remembered.
@@ -74,7 +77,9 @@ type observation struct {
 	adopted    bool
 	revision   string // of the pod template, as AnnotationRevision says
 	replicas   *int32
-	status     map[string]any
+	// parallelism and completions are a Job's.
+	parallelism, completions *int32
+	status                   map[string]any
 }
 
 func (o observation) exists() bool { return o.uid != "" }
@@ -240,7 +245,7 @@ func (m *member) update(key Key, change func(*record)) {
 	m.version++
 	if !r.seen.exists() {
 		delete(m.approved, key)
-		if r.fault == nil && r.left == nil && r.waits == "" {
+		if r.fault == nil && r.left == nil && r.waits == "" && r.sending == nil {
 			delete(m.records, key)
 		}
 	}
@@ -264,11 +269,19 @@ func (e *Engine) observe(key Key, obj *unstructured.Unstructured) observation {
 	if n, ok := o.status["observedGeneration"].(int64); ok {
 		o.observed = n
 	}
-	if n, found, _ := unstructured.NestedInt64(obj.Object, "spec", "replicas"); found {
-		replicas := int32(n)
-		o.replicas = &replicas
-	}
+	o.replicas = numberIn(obj, "replicas")
+	o.parallelism, o.completions = numberIn(obj, "parallelism"), numberIn(obj, "completions")
 	return o
+}
+
+// numberIn is a number in an object's spec, nil if there is none.
+func numberIn(obj *unstructured.Unstructured, field string) *int32 {
+	n, found, _ := unstructured.NestedInt64(obj.Object, "spec", field)
+	if !found {
+		return nil
+	}
+	number := int32(n)
+	return &number
 }
 
 // setFault notes a failed attempt, or with nil that it was put right.

@@ -87,6 +87,10 @@ func (m *member) part(t *template, told map[string]int32) transition.Member {
 // moveOn has the members look again at a workload that is being moved: one of them
 // says something new about it. It costs next to nothing for all others.
 func (e *Engine) moveOn(key Key) {
+	if key.GR == jobs() {
+		e.spreadWork(key)
+		return
+	}
 	e.moves.mu.Lock()
 	_, moving := e.moves.all[key]
 	e.moves.mu.Unlock()

@@ -16,9 +16,9 @@ import (
 // outlook is the clusters as the objects of one policy see them. It does not change.
 type outlook struct {
 	snapshot *schedule.Snapshot
-	// unmoved is the snapshot for what is to stay where it is: nothing is lost,
-	// drained, or has to go because of a taint.
-	unmoved *schedule.Snapshot
+	// unharmed is the snapshot for what only rules say: nothing is wrong with any
+	// cluster.
+	unharmed *schedule.Snapshot
 	// undrained is the snapshot for what a drain is not to move so far.
 	undrained *schedule.Snapshot
 	policy    *schedule.Policy  // nil: asks for nothing
@@ -71,10 +71,7 @@ func (e *Engine) newOutlook(p *policy.Policy) *outlook {
 	o := readPolicy(p, e.facts())
 	clusters, around := e.schedulingClusters(p), e.surroundings()
 	o.snapshot = schedule.NewSnapshot(clusters, around)
-	o.unmoved = o.snapshot
-	if still, differ := unmoved(clusters); differ {
-		o.unmoved = schedule.NewSnapshot(still, around)
-	}
+	o.unharmed = schedule.NewSnapshot(unharmed(clusters), around)
 	o.undrained = o.snapshot
 	if still, differ := undrained(clusters); differ {
 		o.undrained = schedule.NewSnapshot(still, around)

@@ -142,7 +142,7 @@ func clusterName(c v1alpha1.ClusterPlacement) string {
 func (e *Engine) clusterPlacement(t *template, m *member, rec record, placed bool) v1alpha1.ClusterPlacement {
 	c := v1alpha1.ClusterPlacement{Name: m.name, State: e.state(t, m, rec, placed)}
 	if t.division != kinds.Everywhere && t.division != kinds.OneActive {
-		n := t.shares[m.name].replicas
+		n := t.runs(m.name)
 		c.Replicas = &n
 	}
 	if rec.fault != nil {

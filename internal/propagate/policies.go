@@ -186,11 +186,12 @@ func (e *Engine) matchAgain(which func(*template) bool) (changed []Key) {
 			next.policy = p
 			next.awaitsNamespace = e.awaitsNamespace(t)
 			d := e.decide(&next, t)
-			if !d.Hold && appliedTogether(t, p, time.Now()) {
+			if !d.Hold && !d.Kept && appliedTogether(t, p, time.Now()) {
 				next.recorded = nil
 				d = e.decide(&next, nil)
 			}
 			next.setDecision(d)
+			next.shares = e.workShares(&next)
 			next.shapes = e.outlook(p).shapes
 			e.persistLater(&next)
 			e.announce(t, &next, r)
@@ -207,7 +208,7 @@ const together = 30 * time.Second
 
 // appliedTogether says whether a policy came with an object, in whichever order: the
 // object is then divided as the policy says, as if it had been there first. What runs
-// stays where it is only if it has been running for a while.
+// stays where it is only if it has been running for a while, work that has begun always.
 func appliedTogether(t *template, p *policy.Policy, now time.Time) bool {
 	return now.Sub(t.created) < together && now.Sub(p.Created) < together
 }

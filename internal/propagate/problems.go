@@ -33,19 +33,32 @@ func (t *template) problem() problem {
 	return problem{}
 }
 
+// notice is what somebody may want to know about work that stays where it has begun; empty
+// if that is nothing, or a problem.
+func (t *template) notice() string {
+	if !t.decision.Kept || t.problem() != (problem{}) {
+		return ""
+	}
+	return t.decision.Reason
+}
+
 // announce says by an event on the hub's object that a problem began, or changed, or
-// is over. It does not block. Engine.mu is held.
+// is over, and what a change did not do to work that has begun. It does not block.
+// Engine.mu is held.
 func (e *Engine) announce(before, after *template, r *resource) {
 	e.announceLosses(before, after, r)
 	was, is := problem{}, after.problem()
 	if before != nil && before.uid == after.uid {
 		was = before.problem()
 	}
+	ref := after.reference(r)
+	if notice := after.notice(); notice != "" && before != nil && before.notice() != notice {
+		e.events.event(ref, corev1.EventTypeNormal, reasonKept, notice)
+	}
 	if was == is {
 		return
 	}
 	e.statusSoon(after.key) // its condition
-	ref := after.reference(r)
 	if is == (problem{}) {
 		e.events.event(ref, corev1.EventTypeNormal, v1alpha1.ReasonPlaced, "all of it is placed: "+after.decision.String())
 		return

@@ -67,7 +67,7 @@ func (e *Engine) grant(t *template) {
 	}
 	s.demanding[t.key] = true
 	delete(s.short, t.key)
-	if d != nil && t.decision.Unplaced > 0 {
+	if d != nil && !t.decision.Kept && (t.decision.Unplaced > 0 || t.decision.Waits) {
 		s.short[t.key] = true
 	}
 	for cluster := range e.clusters {
@@ -94,7 +94,7 @@ func (t *template) promisedIn(cluster string) int32 {
 	if t.going || t.finished() {
 		return 0
 	}
-	return t.shares[cluster].replicas
+	return t.runs(cluster)
 }
 
 // ungrant is grant for what is gone. Engine.mu is held.

@@ -36,6 +36,9 @@ func (s *session) reconcile(ctx context.Context, key Key) error {
 	if !known || t != nil && (t.undecided || t.awaitsNamespace) {
 		return nil // queued again once it is
 	}
+	if t != nil && t.division == kinds.Completions {
+		t = s.engine.spreadWork(key) // by what this member has shown since it was read
+	}
 	task := &task{session: s, key: key, template: t, rec: s.member.get(key)}
 	if t != nil {
 		task.now = s.engine.shareNow(t, s.member, &task.rec)
@@ -46,10 +49,15 @@ func (s *session) reconcile(ctx context.Context, key Key) error {
 	if !watched {
 		return nil // queued again once it is
 	}
+	if !task.begin() {
+		s.queue.Add(key)
+		return nil
+	}
 	err := task.do(ctx)
 	if ctx.Err() != nil {
 		return nil // the session is over
 	}
+	task.sent(err)
 	var wait waiting
 	if errors.As(err, &wait) {
 		task.await(wait)
@@ -143,7 +151,7 @@ func (t *task) desired(origin string, adopted bool) (map[string]any, error) {
 	if spec, ok := out["spec"].(map[string]any); ok && (t.template.division != kinds.Everywhere || t.template.scaler != nil) {
 		out["spec"] = maps.Clone(spec)
 		sh := t.now
-		kinds.SetShare(t.template.division, out, sh.replicas, sh.before, sh.total)
+		kinds.SetShare(t.template.division, out, sh.ofKind())
 		setBounds(out, sh)
 	}
 	out, _, err := override.Apply(out, t.template.shapes[t.member.name].overrides)
@@ -211,8 +219,8 @@ func (t *task) skip() (paths []string, known bool) {
 		if owned {
 			return []string{"spec.replicas"}, true
 		}
-	case kinds.Completions:
-		return []string{"spec.completions"}, true // fixed when the Job was made
+	case kinds.Completions, kinds.One:
+		return t.fixed(), true
 	}
 	return nil, true
 }

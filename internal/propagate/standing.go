@@ -3,8 +3,6 @@ package propagate
 import (
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -29,23 +27,14 @@ func isClosed(c schedule.Cluster) bool {
 
 func anyClosed(all []schedule.Cluster) bool { return slices.ContainsFunc(all, isClosed) }
 
-// unmoved is the clusters as what is to stay where it is sees them: closed for what is
-// new, but nothing has to leave. differ is whether that makes a difference.
-func unmoved(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) {
-	out = slices.Clone(clusters)
+// unharmed is the clusters as if nothing were wrong with any of them: what rules say.
+func unharmed(clusters []schedule.Cluster) []schedule.Cluster {
+	out := slices.Clone(clusters)
 	for i := range out {
-		c := &out[i]
-		if c.Lost || c.Drained {
-			c.Lost, c.Drained, c.Cordoned, differ = false, false, true, true
-		}
-		c.Taints = slices.Clone(c.Taints)
-		for j := range c.Taints {
-			if c.Taints[j].Effect == corev1.TaintEffectNoExecute {
-				c.Taints[j].Effect, differ = corev1.TaintEffectNoSchedule, true
-			}
-		}
+		out[i] = bare(out[i])
+		out[i].Ready = true
 	}
-	return out, differ
+	return out
 }
 
 // undrained is the clusters without drains; those that are drained are cordoned, too.
@@ -58,9 +47,9 @@ func undrained(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool
 	return out, differ
 }
 
-// staysPut says whether what is divided so is never moved: work that must not be done
-// twice may go on in a cluster that is out of reach, and what has run of a Job cannot
-// be taken along.
+// staysPut says whether what is divided so is never moved once it has begun: work that
+// must not be done twice may go on in a cluster that is out of reach, and what has run of
+// a Job cannot be taken along. See kept.go.
 func staysPut(d kinds.Division) bool { return d == kinds.One || d == kinds.Completions }
 
 // isFirst says whether t is read for the first time since the hub started: it was

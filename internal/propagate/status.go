@@ -101,7 +101,7 @@ func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStat
 		s.Spec = withField(s.Spec, "replicas", int64(*r.seen.replicas))
 	}
 	if t.division != kinds.Everywhere {
-		n := t.shares[m.name].replicas
+		n := t.runs(m.name)
 		s.Replicas = &n
 	}
 	return s

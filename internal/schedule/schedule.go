@@ -69,6 +69,11 @@ type Decision struct {
 	// Hold, with a Problem that leaves no way to go on: leave every member as it
 	// is. Shares are what is known of that; surplus is still taken away.
 	Hold bool
+	// Kept says that nothing was decided: what has begun stays as it was divided.
+	Kept bool
+	// Waits says that some replicas are where they are only because nothing else can
+	// take them: it is to be decided again when there is more room.
+	Waits bool
 	// Ignored is the labels in the workload's constraints that no cluster has:
 	// the members' schedulers look at them.
 	Ignored []string

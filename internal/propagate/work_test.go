@@ -1,0 +1,481 @@
+package propagate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	kuberecord "k8s.io/client-go/tools/record"
+	"pgregory.net/rapid"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// site is a member that runs what it is told to.
+type site struct {
+	cluster *cluster
+	obj     *unstructured.Unstructured // nil: it does not have it
+	done    int64
+	gone    bool // it is no member any more
+	read    bool // by the hub that runs now
+	away    bool
+}
+
+// works is a federation in which something is done that must not be done twice.
+type works struct {
+	rapid.TB
+	*rig
+	hub      *unstructured.Unstructured
+	policies map[string]*unstructured.Unstructured
+	sites    map[string]*site
+}
+
+func newWorks(t rapid.TB, gr schema.GroupResource, kind string, spec map[string]any) *works {
+	w := &works{TB: t, sites: map[string]*site{}, policies: map[string]*unstructured.Unstructured{}}
+	for _, name := range []string{"aws", "azure", "google"} {
+		c := ready(name, 0)
+		c.labels = map[string]string{"tier": "prod"}
+		c.facts.Labels = c.labels
+		w.sites[name] = &site{cluster: c}
+	}
+	w.hub = &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": gr.WithVersion("v1").GroupVersion().String(), "kind": kind,
+		"metadata": map[string]any{"name": "web", "namespace": "shop", "uid": "uid-web", "creationTimestamp": time.Now().UTC().Format(time.RFC3339), "resourceVersion": "7"},
+		"spec":     spec,
+	}}
+	w.start(gr)
+	return w
+}
+
+func newJob(t rapid.TB, parallelism, completions int64) *works {
+	return newWorks(t, jobs(), "Job", map[string]any{"parallelism": parallelism, "completions": completions})
+}
+
+// start is a hub that starts, and knows what is recorded.
+func (w *works) start(gr schema.GroupResource) {
+	w.rig = newRig(gr)
+	w.engine.began = time.Now().Add(time.Hour) // it was there before
+	w.engine.session = "session"
+	for _, s := range w.sites {
+		s.read = false
+	}
+	w.show()
+	w.engine.changePolicies(slices.Collect(maps.Values(w.policies)), nil)
+	w.write(nil)
+}
+
+// show has the hub see the clusters as they are.
+func (w *works) show() {
+	var all []*cluster
+	for _, s := range w.sites {
+		if !s.gone {
+			c := *s.cluster
+			c.ready = !s.away
+			all = append(all, &c)
+		}
+	}
+	w.clusters(all...)
+	for name, s := range w.sites {
+		if m := w.engine.members[name]; m != nil && s.away {
+			m.session = nil
+		}
+	}
+}
+
+// write changes the object at the hub.
+func (w *works) write(change func(obj *unstructured.Unstructured)) {
+	if change != nil {
+		change(w.hub)
+	}
+	w.sink.apply(w.hub.DeepCopy())
+	w.record()
+}
+
+// record does what the hub's queue of divisions does.
+func (w *works) record() {
+	for t := w.get("web"); t.undecided; t = w.get("web") {
+		w.hub.SetAnnotations(map[string]string{v1alpha1.AnnotationDivision: schedule.FormatDivision(t.divided())})
+		w.sink.apply(w.hub.DeepCopy())
+	}
+}
+
+func (w *works) policy(name string, spec map[string]any) {
+	spec["select"] = map[string]any{"names": []any{"web"}}
+	generation := int64(1)
+	if before := w.policies[name]; before != nil {
+		generation = before.GetGeneration() + 1
+	}
+	w.policies[name] = policyObject(name, time.Now(), generation, spec)
+	w.engine.changePolicies([]*unstructured.Unstructured{w.policies[name]}, nil)
+	w.record()
+}
+
+func (w *works) noPolicy(name string) {
+	if p := w.policies[name]; p != nil {
+		delete(w.policies, name)
+		w.engine.changePolicies(nil, []types.UID{p.GetUID()})
+		w.record()
+	}
+}
+
+// look has the hub read a member, and know what it shows.
+func (w *works) look(name string) *member {
+	s, m := w.sites[name], w.engine.members[name]
+	if m.session == nil {
+		gr := w.sink.resource.gvr.GroupResource()
+		m.session = &session{engine: w.engine, member: m, queue: newQueue(), cancel: func() {}, watched: map[schema.GroupResource]bool{gr: true}}
+	}
+	s.read = true
+	m.update(w.get("web").key, func(r *record) {
+		r.seen = observation{}
+		if s.obj != nil {
+			r.seen = w.engine.observe(w.get("web").key, s.obj)
+		}
+	})
+	w.engine.moveOn(w.get("web").key)
+	return m
+}
+
+// step is what a worker of a member does, with a member that answers.
+func (w *works) step(name string) {
+	s := w.sites[name]
+	if s.away || s.gone {
+		return
+	}
+	m := w.look(name)
+	key := w.get("web").key
+	if w.engine.spreadWork(key).undecided {
+		w.Fatal("a division is still to be recorded")
+	}
+	t := &task{session: m.session, key: key, template: w.get("web"), rec: m.get(key)}
+	t.now = t.template.shares[name]
+	if !t.placed() {
+		if s.obj != nil {
+			w.Fatalf("what has begun in %s is deleted: %s, recorded %v", name, t.template.decision, t.template.recorded)
+		}
+		return
+	}
+	if !t.begin() {
+		w.Fatal("it is decided otherwise while nobody does anything")
+	}
+	defer t.sent(nil)
+	desired, err := t.desired(t.origin(), false)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if s.obj == nil {
+		if !t.template.finished() {
+			s.obj = (&unstructured.Unstructured{Object: desired}).DeepCopy()
+			s.obj.SetUID(types.UID("there-" + name))
+			s.obj.SetResourceVersion("1")
+		}
+	} else if n, found, _ := unstructured.NestedInt64(desired, "spec", "parallelism"); found {
+		_ = unstructured.SetNestedField(s.obj.Object, n, "spec", "parallelism")
+	}
+	w.look(name)
+}
+
+func (s *site) number(field string) int64 {
+	if s.obj == nil {
+		return 0
+	}
+	n, _, _ := unstructured.NestedInt64(s.obj.Object, "spec", field)
+	return n
+}
+
+// work has a pod of a member come to its end.
+func (s *site) work() bool {
+	if s.number("parallelism") == 0 || s.done >= s.number("completions") {
+		return false
+	}
+	s.done++
+	status := map[string]any{"succeeded": s.done}
+	if s.done == s.number("completions") {
+		status["conditions"] = []any{map[string]any{"type": "Complete", "status": "True"}}
+	}
+	s.obj.Object["status"] = status
+	return true
+}
+
+func (w *works) stepAll() {
+	for _, name := range slices.Sorted(maps.Keys(w.sites)) {
+		w.step(name)
+	}
+}
+
+func (w *works) numbers(field string) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(w.sites)) {
+		if s := w.sites[name]; s.obj != nil {
+			out = append(out, fmt.Sprintf("%s=%d", name, s.number(field)))
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+func (w *works) label(name string, labels map[string]string) {
+	c := *w.sites[name].cluster
+	c.labels, c.facts.Labels = labels, labels
+	w.sites[name].cluster = &c
+	w.show()
+	w.record()
+}
+
+func prodOnly() map[string]any {
+	return map[string]any{"clusters": map[string]any{"labels": map[string]any{"matchLabels": map[string]any{"tier": "prod"}}}}
+}
+
+func TestAJobThatRunsStaysWhateverRulesSay(t *testing.T) {
+	weights := func(aws, azure int64) map[string]any {
+		return map[string]any{"division": map[string]any{"strategy": "Weighted", "limits": map[string]any{
+			"aws": map[string]any{"weight": aws}, "azure": map[string]any{"weight": azure}, "google": map[string]any{"weight": int64(2)}}}}
+	}
+	for name, change := range map[string]func(w *works){
+		"a label goes":        func(w *works) { w.label("azure", nil) },
+		"a policy is deleted": func(w *works) { w.noPolicy("web") },
+		"a policy is edited":  func(w *works) { w.policy("web", map[string]any{"clusters": map[string]any{"names": []any{"aws"}}}) },
+		"weights are edited":  func(w *works) { w.policy("web", weights(9, 1)) },
+		"another policy":      func(w *works) { w.policy("a", map[string]any{"clusters": map[string]any{"names": []any{"google"}}}) },
+		"a rebalancing policy": func(w *works) {
+			w.policy("web", map[string]any{"division": map[string]any{"rebalance": true, "limits": map[string]any{"aws": map[string]any{"max": int64(1)}}}})
+		},
+		"a cluster selector": func(w *works) {
+			w.write(annotate(schedule.AnnotationClusterSelector, `[{"key":"tier","operator":"In","values":["test"]}]`))
+		},
+		"preferences":             func(w *works) { w.write(annotate(v1alpha1.AnnotationPreferences, `{"clusters":{"aws":{"weight":1}}}`)) },
+		"the division is dropped": func(w *works) { w.write(func(obj *unstructured.Unstructured) { obj.SetAnnotations(nil) }) },
+		"a drain":                 func(w *works) { drained(w, "azure") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newJob(t, 7, 7)
+			w.policy("web", prodOnly())
+			w.stepAll()
+			before := w.numbers("completions")
+			change(w)
+			w.stepAll()
+			w.start(jobs())
+			w.stepAll()
+			if now := w.numbers("completions"); now != before || w.numbers("parallelism") != before {
+				t.Errorf("%s became %s, %s at once; %s", before, now, w.numbers("parallelism"), w.get("web").decision)
+			}
+		})
+	}
+}
+
+func TestThatAChangeIsForLaterJobsIsTold(t *testing.T) {
+	w := newJob(t, 7, 7)
+	w.policy("web", prodOnly())
+	w.stepAll()
+	told := kuberecord.NewFakeRecorder(10)
+	w.engine.events = eventSink{recorder: told}
+	w.label("azure", nil)
+	w.label("azure", nil)
+	if len(told.Events) != 1 {
+		t.Fatalf("%d events, want 1", len(told.Events))
+	}
+	for _, said := range []string{<-told.Events, w.get("web").decision.Reason} {
+		if !strings.Contains(said, "azure") || !strings.Contains(said, "for a Job that is made later") {
+			t.Errorf("it is said: %q", said)
+		}
+	}
+	for _, s := range w.get("web").decision.Shares {
+		if s.Cluster == "azure" && !strings.Contains(s.Reason, "tier") {
+			t.Errorf("why it is in azure: %q", s.Reason)
+		}
+	}
+}
+
+func annotate(key, value string) func(*unstructured.Unstructured) {
+	return func(obj *unstructured.Unstructured) {
+		all := obj.GetAnnotations()
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[key] = value
+		obj.SetAnnotations(all)
+	}
+}
+
+func drained(w *works, name string) {
+	c := *w.sites[name].cluster
+	c.drained, c.cordoned = true, true
+	w.sites[name].cluster = &c
+	w.show()
+	w.record()
+}
+
+func TestAPodThatRunsStaysWhateverRulesSay(t *testing.T) {
+	for _, kind := range []struct {
+		gr   schema.GroupResource
+		kind string
+		spec map[string]any
+	}{
+		{schema.GroupResource{Resource: "pods"}, "Pod", map[string]any{}},
+		{jobs(), "Job", map[string]any{"completionMode": "Indexed", "parallelism": int64(2), "completions": int64(5)}},
+	} {
+		w := newWorks(t, kind.gr, kind.kind, kind.spec)
+		w.stepAll()
+		before := w.numbers("completions")
+		w.policy("web", map[string]any{"clusters": map[string]any{"exclude": []any{before[:strings.Index(before, "=")]}}})
+		w.start(kind.gr)
+		w.stepAll()
+		if now := w.numbers("completions"); now != before {
+			t.Errorf("a %s that was %s is %s", kind.kind, before, now)
+		}
+		if why := w.get("web").decision.Reason; !strings.Contains(why, "made later") {
+			t.Errorf("it does not say that the policy is for later ones: %q", why)
+		}
+	}
+}
+
+func TestWhatHasBegunNowhereGoesWhereRulesSay(t *testing.T) {
+	w := newJob(t, 7, 7)
+	for name := range w.sites {
+		w.look(name) // nobody has it
+	}
+	w.policy("web", map[string]any{"clusters": map[string]any{"names": []any{"aws"}}})
+	if got := w.get("web").decision.Division(); got["aws"] != 7 {
+		t.Errorf("it has begun nowhere, and is %v", got)
+	}
+	// One write that was sent, and not answered, is enough.
+	w = newJob(t, 7, 7)
+	for name := range w.sites {
+		w.look(name)
+	}
+	n := int32(2)
+	w.engine.members["azure"].update(w.get("web").key, func(r *record) { r.sending = &n })
+	before := w.get("web").decision.String()
+	w.policy("web", map[string]any{"clusters": map[string]any{"names": []any{"aws"}}})
+	if got := w.get("web").decision.String(); got != before {
+		t.Errorf("%s became %s, although azure may have begun", before, got)
+	}
+}
+
+func TestAWorkerThatIsOvertakenDoesNotBegin(t *testing.T) {
+	w := newJob(t, 7, 7)
+	for name := range w.sites {
+		w.look(name)
+	}
+	old, m := w.get("web"), w.engine.members["azure"]
+	w.policy("web", map[string]any{"clusters": map[string]any{"names": []any{"aws"}}})
+	late := &task{session: m.session, key: old.key, template: old, now: old.shares["azure"]}
+	if late.begin() {
+		t.Error("it is made in azure, too")
+	}
+}
+
+func TestWhatIsLostWithAClusterIsSaid(t *testing.T) {
+	w := newJob(t, 7, 7)
+	w.stepAll()
+	parts := w.numbers("completions")
+	w.sites["google"].gone = true
+	w.show()
+	w.record()
+	got := w.get("web")
+	for _, want := range []string{"google is not a member any more", "of 7 completions", "Try: delete the Job and create it again"} {
+		if !strings.Contains(got.decision.Reason, want) {
+			t.Errorf("%q does not say %q", got.decision.Reason, want)
+		}
+	}
+	if got.problem().reason != v1alpha1.ReasonUnplaced {
+		t.Errorf("its condition is %+v", got.problem())
+	}
+	w.stepAll()
+	w.start(jobs())
+	w.stepAll()
+	if now := w.numbers("completions"); now != parts || w.numbers("parallelism") != parts {
+		t.Errorf("%s became %s, %s at once", parts, now, w.numbers("parallelism"))
+	}
+}
+
+func TestParallelismGoesWhereWorkIsLeft(t *testing.T) {
+	w := newJob(t, 7, 7)
+	w.stepAll()
+	w.write(func(obj *unstructured.Unstructured) {
+		_ = unstructured.SetNestedField(obj.Object, int64(2), "spec", "parallelism")
+	})
+	var done int64
+	for range 20 {
+		w.stepAll()
+		for _, s := range w.sites {
+			if s.work() {
+				done++
+			}
+		}
+	}
+	if done != 7 {
+		t.Errorf("%d of 7 are done; %s at once of %s", done, w.numbers("parallelism"), w.numbers("completions"))
+	}
+}
+
+// TestWorkIsDoneOnce plays Jobs in a federation where everything is changed at any time
+// and the hub is killed now and then: all completions get done, each once.
+func TestWorkIsDoneOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		completions := rapid.Int64Range(1, 12).Draw(t, "completions")
+		w := newJob(t, rapid.Int64Range(0, 9).Draw(t, "parallelism"), completions)
+		names := []string{"aws", "azure", "google"}
+		one := func() string { return rapid.SampledFrom(names).Draw(t, "cluster") }
+		for range rapid.IntRange(0, 40).Draw(t, "steps") {
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0:
+				w.write(func(obj *unstructured.Unstructured) {
+					_ = unstructured.SetNestedField(obj.Object, rapid.Int64Range(0, 9).Draw(t, "parallelism"), "spec", "parallelism")
+				})
+			case 1, 2, 3:
+				w.step(one())
+			case 4:
+				w.sites[one()].work()
+			case 5:
+				spec := map[string]any{"clusters": map[string]any{"names": []any{one(), one()}}}
+				w.policy(rapid.SampledFrom([]string{"web", "a"}).Draw(t, "policy"), spec)
+			case 6:
+				w.noPolicy(rapid.SampledFrom([]string{"web", "a"}).Draw(t, "policy"))
+			case 7:
+				w.start(jobs())
+			case 8:
+				s := w.sites[one()]
+				s.away = !s.away
+				w.show()
+				w.record()
+			case 9:
+				drained(w, one())
+			}
+		}
+		for _, s := range w.sites {
+			s.away = false
+		}
+		w.noPolicy("web")
+		w.noPolicy("a")
+		for _, s := range w.sites {
+			c := *s.cluster
+			c.drained, c.cordoned = false, false
+			s.cluster = &c
+		}
+		w.show()
+		w.write(func(obj *unstructured.Unstructured) {
+			n, _, _ := unstructured.NestedInt64(obj.Object, "spec", "parallelism")
+			_ = unstructured.SetNestedField(obj.Object, max(1, n), "spec", "parallelism")
+		})
+		var given, done int64
+		for range 40 {
+			w.stepAll()
+			for _, s := range w.sites {
+				s.work()
+			}
+		}
+		for _, s := range w.sites {
+			given, done = given+s.number("completions"), done+s.done
+		}
+		if given != completions || done != completions {
+			t.Fatalf("of %d completions %d were given, %d are done: %s; %s at once", completions, given, done, w.numbers("completions"), w.numbers("parallelism"))
+		}
+	})
+}
