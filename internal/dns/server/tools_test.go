@@ -24,23 +24,23 @@ func tool(t *testing.T, program string, args ...string) string {
 func TestTools(t *testing.T) {
 	_, at := start(t, full(), exampleZone(t))
 	_, port, _ := strings.Cut(at, ":")
-	dig := func(args ...string) func() string {
-		return func() string {
+	dig := func(args ...string) func(*testing.T) string {
+		return func(t *testing.T) string {
 			return tool(t, dnspeers.Require(t, "dig", "bind9-dnsutils"), append([]string{"@127.0.0.1", "-p", port, "+tries=1"}, args...)...)
 		}
 	}
-	kdig := func(args ...string) func() string {
-		return func() string {
+	kdig := func(args ...string) func(*testing.T) string {
+		return func(t *testing.T) string {
 			return tool(t, dnspeers.Require(t, "kdig", "knot-dnsutils"), append([]string{"@127.0.0.1", "-p", port, "+retry=0"}, args...)...)
 		}
 	}
-	drill := func(args ...string) func() string {
-		return func() string {
+	drill := func(args ...string) func(*testing.T) string {
+		return func(t *testing.T) string {
 			return tool(t, dnspeers.Require(t, "drill", "ldnsutils"), append([]string{"-p", port, "@127.0.0.1"}, args...)...)
 		}
 	}
 	for name, c := range map[string]struct {
-		run          func() string
+		run          func(*testing.T) string
 		want, wanted string // what has to be said, and what must not
 	}{
 		"aa, not ra":       {dig("www.example.org"), "flags: qr aa rd;", "FORMERR"},
@@ -71,7 +71,7 @@ func TestTools(t *testing.T) {
 		"drill, TC":        {drill("-u", "large.example.org", "TXT"), "flags: qr aa tc rd", "IN\tTXT\t\""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := c.run()
+			out := c.run(t)
 			if !strings.Contains(out, c.want) || strings.Contains(out, c.wanted) {
 				t.Errorf("want %q and not %q in:\n%s", c.want, c.wanted, out)
 			}
