@@ -108,7 +108,7 @@ const (
 	ClusterReady       = "Ready"
 	ClusterUnreachable = "Unreachable"
 	ClusterLeaving     = "Leaving"
-	ClusterDenied      = "Denied" // reached, but it refuses the hub's credential or its rights
+	ClusterDenied      = "Denied" // reached, but it refuses the hub's credential or its rights; or joined twice
 )
 
 // Condition types of a Cluster.
@@ -163,7 +163,8 @@ const (
 	ReasonPermissionDenied     = "PermissionDenied"
 	ReasonNotReady             = "NotReady" // it answers, but /readyz says no, or it answers errors
 	ReasonIdentityChanged      = "IdentityChanged"
-	ReasonInternalFault        = "InternalFault" // the hub's own code fails over what it answers
+	ReasonDuplicate            = "DuplicateCluster" // another Cluster, made earlier, is the same cluster: that one is used
+	ReasonInternalFault        = "InternalFault"    // the hub's own code fails over what it answers
 )
 
 // ClusterStatus is what the hub has found out about a member.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -33,7 +34,7 @@ func TestAPanicOverAMemberIsSaidAndPasses(t *testing.T) {
 // A look that panics must not keep a cluster from leaving.
 func TestALookThatPanicsIsAVerdict(t *testing.T) {
 	closed := false
-	m := newMember(&Fleet{clock: clock.RealClock{}}, "aws")
+	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewStore(cache.MetaNamespaceKeyFunc)}, "aws")
 	m.cred = credential{token: "x"}
 	m.link = &link{close: func() { closed = true }} // without a client
 	v := m.guardedLook(t.Context(), &v1alpha1.Cluster{})
@@ -74,7 +75,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, "member-uid")
 	spec := v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}
-	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid"}, "aws")
+	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewStore(cache.MetaNamespaceKeyFunc)}, "aws")
 	m.spec, m.cred = spec, credential{token: adminToken}
 	m.token.set(adminToken)
 	var err error

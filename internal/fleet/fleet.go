@@ -30,6 +30,7 @@ type Fleet struct {
 	events        events
 
 	clusters, secrets cache.Store
+	synced            func() bool // whether clusters holds all of them
 
 	mu      sync.Mutex
 	members map[string]*member // by name of the Cluster
@@ -81,7 +82,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 			DeleteFunc: func(o any) { f.stop(o) },
 		},
 	})
-	f.secrets, f.clusters = secrets, clusters
+	f.secrets, f.clusters, f.synced = secrets, clusters, clustersCtl.HasSynced
 	f.wg.Go(func() { secretsCtl.RunWithContext(ctx) })
 	if !cache.WaitForCacheSync(ctx.Done(), secretsCtl.HasSynced) {
 		f.wg.Wait()

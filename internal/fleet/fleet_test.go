@@ -94,9 +94,19 @@ func (r *recorder) counts() (engaged, withdrawn int) {
 	return r.count, r.withdrawn
 }
 
-// ready is the Ready condition of the Cluster: status, reason and message.
+// readyOf is the reason and message of the Ready condition of a Cluster.
+func (f *federation) readyOf(name string) (reason, message string) {
+	_, reason, message = f.conditionAt("/apis/hanse.dev/v1alpha1/clusters/"+name, v1alpha1.ConditionReady)
+	return reason, message
+}
+
+// condition is one of the Cluster: status, reason and message.
 func (f *federation) condition(kind string) (status, reason, message string) {
-	o := f.hub.get(clusterPath)
+	return f.conditionAt(clusterPath, kind)
+}
+
+func (f *federation) conditionAt(path, kind string) (status, reason, message string) {
+	o := f.hub.get(path)
 	if o == nil {
 		return "", "", ""
 	}
@@ -284,14 +294,19 @@ func TestReportBecomesConditions(t *testing.T) {
 // unjoin deletes the Cluster with these annotations.
 func (f *federation) unjoin(t *testing.T, annotations string) {
 	t.Helper()
+	f.unjoinNamed(t, "aws", annotations)
+}
+
+func (f *federation) unjoinNamed(t *testing.T, name, annotations string) {
+	t.Helper()
 	clusters, err := NewClusterClient(f.hub.config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := clusters.Patch(t.Context(), "aws", types.MergePatchType, []byte(`{"metadata":{"annotations":`+annotations+`}}`), metav1.PatchOptions{}); err != nil {
+	if _, err := clusters.Patch(t.Context(), name, types.MergePatchType, []byte(`{"metadata":{"annotations":`+annotations+`}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := clusters.Delete(t.Context(), "aws", metav1.DeleteOptions{}); err != nil {
+	if err := clusters.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -61,7 +61,18 @@ func Join(ctx context.Context, o JoinOptions) (*JoinResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := j.run(ctx)
+	held, err := j.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer j.unlock()
+	if err := j.check(held); err != nil {
+		return nil, err
+	}
+	cluster, err := j.run(held)
+	if j.lockLost() {
+		return nil, errLockLost // what was made may be another's by now
+	}
 	if err != nil {
 		j.undo()
 		return nil, err
@@ -74,6 +85,9 @@ func Join(ctx context.Context, o JoinOptions) (*JoinResult, error) {
 func PlanJoin(ctx context.Context, o JoinOptions) (*JoinPlan, error) {
 	j, err := newJoin(ctx, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := j.check(ctx); err != nil {
 		return nil, err
 	}
 	found, err := discover(ctx, j.member)
@@ -103,9 +117,11 @@ type join struct {
 	existing          *v1alpha1.Cluster // nil: not a member yet
 	memberState
 	undos []func(context.Context) error
+	locks []*joinLock
+	lose  context.CancelCauseFunc // ends what runs under locks
 }
 
-// newJoin checks everything that can be known before anything is made.
+// newJoin finds out which clusters the two are.
 func newJoin(ctx context.Context, o JoinOptions) (*join, error) {
 	if err := checkName(o.Name); err != nil {
 		return nil, err
@@ -123,13 +139,15 @@ func newJoin(ctx context.Context, o JoinOptions) (*join, error) {
 	if err := j.identify(ctx); err != nil {
 		return nil, err
 	}
-	if err := j.checkTaken(ctx); err != nil {
-		return nil, err
-	}
-	if err := j.inspectMember(ctx); err != nil {
-		return nil, err
-	}
 	return j, nil
+}
+
+// check finds everything that can be known before anything is made.
+func (j *join) check(ctx context.Context) error {
+	if err := j.checkTaken(ctx); err != nil {
+		return err
+	}
+	return j.inspectMember(ctx)
 }
 
 // dial makes the clients; nothing is sent yet, except by credential plugins.

@@ -175,17 +175,12 @@ func (j *join) tryCredential(ctx context.Context, cred credential) error {
 
 // storeCredential puts it into the Secret at the hub.
 func (j *join) storeCredential(ctx context.Context, cred credential) error {
-	namespaces := j.hub.CoreV1().Namespaces()
-	_, err := namespaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SystemNamespace}}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return err
-	}
 	secrets := j.hub.CoreV1().Secrets(v1alpha1.SystemNamespace)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: secretName(j.Name), Labels: map[string]string{v1alpha1.LabelClusterName: j.Name}},
 		Data:       cred.data(),
 	}
-	_, err = secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
+	_, err := secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
 	if apierrors.IsAlreadyExists(err) {
 		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
 	}

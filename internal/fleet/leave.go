@@ -62,7 +62,8 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 		m.leaving.since, m.leaving.reason = m.fleet.clock.Now(), LeaveWaiting
 	}
 	forced := c.Annotations[AnnotationOnUnjoinForce] == "true"
-	if deletesWorkloads(c) && !m.leaving.withdrawn && !forced && !m.withdraw(c) {
+	shared := m.fleet.first(c) != "" // what runs there is the other's
+	if deletesWorkloads(c) && !shared && !m.leaving.withdrawn && !forced && !m.withdraw(c) {
 		return
 	}
 	m.release()
@@ -112,6 +113,11 @@ func (m *member) withdraw(c *v1alpha1.Cluster) bool {
 // revoke removes what join made in the member, or says by an event that it
 // could not; false means that it should be tried again.
 func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
+	if keeper := m.fleet.keeper(c); keeper != "" {
+		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "it is a member still, as "+keeper+", so nothing was removed from it"
+		m.fleet.events.left(c, m.leaving.withdrawn, m.leaving.waitsFor)
+		return true
+	}
 	err := errors.New(m.health.cause())
 	if m.health.ok() {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)

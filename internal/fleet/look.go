@@ -28,6 +28,9 @@ const (
 // cluster, still this hub's, and lets the hub read; and every now and then, and before it is
 // engaged, what its nodes are.
 func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
+	if first := m.fleet.first(c); first != "" {
+		return duplicate(c, first)
+	}
 	if m.link == nil {
 		return verdict{reason: v1alpha1.ReasonCertificateInvalid, message: fmt.Sprintf(
 			"the endpoint %s or the CA bundle of the Cluster cannot be used. Try: hanse join %s --kubeconfig FILE again", c.Spec.Endpoint, c.Name)}

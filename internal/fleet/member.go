@@ -10,6 +10,9 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
+// syncPoll is how often a member asks whether all Clusters are known.
+const syncPoll = 20 * time.Millisecond
+
 // member is one Cluster, looked after by one goroutine: all fields but kick,
 // cancel and done belong to it.
 type member struct {
@@ -64,6 +67,9 @@ func (m *member) run(ctx context.Context) {
 // step looks at the member once, does what follows from it, and says when to
 // look again.
 func (m *member) step(ctx context.Context) time.Duration {
+	if !m.fleet.synced() {
+		return syncPoll // it may be there twice
+	}
 	cluster, ok := m.fleet.cluster(m.name)
 	if !ok || m.leaving.gone {
 		return probeInterval // it is being deleted; ctx ends soon

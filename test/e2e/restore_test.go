@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/test/federation"
@@ -32,11 +36,13 @@ func TestHubRestored(t *testing.T) {
 	o.each(t, 0, 5, o.change, nil)
 	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
 	before := f.memberVersions(t, o.ns)
+	lost := f.version(t)
 
 	must(t, f.hub.Stop(ctx))
 	must(t, os.RemoveAll(f.hub.DataDir()))
 	must(t, os.Rename(snapshot, f.hub.DataDir()))
 	must(t, f.hub.Start(ctx))
+	f.expired(t, lost)
 	f.holds(t, "agate", 30)
 	for k := range before {
 		if name := k[len(k)-len("o0000"):]; name < "o0005" {
@@ -91,6 +97,44 @@ func TestHubRestored(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// version is the resourceVersion of a list at the hub.
+func (f *fed) version(t *testing.T) uint64 {
+	t.Helper()
+	list, err := f.at.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	version, err := strconv.ParseUint(list.ResourceVersion, 10, 64)
+	must(t, err)
+	return version
+}
+
+// expired fails unless the hub's versions are above one, and who watches with it
+// is told that it is too old: both what is served from a cache and what is not.
+func (f *fed) expired(t *testing.T, version uint64) {
+	t.Helper()
+	if now := f.version(t); now <= version {
+		t.Errorf("the hub's version is %d, it was %d before", now, version)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	opts := metav1.ListOptions{ResourceVersion: fmt.Sprint(version)}
+	configMaps, err := f.at.CoreV1().ConfigMaps(metav1.NamespaceDefault).Watch(ctx, opts)
+	must(t, err)
+	defer configMaps.Stop()
+	events, err := f.at.CoreV1().Events(metav1.NamespaceDefault).Watch(ctx, opts)
+	must(t, err)
+	defer events.Stop()
+	for what, w := range map[string]watch.Interface{"ConfigMaps": configMaps, "Events": events} {
+		select {
+		case event := <-w.ResultChan():
+			if err := apierrors.FromObject(event.Object); !apierrors.IsResourceExpired(err) {
+				t.Errorf("a watch of %s from a version that is lost is told %s %v, want 410", what, event.Type, err)
+			}
+		case <-ctx.Done():
+			t.Errorf("a watch of %s from a version that is lost is told nothing", what)
+		}
+	}
 }
 
 // holds waits until the hub says that it holds back that many deletions.
