@@ -107,7 +107,7 @@ func TestClassify(t *testing.T) {
 			if name != "silent" {
 				ctx = t.Context()
 			}
-			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, func() {}))
+			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, &line{broken: func() {}}))
 			err := readyz(ctx, client)
 			if err == nil {
 				t.Fatal("no error")

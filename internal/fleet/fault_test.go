@@ -79,7 +79,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 	m.spec, m.cred = spec, credential{token: adminToken}
 	m.token.set(adminToken)
 	var err error
-	if m.link, err = newLink(t.Context(), spec, m.token, func() {}); err != nil {
+	if m.link, err = newLink(t.Context(), spec, m.token, m.line); err != nil {
 		t.Fatal(err)
 	}
 	for _, body := range []string{

@@ -9,22 +9,46 @@ import (
 
 // Probing. A member that answers is asked every couple of seconds; one that
 // has just failed is asked again soon, so that a single lost packet costs
-// nothing and a dead member is known within a second or two.
+// nothing and a dead member is known within a second or two, one that hangs
+// within six.
 const (
-	probeTimeout  = 6 * time.Second // more than a very slow member takes for an answer
 	probeInterval = 2 * time.Second
 	retryInterval = 400 * time.Millisecond
 )
+
+// How long an answer may take. A member that has been slow lately, as a busy one
+// is, may take several times as long as it did; one that is down already has
+// time, so that it can come back slowly, and its pace is known then.
+const (
+	patience        = 4 * time.Second
+	patienceIfDown  = 6 * time.Second
+	longestPatience = 12 * time.Second
+	slower          = 3 // times the pace
+)
+
+// patienceFor is how long to wait for an answer.
+func patienceFor(h health, pace time.Duration) time.Duration {
+	if h.down() {
+		return patienceIfDown
+	}
+	return min(max(patience, slower*pace), longestPatience)
+}
+
+// nextPace is the pace after an answer: it rises at once and falls slowly.
+func nextPace(pace, took time.Duration) time.Duration { return max(took, pace-pace/10) }
 
 // fastRetries is how many failures in a row are looked at again soon.
 const fastRetries = 6
 
 // verdict is what one look at a member found: reason is ReasonReachable, or
-// why not, with what to say about it. refused means that nobody listens there.
+// why not, with what to say about it. refused means that nobody listens there;
+// silent that it was asked by two connections, and heard by none, for long enough
+// to be sure.
 type verdict struct {
 	reason  string
 	message string
 	refused bool
+	silent  bool
 	sure    bool // it needs no second look
 	foreign bool // another hub has taken the member over
 }
@@ -73,10 +97,10 @@ func (h health) next(v verdict) health {
 }
 
 // given says whether a verdict that is not ok holds now. A refused connection
-// is certain sooner than silence. Refused credentials have to be refused for a
+// is certain sooner than one that breaks. Refused credentials have to be refused for a
 // while: API servers that are starting refuse good ones.
 func (h health) given(v verdict) bool {
-	if v.sure {
+	if v.sure || v.silent {
 		return true
 	}
 	switch v.reason {

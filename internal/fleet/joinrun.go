@@ -157,7 +157,7 @@ func (j *join) tryCredential(ctx context.Context, cred credential) error {
 	tok.set(cred.token)
 	ctx, cancel := context.WithTimeout(ctx, joinRequestTimeout)
 	defer cancel()
-	link, err := newLink(ctx, j.cluster().Spec, &tok, func() {})
+	link, err := newLink(ctx, j.cluster().Spec, &tok, &line{broken: func() {}})
 	if err != nil {
 		return err
 	}

@@ -45,12 +45,27 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
+// line is what is known of all connections to a member.
+type line struct {
+	// broken is called, and must not block, when a connection that had lasted
+	// breaks.
+	broken func()
+	heard  atomic.Int64 // when something came by a connection that had lasted, in ns since 1970
+}
+
+// heardSince says whether something came after a time by a connection that had
+// lasted. Who only accepts new connections, as the kernel of a process that
+// hangs does, or a load balancer before it, is not heard.
+func (l *line) heardSince(t time.Time) bool { return l.heard.Load() > t.UnixNano() }
+
 // memberConfig is the way to a member by the hub's own credential. Its
 // connections are its own and are all closed when ctx ends; after that it dials
-// no more. So a member that has gone silent leaves no request hanging. broken is
-// called, and must not block, when a connection that had lasted ends otherwise.
-func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, broken func()) *rest.Config {
-	conns := connrotation.NewConnectionTracker()
+// no more. So a member that has gone silent leaves no request hanging.
+func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line) *rest.Config {
+	return trackedConfig(ctx, spec, tok, l, connrotation.NewConnectionTracker())
+}
+
+func trackedConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line, conns *connrotation.ConnectionTracker) *rest.Config {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	context.AfterFunc(ctx, conns.CloseAll)
 	return &rest.Config{
@@ -71,7 +86,7 @@ func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, br
 				conn.Close()
 				return nil, errDisengaged
 			}
-			return &tellingConn{Conn: conn, ctx: ctx, opened: time.Now(), broken: broken}, nil
+			return &tellingConn{Conn: conn, ctx: ctx, opened: time.Now(), line: l}, nil
 		},
 		WrapTransport: func(next http.RoundTripper) http.RoundTripper { return bearer{tok, next} },
 	}
@@ -79,13 +94,13 @@ func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, br
 
 // tellingConn tells when it breaks. The process of a member that is killed, or
 // its machine's kernel, ends its connections at once: there is no need to wait
-// for the next look to know.
+// for the next look to know. It also tells when something comes.
 type tellingConn struct {
 	net.Conn
 	ctx    context.Context
 	opened time.Time
 	once   sync.Once
-	broken func()
+	line   *line
 }
 
 // lasting is how old a connection has to be for its end to be news: a load
@@ -94,9 +109,12 @@ const lasting = 2 * retryInterval
 
 func (c *tellingConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if now := time.Now(); n > 0 && now.Sub(c.opened) > lasting {
+		c.line.heard.Store(now.UnixNano())
+	}
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) &&
 		c.ctx.Err() == nil && time.Since(c.opened) > lasting {
-		c.once.Do(c.broken)
+		c.once.Do(c.line.broken)
 	}
 	return n, err
 }
@@ -123,11 +141,13 @@ var errDisengaged = errors.New("the cluster is not engaged any more")
 type link struct {
 	client *kubernetes.Clientset
 	close  context.CancelFunc
+	renew  func() // ends its connections: the next request opens one
 }
 
-func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, broken func()) (*link, error) {
+func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cfg := memberConfig(ctx, spec, tok, broken)
+	conns := connrotation.NewConnectionTracker()
+	cfg := trackedConfig(ctx, spec, tok, l, conns)
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	cfg.ContentType = "application/json"
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
@@ -136,5 +156,5 @@ func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, broken 
 		cancel()
 		return nil, fmt.Errorf("the endpoint or the CA of the Cluster cannot be used: %w", err)
 	}
-	return &link{client: client, close: cancel}, nil
+	return &link{client: client, close: cancel, renew: conns.CloseAll}, nil
 }

@@ -16,7 +16,7 @@ func telling(t *testing.T, ctx context.Context, age time.Duration) (c *tellingCo
 	t.Helper()
 	here, there := net.Pipe()
 	told = new(int)
-	return &tellingConn{Conn: here, ctx: ctx, opened: time.Now().Add(-age), broken: func() { *told++ }}, there, told
+	return &tellingConn{Conn: here, ctx: ctx, opened: time.Now().Add(-age), line: &line{broken: func() { *told++ }}}, there, told
 }
 
 func TestAConnectionThatBreaksIsToldOnce(t *testing.T) {

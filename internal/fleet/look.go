@@ -39,26 +39,17 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 		return verdict{reason: v1alpha1.ReasonAuthenticationFailed, message: fmt.Sprintf(
 			"the hub has no credential for it: Secret %s/%s has no token. Try: hanse join %s --kubeconfig FILE again", v1alpha1.SystemNamespace, c.Spec.CredentialSecret, c.Name)}
 	}
-	if err := readyz(ctx, m.link.client); err != nil {
-		return m.judge(err)
+	said, v := m.ask(ctx)
+	if !v.ok() {
+		return v
 	}
-	// /readyz is open to everybody: what shows that the hub has its rights, and
-	// that this is the cluster that was joined, is a read that needs them.
-	uid, err := identity(ctx, m.link.client)
-	if err != nil {
-		return m.judge(err)
-	}
-	if m.spec.UID != "" && uid != m.spec.UID {
+	if m.spec.UID != "" && said.uid != m.spec.UID {
 		return verdict{reason: v1alpha1.ReasonIdentityChanged, sure: true, message: fmt.Sprintf(
 			"another cluster answers at %s than the one that was joined. Try: hanse unjoin %s, then join again", m.spec.Endpoint, m.name)}
 	}
-	other, err := otherHub(ctx, m.link.client, m.fleet.hubUID)
-	if err != nil {
-		return m.judge(err)
-	}
-	if other != "" {
+	if said.otherHub != "" {
 		return verdict{reason: v1alpha1.ReasonPermissionDenied, sure: true, foreign: true, message: fmt.Sprintf(
-			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", oneLine(other), m.spec.Endpoint, m.name, m.name)}
+			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", oneLine(said.otherHub), m.spec.Endpoint, m.name, m.name)}
 	}
 	now := m.fleet.clock.Now()
 	if m.health.ok() && now.Before(m.surveyAt) {
@@ -107,7 +98,7 @@ func (m *member) survey(ctx context.Context, now time.Time) verdict {
 
 // readyz asks a member whether it is ready, once.
 func readyz(ctx context.Context, client kubernetes.Interface) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
 	body, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)
 	if err == nil {
@@ -125,7 +116,7 @@ func readyz(ctx context.Context, client kubernetes.Interface) error {
 
 // identity is the UID of a cluster's kube-system Namespace.
 func identity(ctx context.Context, client kubernetes.Interface) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
 	ns, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
@@ -137,7 +128,7 @@ func identity(ctx context.Context, client kubernetes.Interface) (string, error) 
 // otherHub is the UID of the hub that the member says it belongs to, "" if that
 // is this one or nobody.
 func otherHub(ctx context.Context, client kubernetes.Interface, hubUID string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
 	ns, err := found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
 	if err != nil || ns == nil || ns.Annotations[annotationHub] == hubUID {

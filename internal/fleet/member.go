@@ -23,7 +23,10 @@ type member struct {
 	done   chan struct{}
 
 	spec   v1alpha1.ClusterSpec // what link was made for
+	line   *line                // all connections to it
 	link   *link                // nil if the spec cannot be used
+	spare  *link                // to ask by a new connection; nil until it is needed
+	pace   time.Duration        // how long answers have taken lately
 	token  *token
 	cred   credential
 	health health
@@ -38,7 +41,9 @@ type member struct {
 }
 
 func newMember(f *Fleet, name string) *member {
-	return &member{fleet: f, name: name, kick: make(chan struct{}, 1), done: make(chan struct{}), token: &token{}, health: newHealth()}
+	m := &member{fleet: f, name: name, kick: make(chan struct{}, 1), done: make(chan struct{}), token: &token{}, health: newHealth()}
+	m.line = &line{broken: m.wake}
+	return m
 }
 
 // wake has the member looked at as soon as possible. It does not block.
@@ -118,7 +123,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		m.health = newHealth()
 	}
 	m.spec = c.Spec
-	link, err := newLink(ctx, c.Spec, m.token, m.wake)
+	link, err := newLink(ctx, c.Spec, m.token, m.line)
 	if err != nil {
 		m.link = nil
 		return // look says so
@@ -139,7 +144,7 @@ func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)
-		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token, m.wake))
+		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token, m.line))
 	case !wanted && m.disengage != nil:
 		m.release()
 	}
@@ -153,11 +158,13 @@ func (m *member) release() {
 	}
 }
 
-// drop ends the engagement and closes fleet's own connection.
+// drop ends the engagement and closes fleet's own connections.
 func (m *member) drop() {
 	m.release()
-	if m.link != nil {
-		m.link.close()
-		m.link = nil
+	for _, l := range []*link{m.link, m.spare} {
+		if l != nil {
+			l.close()
+		}
 	}
+	m.link, m.spare = nil, nil
 }
