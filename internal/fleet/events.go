@@ -33,6 +33,15 @@ func (e events) failedOver(c *v1alpha1.Cluster, now *metav1.Condition) {
 	e.Event(c, corev1.EventTypeWarning, now.Reason, now.Message)
 }
 
+// held says that deletions are held back in a cluster from now on. c is the Cluster
+// as it was before.
+func (e events) held(c *v1alpha1.Cluster, now *metav1.Condition) {
+	if now == nil || now.Status != metav1.ConditionTrue || meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionDeletionsHeld) {
+		return
+	}
+	e.Event(c, corev1.EventTypeWarning, v1alpha1.ConditionDeletionsHeld, now.Message)
+}
+
 func (e events) rotated(c *v1alpha1.Cluster, cred credential) {
 	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub's credential is new and good until "+cred.expires.UTC().Format("2006-01-02 15:04 MST"))
 }

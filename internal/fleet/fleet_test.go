@@ -285,6 +285,7 @@ func TestReportBecomesConditions(t *testing.T) {
 		status, _, message := f.condition(v1alpha1.ConditionDeletionsHeld)
 		return status == "True" && strings.Contains(message, "23 objects") && strings.Contains(message, "Try: hanse prune aws")
 	})
+	f.eventually(t, "an event", func() bool { return f.hub.hasEvent(v1alpha1.ConditionDeletionsHeld) })
 	f.eventually(t, "not synced", func() bool {
 		status, reason, message := f.condition(v1alpha1.ConditionSynced)
 		return status == "False" && reason == "Failing" && strings.Contains(message, "2 objects")

@@ -70,6 +70,7 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 		return
 	}
 	m.publishing.written = now
+	m.fleet.events.held(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionDeletionsHeld))
 	m.fleet.events.failedOver(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionFailedOver))
 }
 
