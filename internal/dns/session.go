@@ -81,6 +81,7 @@ type failure struct {
 	since  time.Time
 	reason metav1.StatusReason
 	said   string    // empty as long as it may pass
+	quiet  bool      // it was said on routes only
 	at     time.Time // when it was said
 }
 
@@ -137,6 +138,11 @@ func (s *memberSession) heard(kind string, err error) {
 			f.said = "its " + plural(kind) + " cannot be read: " + brief(err.Error())
 			m.outdated[kind] = f.said
 			d.everything = true
+			// The hub may read Gateways only where it puts some: until then that is as it
+			// should be, and of interest only to routes that lead to one.
+			if f.quiet = kind == route.KindGateway && !m.listed[kind] && apierrors.IsForbidden(err); f.quiet {
+				break
+			}
 			event = func() { s.c.sayCluster(s.name, corev1.EventTypeWarning, eventUnreadable, f.said) }
 		}
 		if s.failing == nil {
@@ -156,7 +162,7 @@ func (s *memberSession) current(m *memberCache, d *dirty, kind string) (event fu
 		delete(m.outdated, kind)
 		d.everything = true
 	}
-	if f.said == "" {
+	if f.said == "" || f.quiet {
 		return func() {}
 	}
 	return func() {

@@ -230,6 +230,22 @@ func TestUnreadable(t *testing.T) {
 		is("it can be read again", "", eventReadable)
 		services.replace([]*corev1.Service{balanced("192.0.2.1")})
 		is("and is", "")
+
+		gateways := exposing(s, route.KindGateway, gatewayExposure)
+		refuse := func() {
+			for range 10 {
+				gateways.outcome(forbidden)
+				<-time.After(time.Second)
+			}
+		}
+		refuse()
+		if c.caches.Outdated("aws", route.KindGateway) == "" {
+			t.Error("a route to a Gateway is not told that it cannot be read")
+		}
+		gateways.replace(nil)
+		is("Gateways cannot be read where the hub has put none", "")
+		refuse()
+		is("and cannot any more", "", eventUnreadable)
 	})
 }
 
