@@ -20,6 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="STRATEGY",type=string,JSONPath=`.status.summary.strategy`
 // +kubebuilder:printcolumn:name="CLUSTERS",type=string,JSONPath=`.status.summary.clusters`
 // +kubebuilder:printcolumn:name="OBJECTS",type=integer,JSONPath=`.status.objects`
+// +kubebuilder:printcolumn:name="ACCEPTED",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="OVERRULED",type=integer,priority=1,JSONPath=`.status.overruled`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
@@ -41,6 +42,7 @@ type PlacementPolicy struct {
 // +kubebuilder:printcolumn:name="STRATEGY",type=string,JSONPath=`.status.summary.strategy`
 // +kubebuilder:printcolumn:name="CLUSTERS",type=string,JSONPath=`.status.summary.clusters`
 // +kubebuilder:printcolumn:name="OBJECTS",type=integer,JSONPath=`.status.objects`
+// +kubebuilder:printcolumn:name="ACCEPTED",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="OVERRULED",type=integer,priority=1,JSONPath=`.status.overruled`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`

@@ -104,6 +104,7 @@ func (o *planFlags) plan(ctx context.Context, hub *hubFlags, objects []*unstruct
 	out := make([]propagate.Planned, len(objects))
 	for i, u := range objects {
 		out[i].Decision, out[i].Stays = planner.Plan(u, current)
+		out[i].Effect = planner.Effect(u)
 	}
 	return out, nil
 }
@@ -180,11 +181,11 @@ func printPlanned(w io.Writer, o *planFlags, objects []*unstructured.Unstructure
 		object := schedule.OutputObject{APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
 		decision := d.Output(object)
 		if stays != "" {
-			decision.Reason = "stays at the hub: " + stays
+			decision.Reason = strings.TrimSuffix("stays at the hub: "+stays+". "+planned[i].Effect, ". ")
 		}
 		out.Decisions = append(out.Decisions, decision)
 		if o.output == "table" {
-			if err := printDecision(w, u, d, stays); err != nil {
+			if err := printDecision(w, u, planned[i]); err != nil {
 				return err
 			}
 		}
@@ -215,13 +216,17 @@ func instead(others, manifests []*unstructured.Unstructured) []*unstructured.Uns
 	return others
 }
 
-func printDecision(w io.Writer, u *unstructured.Unstructured, d schedule.Decision, stays string) error {
+func printDecision(w io.Writer, u *unstructured.Unstructured, planned propagate.Planned) error {
 	fmt.Fprintf(w, "%s/%s\n", strings.ToLower(u.GetKind()), u.GetName())
-	if stays != "" {
-		fmt.Fprintf(w, "stays at the hub: %s\n\n", stays)
+	if planned.Stays != "" {
+		fmt.Fprintf(w, "stays at the hub: %s\n", planned.Stays)
+		if planned.Effect != "" {
+			fmt.Fprintln(w, strings.ReplaceAll(planned.Effect, ". ", "\n"))
+		}
+		fmt.Fprintln(w)
 		return nil
 	}
-	if err := d.WriteTable(w); err != nil {
+	if err := planned.Decision.WriteTable(w); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)

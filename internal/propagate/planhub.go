@@ -33,6 +33,8 @@ type Planned struct {
 	Decision schedule.Decision `json:"decision"`
 	// Stays is why the object would not be propagated at all, or empty.
 	Stays string `json:"stays,omitempty"`
+	// Effect is what a policy would do, empty for all else: see Planner.Effect.
+	Effect string `json:"effect,omitempty"`
 }
 
 // Plan decides about objects as the Engine itself would now, with what the members have
@@ -61,6 +63,7 @@ func (e *Engine) Plan(ctx context.Context, q PlanRequest) ([]Planned, error) {
 			current = e.divisionOf(obj)
 		}
 		out[i].Decision, out[i].Stays = p.Plan(obj, current)
+		out[i].Effect = p.Effect(obj)
 	}
 	return out, nil
 }

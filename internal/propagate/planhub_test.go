@@ -55,6 +55,34 @@ func TestPlanOfTheHub(t *testing.T) {
 	}
 }
 
+// TestPlanOfAPolicy says what it selects and does, and what it would change at the hub.
+func TestPlanOfAPolicy(t *testing.T) {
+	r := newRig(deployments())
+	r.clusters(ready("aws", 0), ready("azure", 0))
+	r.deployment("web", 10, 4, nil)
+	r.deployment("other", 10, 4, nil)
+	limits := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "hanse.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": map[string]any{"name": "few", "namespace": "shop"},
+		"spec": map[string]any{"select": map[string]any{"names": []any{"web"}},
+			"division": map[string]any{"limits": map[string]any{"aws": map[string]any{"max": int64(1)}}}},
+	}}
+	out, err := r.engine.Plan(t.Context(), PlanRequest{Objects: []*unstructured.Unstructured{limits, wanting("web", 4)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "selects web; divides by strategy Even; clusters: all. It would apply to 1 object at the hub. It changes 1 object: deployments.apps/shop/web: aws=1,azure=3, now aws=2,azure=2"
+	if got := out[0]; got.Stays == "" || got.Effect != want {
+		t.Errorf("%q, want %q", got.Effect, want)
+	}
+	if out[1].Effect != "" {
+		t.Errorf("a Deployment: %q", out[1].Effect)
+	}
+	limits.SetNamespace("elsewhere")
+	if out, err = r.engine.Plan(t.Context(), PlanRequest{Objects: []*unstructured.Unstructured{limits}}); err != nil || !strings.HasSuffix(out[0].Effect, "no object that is at the hub now") {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
 func TestPlanIsServed(t *testing.T) {
 	r := demandingRig(ready("aws", 0))
 	r.see("aws", 4)
