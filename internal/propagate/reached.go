@@ -99,8 +99,12 @@ func (e *Engine) announceLosses(before, after *template, r *resource) {
 		if slices.ContainsFunc(before.decision.Losses, func(was schedule.Loss) bool { return was.Cluster == l.Cluster && was.Stays == l.Stays }) {
 			continue
 		}
+		in := gained(before, after)
+		if in == "" && l.Stays < l.Before {
+			continue // there are to be fewer, nothing was made up for
+		}
 		kind, reason := corev1.EventTypeNormal, v1alpha1.ReasonFailedOver
-		said := fmt.Sprintf("%s is lost: %d of %s made up for%s", l.Cluster, l.Before-l.Stays, replicas(l.Before), gained(before, after))
+		said := fmt.Sprintf("%s is lost: %d of %s made up for%s", l.Cluster, l.Before-l.Stays, replicas(l.Before), in)
 		if l.Stays > 0 {
 			kind, reason = corev1.EventTypeWarning, v1alpha1.ReasonFailoverIncomplete
 			said += fmt.Sprintf("; nothing else can take %d: %s", l.Stays, l.Why)

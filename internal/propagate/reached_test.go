@@ -160,6 +160,44 @@ func TestWithoutFailoverTheLostAreNotReadyEither(t *testing.T) {
 	}
 }
 
+// TestFewerReplicasAreNoFailover: what a lost cluster has is taken away first.
+func TestFewerReplicasAreNoFailover(t *testing.T) {
+	h := newHours(deployments())
+	told := kuberecord.NewFakeRecorder(10)
+	h.engine.events = eventSink{recorder: told}
+	h.deployment("web", 10, 6, nil)
+	h.pass(1)
+	h.down["azure"] = true
+	full := func(all map[string]*cluster) { all["aws"].cordoned, all["google"].cordoned = true, true }
+	h.show(full)
+	h.pass(31)
+	<-told.Events
+	h.deployment("web", 10, 4, nil)
+	h.want(t, "fewer", "aws=2,azure=0,google=2")
+	if len(told.Events) > 0 {
+		t.Errorf("an event says %q", <-told.Events)
+	}
+}
+
+// TestConditionsTurnWhenTheyAreToldTo, not when members saw them last.
+func TestConditionsTurnWhenTheyAreToldTo(t *testing.T) {
+	condition := func(status, since string) map[string]any {
+		return map[string]any{"conditions": []any{map[string]any{"type": "Available", "status": status, "lastTransitionTime": since}}}
+	}
+	now := at(2000)
+	for _, tt := range []struct{ status, since, want string }{
+		{"False", "1970-01-01T00:10:00Z", now.UTC().Format(time.RFC3339)},
+		{"False", "1970-01-01T00:20:00Z", "1970-01-01T00:20:00Z"},
+		{"True", "1970-01-01T00:10:00Z", "1970-01-01T00:10:00Z"},
+	} {
+		merged := condition(tt.status, tt.since)
+		turnNow(condition("True", "1970-01-01T00:15:00Z"), merged, now)
+		if got := merged["conditions"].([]any)[0].(map[string]any)["lastTransitionTime"]; got != tt.want {
+			t.Errorf("%s since %s: %v, want %s", tt.status, tt.since, got, tt.want)
+		}
+	}
+}
+
 // TestStatusesFollowWhatIsReached: when a member does not answer any more, and when it is
 // lost, the statuses of what it runs are written, though nothing of it says anything.
 func TestStatusesFollowWhatIsReached(t *testing.T) {

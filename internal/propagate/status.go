@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,6 +52,7 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 		return nil
 	}
 	before, _ := t.obj.Object["status"].(map[string]any)
+	turnNow(before, merged, now)
 	patch, _ := fieldmerge.Patch(map[string]any{"of": before}, map[string]any{"of": merged})
 	if patch == nil {
 		return nil
@@ -71,6 +73,29 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 		return fmt.Errorf("write the status of %s at the hub: %w", key, err)
 	}
 	return nil
+}
+
+// turnNow lets conditions that turn out other than they were told before have done so
+// now, where members know of nothing later: it is the cluster that went away or came back.
+func turnNow(before, merged map[string]any, now time.Time) {
+	list, _ := merged["conditions"].([]any)
+	told, _ := before["conditions"].([]any)
+	for _, e := range list {
+		c, _ := e.(map[string]any)
+		at := slices.IndexFunc(told, func(e any) bool {
+			was, ok := e.(map[string]any)
+			return ok && was["type"] == c["type"]
+		})
+		if at < 0 || c["lastTransitionTime"] == nil {
+			continue
+		}
+		was := told[at].(map[string]any)
+		then, _ := was["lastTransitionTime"].(string)
+		since, _ := c["lastTransitionTime"].(string)
+		if was["status"] != c["status"] && since <= then { // RFC 3339 in UTC, both
+			c["lastTransitionTime"] = now.UTC().Format(time.RFC3339)
+		}
+	}
 }
 
 // statusesOf is what the members where t is placed say of it, by name.
