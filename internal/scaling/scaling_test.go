@@ -19,7 +19,7 @@ func hub(clusters map[string]bool, allowed ...string) Decide {
 		all = append(all, schedule.Cluster{Name: name, Ready: ready})
 	}
 	return func(total int32, current map[string]int32, p *schedule.Preferences) schedule.Decision {
-		w := schedule.Workload{Key: "deployments.apps/shop/web", Divided: true, Total: total, Current: current, Preferences: p}
+		w := schedule.Workload{Key: "deployments.apps/shop/web", Divided: true, Total: total, Current: current, Preferences: p, ByRemainder: true}
 		if len(allowed) > 0 {
 			w.Policy = &schedule.Policy{Name: "PlacementPolicy shop/web", Groups: [][]string{allowed}}
 		}
@@ -94,6 +94,8 @@ func TestApply(t *testing.T) {
 		{ask: "--max=aws=1", now: "aws=4,azure=1,google=1", want: "6 aws=1,azure=2,google=3"},
 		{ask: "--weight=aws=4", now: "aws=2,azure=2,google=2", want: "6 aws=4,azure=1,google=1"},
 		{ask: "--weight=*=0,aws=1,azure=1", now: "aws=2,azure=2,google=2", want: "6 aws=3,azure=3,google=0"},
+		{ask: "--weight=aws=2,azure=1,google=1", now: "aws=2,azure=0,google=0", want: "2 aws=1,azure=0,google=1"},
+		{ask: "--weight=aws=1,azure=1,google=1", now: "aws=3,azure=0,google=1", want: "4 aws=1,azure=1,google=2"},
 		{ask: "--max=aws=none", now: "aws=1,azure=3,google=2", preferences: `{"clusters":{"aws":{"maxReplicas":1,"weight":1},"*":{"weight":1}}}`, want: "6 aws=1,azure=3,google=2"},
 		{ask: "--even", now: "aws=6,azure=0,google=0", preferences: `{"clusters":{"aws":{"weight":1}}}`, want: "6 aws=2,azure=2,google=2"},
 		{ask: "--even --replicas=3", now: "aws=6,azure=0,google=0", want: "3 aws=1,azure=1,google=1"},
