@@ -32,6 +32,12 @@ func (e *Engine) decide(t, before *template) schedule.Decision {
 	}
 	snapshot = e.demanded(t, o, snapshot, &w)
 	d := e.placeUnder(t, snapshot, &w)
+	if unread := e.movesUnread(t, o, &w, &d); unread != "" {
+		w.Problem = unread
+		d = snapshot.Schedule(&w)
+		d.Problem, d.Waits = "", true
+		return d
+	}
 	if waiting != "" {
 		d.Unplaced, d.Reason = t.total-w.Total, waiting
 		d.Hold = t.recorded != nil && sameDivision(d.Division(), t.recorded)

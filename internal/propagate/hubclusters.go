@@ -216,7 +216,8 @@ func (e *Engine) renew(r *resource, t *template) (differs bool) {
 
 // sameDecision compares what is told about decisions as a whole, and what is done.
 func sameDecision(a, b *schedule.Decision) bool {
-	return a.String() == b.String() && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem && a.Hold == b.Hold && a.Kept == b.Kept
+	return a.String() == b.String() && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem &&
+		a.Hold == b.Hold && a.Kept == b.Kept && a.Waits == b.Waits
 }
 
 // sameStates compares the reasons that are states of clusters. Others are not compared:

@@ -56,7 +56,7 @@ func (s *surroundings) promised(cluster string, view *capacity.View) []schedule.
 }
 
 // grant notes what t was given, so that what is decided after it finds that much less
-// free, and whether it waits for room. Engine.mu is held.
+// free, and whether it waits for room, or for room elsewhere. Engine.mu is held.
 func (e *Engine) grant(t *template) {
 	d := t.demandUnder(e.outlook(t.policy).policy)
 	s := e.around
@@ -70,8 +70,14 @@ func (e *Engine) grant(t *template) {
 	if d != nil && !t.decision.Kept && (t.decision.Unplaced > 0 || t.decision.Waits) {
 		s.short[t.key] = true
 	}
+	freed := false
 	for cluster := range e.clusters {
-		s.grantIn(cluster, t.key, d, t.promisedIn(cluster))
+		n := t.promisedIn(cluster)
+		freed = freed || n < s.granted[cluster][t.key].replicas
+		s.grantIn(cluster, t.key, d, n)
+	}
+	if freed && len(s.short) > 0 {
+		s.wake() // it may never have had pods, whose end would be seen
 	}
 }
 
@@ -109,6 +115,9 @@ func (e *Engine) ungrant(key Key) {
 	delete(s.short, key)
 	for cluster := range s.granted {
 		s.grantIn(cluster, key, nil, 0)
+	}
+	if len(s.short) > 0 {
+		s.wake()
 	}
 }
 

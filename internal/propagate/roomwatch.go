@@ -17,6 +17,9 @@ import (
 // after each look, this many times what it took goes by until the next.
 const restFactor = 20
 
+// longestRest bounds that: what waits is moved within some seconds of the room.
+const longestRest = 5 * time.Second
+
 // lookAnyway is how often what waits for room is looked at without any news: promises
 // that were not kept end.
 const lookAnyway = 30 * time.Second
@@ -33,8 +36,9 @@ func (e *Engine) capacityChanged(cluster string) {
 }
 
 // watchSurroundings takes over what is new of members' nodes and pods, and decides again
-// about what waits for room, until ctx ends. What is placed is not touched: a decision
-// stays although there is less room.
+// about what waits for room, until ctx ends: what is placed nowhere, and what is where it
+// is only because nothing else can take it. All else is not touched: a decision stays
+// although there is less room.
 func (e *Engine) watchSurroundings(ctx context.Context) {
 	ticker := time.NewTicker(lookAnyway)
 	defer ticker.Stop()
@@ -49,7 +53,7 @@ func (e *Engine) watchSurroundings(ctx context.Context) {
 		began := time.Now()
 		e.takeViews()
 		e.decideShort()
-		rest := time.NewTimer(restFactor * time.Since(began))
+		rest := time.NewTimer(min(restFactor*time.Since(began), longestRest))
 		select {
 		case <-ctx.Done():
 			rest.Stop()
@@ -163,6 +167,24 @@ func (e *Engine) awaited(t *template, o *outlook, w *schedule.Workload) (why str
 	}
 	w.Total = min(w.Total, has)
 	return "waiting until it is known what is free in " + unread
+}
+
+// movesUnread says that d gives clusters more of what others have while nodes and pods of
+// members that answer have not been read; empty otherwise. A hub that has just started
+// would move things to where there is no room for them. Engine.mu is held at least for
+// reading.
+func (e *Engine) movesUnread(t *template, o *outlook, w *schedule.Workload, d *schedule.Decision) string {
+	demand := t.demandUnder(o.policy)
+	if demand == nil || t.division == kinds.Everywhere || d.Hold || len(w.Current) == 0 {
+		return ""
+	}
+	if !slices.ContainsFunc(d.Shares, func(s schedule.Share) bool { return s.Replicas > w.Current[s.Cluster] }) {
+		return ""
+	}
+	if unread := e.unread(demand); unread != "" {
+		return "waiting until it is known what is free in " + unread
+	}
+	return ""
 }
 
 // mayRun says whether a template without a recorded division may have been divided by

@@ -152,7 +152,7 @@ func (e *Engine) placeUnder(t *template, snapshot *schedule.Snapshot, w *schedul
 	if len(ceilings) == 0 || d.Hold {
 		return d
 	}
-	lower := d
+	lower, stays := d, false
 	for _, give := range []bool{false, true} { // then so much less as fitted nowhere
 		short := max(0, lower.Unplaced-d.Unplaced)
 		if give && short == 0 {
@@ -172,15 +172,17 @@ func (e *Engine) placeUnder(t *template, snapshot *schedule.Snapshot, w *schedul
 				continue
 			}
 			back := min(short, s.Replicas-c.most)
-			short -= back
+			short, stays = short-back, stays || back > 0
 			p.Max[s.Cluster] = min(maximum(p.Max, s.Cluster), c.most+back)
 		}
 		under.Policy = &p
 		lower = snapshot.Schedule(&under)
 	}
 	if lower.Unplaced > d.Unplaced || lower.Hold {
+		d.Waits = true
 		return d
 	}
+	lower.Waits = lower.Waits || stays
 	return lower
 }
 

@@ -33,7 +33,7 @@ type surroundings struct {
 	granted map[string]map[Key]grant  // by cluster
 	rooms   map[roomKey][]schedule.Domain
 	ready   map[snapshotKey]*schedule.Snapshot
-	short   map[Key]bool // workloads that clusters may have room for later
+	short   map[Key]bool // workloads that clusters may have room for later, or other clusters
 	// demanding are those that were granted something once.
 	demanding map[Key]bool
 }

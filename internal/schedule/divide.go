@@ -77,6 +77,7 @@ func (r *run) minima(rest int64, last bool) int64 {
 			if u == nil {
 				if last {
 					r.note("cluster %s cannot take its minimum of %d", m.Name, m.least)
+					r.waits = true
 				}
 				break
 			}
@@ -117,6 +118,7 @@ func (r *run) spreadOut(rest int64) int64 {
 		for s.used < s.want {
 			best := r.bestIn(s)
 			if best == nil {
+				r.waits = true
 				break // see unmet
 			}
 			if rest == 0 {
@@ -212,8 +214,20 @@ func (r *run) keepEvicted(left int64) int64 {
 			if m.standing == leaving && m.gone == gone {
 				m.n = min(left, m.before)
 				left -= m.n
+				r.waits = r.waits || m.n > 0
 			}
 		}
 	}
 	return left
+}
+
+// crowded says whether all is divided anew, and a cluster would have more with more room.
+func (r *run) crowded() bool {
+	if !r.policy.Rebalance || r.strategy == FreeCapacity || r.strategy == Pack {
+		return false // what is free changes with every pod
+	}
+	return slices.ContainsFunc(r.units, func(u unit) bool {
+		m := &r.members[u.member]
+		return m.standing == open && u.closed == 0 && u.room <= 0 && m.n < m.most
+	})
 }

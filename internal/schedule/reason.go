@@ -9,7 +9,7 @@ import (
 
 // decision says what came out, and why.
 func (r *run) decision(left int64) Decision {
-	d := Decision{Divided: true, Unplaced: int32(min(left, 1<<31-1)), Ignored: sortedUnique(r.ignored)}
+	d := Decision{Divided: true, Unplaced: int32(min(left, 1<<31-1)), Waits: r.waits || r.crowded(), Ignored: sortedUnique(r.ignored)}
 	nobody := r.addMembers(&d)
 	r.addStrangers(&d)
 	if r.total == 0 && len(d.Shares) == 0 && nobody != nil {

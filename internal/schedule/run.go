@@ -75,6 +75,7 @@ type run struct {
 	total    int64 // wanted in all, what is frozen included
 	evicted  int64 // what leaving clusters have
 	fresh    bool
+	waits    bool // with more room elsewhere, some would be there
 	notes    []string
 	ignored  []string
 }
