@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -99,5 +100,14 @@ func printWhy(w io.Writer, p *v1alpha1.Placement) error {
 	for _, r := range p.Rejected {
 		fmt.Fprintf(t, "%s\tno\t-\t-\t%s\n", r.Name, r.Reason)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, c := range p.Clusters {
+		problem := c.Name + ": " + cmp.Or(c.LastError, c.Message)
+		if c.State != v1alpha1.StateSynced && c.LastError+c.Message != "" && problem != p.Summary.Message && c.LastError != p.Summary.Message {
+			fmt.Fprintln(w, problem)
+		}
+	}
+	return nil
 }

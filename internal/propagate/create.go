@@ -30,6 +30,9 @@ func (t *task) create(ctx context.Context) error {
 	case err == nil:
 		gone := t.rec.left != nil
 		t.settleWritten(made, desired)
+		if isNamespace(t.key.GR) {
+			t.namespaceChanged(t.key)
+		}
 		if gone {
 			t.tell(corev1.EventTypeWarning, reasonDrift, "was deleted in the cluster, made again")
 		}

@@ -38,6 +38,7 @@ type memberAPI struct {
 	admit    func(path string, obj map[string]any)
 	watching map[int]context.CancelFunc
 	watches  int
+	strict   bool // objects need their namespace, and finalizers hold deletions up
 }
 
 type memberEvent struct {
@@ -370,6 +371,20 @@ func (m *memberAPI) one(w http.ResponseWriter, r *http.Request, collection, path
 		refuse(w, 409, "AlreadyExists")
 		return
 	}
+	if r.Method == http.MethodPost && m.strict && strings.Contains(path, "/namespaces/") && collection != "/api/v1/namespaces" {
+		parts := strings.Split(path, "/")
+		ns := m.objects["/api/v1/namespaces/"+parts[slices.Index(parts, "namespaces")+1]]
+		switch {
+		case ns == nil:
+			refuse(w, 404, "NotFound")
+			return
+		case unstructuredOf(ns).GetDeletionTimestamp() != nil:
+			w.WriteHeader(403)
+			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","message":"it is being terminated","code":403,
+				"details":{"causes":[{"reason":"NamespaceTerminating"}]}}`)
+			return
+		}
+	}
 	answer := live
 	switch r.Method {
 	case http.MethodPost, http.MethodPatch:
@@ -386,6 +401,12 @@ func (m *memberAPI) one(w http.ResponseWriter, r *http.Request, collection, path
 		}
 		answer = m.objects[path]
 	case http.MethodDelete:
+		if held := unstructuredOf(runtime.DeepCopyJSON(live)); m.strict && len(held.GetFinalizers()) > 0 {
+			now := metav1.Now()
+			held.SetDeletionTimestamp(&now)
+			m.store(path, held.Object)
+			break
+		}
 		m.version++
 		delete(m.objects, path)
 		m.tell(path, "DELETED", live)

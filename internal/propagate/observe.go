@@ -103,6 +103,9 @@ func (s *memberSink) take(obj *unstructured.Unstructured, always bool) (content,
 			r.live = obj
 		}
 	})
+	if content && isNamespace(s.gr) {
+		s.session.namespaceChanged(key)
+	}
 	if isCRD(s.gr) {
 		if _, established := customResource(obj); established {
 			s.session.refreshSoon()
@@ -125,6 +128,9 @@ func (s *memberSink) forget(key Key, obj *unstructured.Unstructured) {
 		r.live = nil
 		r.held = ""
 	})
+	if isNamespace(s.gr) {
+		s.session.namespaceChanged(key)
+	}
 	s.session.engine.changes.notify(key)
 	s.session.engine.statusSoon(key)
 }

@@ -61,7 +61,7 @@ func (e *Engine) count(m *member) Report {
 	waiting := Key{}
 	waits := func(key Key, seen *observation) {
 		if seen.deleting && (out.Waiting == "" || key.String() < waiting.String()) {
-			waiting, out.Waiting = key, fmt.Sprintf("%s is %s", key, deletingMessage(seen))
+			waiting, out.Waiting = key, fmt.Sprintf("%s is %s", key.label(), deletingMessage(seen))
 		}
 	}
 	for _, key := range e.keys() {

@@ -345,6 +345,26 @@ func (s *session) queueAll(gr schema.GroupResource) {
 	}
 }
 
+// namespaceChanged has what is to be in a namespace of the member tried at once: whatever
+// it was refused for, the namespace may have been why, and waiting longer and longer for
+// that is over.
+func (s *session) namespaceChanged(ns Key) {
+	keys := []Key{ns}
+	s.engine.mu.RLock()
+	for _, r := range s.engine.resources {
+		for name, t := range r.templates {
+			if name.Namespace == ns.Name {
+				keys = append(keys, t.key)
+			}
+		}
+	}
+	s.engine.mu.RUnlock()
+	for _, key := range keys {
+		s.queue.Forget(key)
+		s.queue.Add(key)
+	}
+}
+
 func (s *session) refreshSoon() {
 	select {
 	case s.again <- struct{}{}:

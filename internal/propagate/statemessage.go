@@ -49,7 +49,11 @@ func (e *Engine) pendingMessage(t *template, m *member, rec *record) string {
 		return "it is being decided where it goes"
 	case t.awaitsNamespace:
 		return "waiting for the decision about its namespace"
-	case rec.waits != "":
+	}
+	if ns := m.get(Key{GR: namespaces(), Name: t.key.Namespace}).seen; t.key.Namespace != "" && ns.deleting {
+		return fmt.Sprintf("namespace %s there is %s", t.key.Namespace, deletingMessage(&ns))
+	}
+	if rec.waits != "" {
 		return "waiting for " + rec.waits
 	}
 	if s := m.engaged(); s != nil {
@@ -74,6 +78,14 @@ func deletingMessage(o *observation) string {
 		return "being deleted"
 	}
 	return "being deleted, which waits for " + strings.Join(waits, "; ")
+}
+
+// label is an object's name as messages have it.
+func (k Key) label() string {
+	if k.Namespace == "" {
+		return k.GR.String() + " " + k.Name
+	}
+	return k.GR.String() + " " + k.Namespace + "/" + k.Name
 }
 
 // namespaceWaits is what the conditions of a Namespace say that its deletion waits for.
