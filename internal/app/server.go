@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
@@ -58,6 +59,9 @@ type DNSOptions struct {
 // Server runs a hub until ctx ends, which is no error, or a part of it dies.
 // Progress goes to log, a line each.
 func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
+	// Upstream's clients decode what members send in goroutines of their own, which hand
+	// panics on unless they are told not to: one member must not end the process of all.
+	utilruntime.ReallyCrash = false
 	began := time.Now()
 	setGCPercent()
 

@@ -278,7 +278,7 @@ func (e *Engine) scaledCluster(t, target *template, m *member) autoscale.Cluster
 	}
 	current, _ := rec.seen.status["currentReplicas"].(int64)
 	desired, _ := rec.seen.status["desiredReplicas"].(int64)
-	c.Uses = int32(max(current, desired))
+	c.Uses = toInt32(max(current, desired))
 	c.Wants = c.Bounds.Max > 0 && desired >= int64(c.Bounds.Max) && wantsMore(rec.seen.status)
 	return c
 }

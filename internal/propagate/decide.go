@@ -14,9 +14,8 @@ import (
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
-// decide places a template; before is the one that it takes the place of, nil
-// if none is known. Engine.mu is held at least for reading.
-func (e *Engine) decide(t, before *template) schedule.Decision {
+// decideFreely is decide, and may panic.
+func (e *Engine) decideFreely(t, before *template) schedule.Decision {
 	o := e.outlook(t.policy)
 	w := e.workload(t, before, o)
 	if e.begun(t) {

@@ -121,7 +121,7 @@ func (r *record) running() (n int32) {
 		n = *r.seen.replicas
 	}
 	if pods, ok := r.seen.status["replicas"].(int64); ok {
-		n = max(n, int32(pods))
+		n = max(n, toInt32(pods))
 	}
 	return n
 }

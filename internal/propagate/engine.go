@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
@@ -67,6 +66,7 @@ type Engine struct {
 	divisions  workqueue.TypedRateLimitingInterface[Key]
 	statuses   workqueue.TypedRateLimitingInterface[Key]
 	written    sync.Map // Key → time.Time of the last status write
+	blamed     sync.Map // Key of what a member's status makes a fault of → true
 	following  workqueue.TypedRateLimitingInterface[Key]
 	followed   sync.Map // Key → followed
 	bounds     workqueue.TypedRateLimitingInterface[Key]
@@ -153,13 +153,13 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil
 		}
 	}
-	wg.Go(func() { e.watchResources(ctx) })
-	wg.Go(func() { e.watchLosses(ctx) })
-	wg.Go(func() { e.sayHowFar(ctx) })
-	wg.Go(func() { e.watchDrains(ctx) })
-	wg.Go(func() { e.watchStuck(ctx) })
-	wg.Go(func() { e.watchSurroundings(ctx) })
-	wg.Go(func() { e.writePolicyStatuses(ctx) })
+	wg.Go(func() { keep(ctx, "watchResources", e.watchResources) })
+	wg.Go(func() { keep(ctx, "watchLosses", e.watchLosses) })
+	wg.Go(func() { keep(ctx, "sayHowFar", e.sayHowFar) })
+	wg.Go(func() { keep(ctx, "watchDrains", e.watchDrains) })
+	wg.Go(func() { keep(ctx, "watchStuck", e.watchStuck) })
+	wg.Go(func() { keep(ctx, "watchSurroundings", e.watchSurroundings) })
+	wg.Go(func() { keep(ctx, "writePolicyStatuses", e.writePolicyStatuses) })
 	for range divisionWorkers {
 		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
 	}
@@ -219,25 +219,5 @@ func (e *Engine) toMembers(keys ...Key) {
 	defer e.mu.RUnlock()
 	for _, m := range e.members {
 		m.enqueue(keys...)
-	}
-}
-
-// work runs do for each key of q, as kube's controllers do: an error puts the
-// key back with a growing delay. It returns when q is shut down.
-func work(ctx context.Context, q workqueue.TypedRateLimitingInterface[Key], do func(context.Context, Key) error) {
-	for {
-		key, quit := q.Get()
-		if quit {
-			return
-		}
-		if ctx.Err() == nil {
-			if err := do(ctx, key); err != nil {
-				klog.FromContext(ctx).V(2).Info("will be tried again", "key", key.String(), "reason", err.Error())
-				q.AddRateLimited(key)
-			} else {
-				q.Forget(key)
-			}
-		}
-		q.Done(key)
 	}
 }

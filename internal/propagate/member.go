@@ -280,7 +280,7 @@ func numberIn(obj *unstructured.Unstructured, field string) *int32 {
 	if !found {
 		return nil
 	}
-	number := int32(n)
+	number := toInt32(n)
 	return &number
 }
 

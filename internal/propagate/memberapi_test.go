@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+
+	"github.com/hanse-dev/hanse/internal/lineage"
 )
 
 // memberAPI is as much of a member's API server as propagation asks of one, with faults
@@ -71,6 +73,7 @@ func (m *memberAPI) engaged(t *testing.T) (*Engine, *member) {
 	t.Helper()
 	e := newEngine("11111111-2222-3333-4444-555555555555")
 	e.session = "run1"
+	e.history = lineage.History{}.Begin(e.session, lineage.Database{Revision: 1})
 	for path, gvk := range memberKinds() {
 		gvr := gvk.GroupVersion().WithResource(path[strings.LastIndex(path, "/")+1:])
 		e.resources[gvr.GroupResource()] = &resource{gvr: gvr, gvk: gvk, synced: true, templates: map[types.NamespacedName]*template{}}

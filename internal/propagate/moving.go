@@ -79,7 +79,7 @@ func (m *member) part(t *template, told map[string]int32) transition.Member {
 		delete(told, m.name)
 	}
 	if n, ok := rec.seen.status["readyReplicas"].(int64); ok {
-		p.Ready = int32(n)
+		p.Ready = toInt32(n)
 	}
 	return p
 }

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/aggregate"
 	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
@@ -93,20 +92,17 @@ func (e *Engine) Placement(key Key, name string) (p v1alpha1.Placement, ok bool)
 func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.GroupKind) {
 
 	var names []string
-	var ready, want int32
+	var ready, want int64
 	counted, waits := false, ""
 	p.Summary.Synced = metav1.ConditionTrue
 	for _, m := range e.sortedMembers() {
-		rec := m.get(t.key)
-		_, placed := t.shares[m.name]
-		if !placed && !rec.seen.exists() {
+		c, wanted, there := e.placementIn(t, m, gk)
+		if !there {
 			continue
 		}
-		c := e.clusterPlacement(t, m, rec, placed)
-		if n, w, ok := aggregate.Ready(gk, e.statusOf(t, m, rec)); ok {
+		if c.ReadyReplicas != nil {
 			counted = true
-			ready, want = ready+n, want+w
-			c.ReadyReplicas = &n
+			ready, want = ready+int64(*c.ReadyReplicas), want+int64(wanted)
 		}
 		if c.State != v1alpha1.StateSynced {
 			p.Summary.Synced = metav1.ConditionFalse

@@ -7,8 +7,10 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // Report is how propagation to a member is doing, in numbers of objects.
@@ -46,7 +48,14 @@ func (e *Engine) Report(name string) Report {
 	m.mu.Unlock()
 	report := cached.report
 	if !cached.valid || cached.version != version || cached.revision != revision {
-		report = e.count(m)
+		err := guard.Run(func() error {
+			report = e.count(m)
+			return nil
+		})
+		if err != nil {
+			klog.Background().Error(err, "A cluster's objects cannot be counted", "cluster", name, "stack", string(guard.Stack(err)))
+			report = Report{Failing: 1, Message: err.Error()}
+		}
 		m.mu.Lock()
 		m.report = cachedReport{report: report, version: version, revision: revision, valid: true}
 		m.mu.Unlock()

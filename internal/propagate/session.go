@@ -107,7 +107,7 @@ func makeSession(e *Engine, client dynamic.Interface, typed kubernetes.Interface
 func (s *session) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range memberWorkers {
-		wg.Go(func() { work(ctx, s.queue, s.reconcile) })
+		wg.Go(func() { work(ctx, s.queue, s.attempt) })
 	}
 	go watchInto(ctx, s.client.Resource(autoscalersResource()), s.member.name+"/autoscalers", "", &autoscalerSink{session: s}, s.scaled.setUnread)
 	s.watchAll(ctx)

@@ -47,8 +47,12 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 		e.bounds.Add(key) // what the members say of it may move headroom
 	}
 	members, now := e.statusesOf(t), time.Now()
-	merged := t.withReached(aggregate.Status(r.gvk.GroupKind(), t.obj.Object, members), members, now)
-	if merged = t.withProblem(merged, now); merged == nil {
+	merged, err := e.merged(t, r.gvk.GroupKind(), members)
+	if err != nil {
+		return fmt.Errorf("merge the statuses of %s: %w", key, err)
+	}
+	merged = t.withProblem(t.withReached(merged, members, now), now)
+	if merged == nil {
 		return nil
 	}
 	before, _ := t.obj.Object["status"].(map[string]any)
