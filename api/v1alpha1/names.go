@@ -115,9 +115,6 @@ const (
 
 // Annotations on a Cluster.
 const (
-	// AnnotationPrune, with the number of held-back objects as its value, lets
-	// the deletions that ConditionDeletionsHeld reports go on.
-	AnnotationPrune = "hanse.dev/prune"
 	// AnnotationOnUnjoin says what becomes of the workloads in the member when
 	// the Cluster is deleted: OnUnjoinDelete, or anything else to leave them.
 	AnnotationOnUnjoin = "hanse.dev/on-unjoin"

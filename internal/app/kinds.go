@@ -7,12 +7,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apiserver/pkg/authentication/user"
 	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -20,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate"
 )
 
 // establishPoll is how often a new kind is asked about; it takes some 100 ms.
@@ -127,7 +130,17 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies").WithVerbs("get", "list", "watch"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*").WithVerbs("get"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/plan").WithVerbs("post"))
-	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor} {
+	// Who may patch a Cluster may see and approve of what is held there. That is checked where it is
+	// served; without this rule nobody but cluster-admin would get there.
+	held := rbacv1ac.ClusterRole("hanse:held").
+		WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(propagate.PathHeld+"*").WithVerbs("get", "post"))
+	everybody := rbacv1ac.ClusterRoleBinding(*held.Name).
+		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(*held.Name)).
+		WithSubjects(rbacv1ac.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(rbacv1.GroupKind).WithName(user.AllAuthenticated))
+	if _, err := client.RbacV1().ClusterRoleBindings().Apply(ctx, everybody, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
+		return err
+	}
+	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 			return err
 		}

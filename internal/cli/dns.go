@@ -79,7 +79,7 @@ func (h *hubFlags) ask(ctx context.Context, method, path string, content io.Read
 		return body, nil
 	case response.StatusCode == http.StatusUnauthorized:
 		return nil, fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: the admin.kubeconfig in the hub's data directory", cfg.Host)
-	case response.StatusCode == http.StatusForbidden:
+	case response.StatusCode == http.StatusForbidden && !strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain"):
 		return nil, fmt.Errorf("the hub at %s does not let you read %s. Try: as an administrator of the hub, or with a binding to the role view", cfg.Host, path)
 	case strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain"):
 		return nil, errHubSays(strings.TrimSpace(string(body)))

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +28,6 @@ type cluster struct {
 	joined time.Time
 	ready  bool
 	since  time.Time      // of ready
-	prune  int            // how many held objects may be deleted; 0: none
 	facts  policy.Cluster // what policies select it by
 	// What its spec says of what may run there.
 	taints            []corev1.Taint
@@ -100,9 +98,6 @@ func newCluster(c *v1alpha1.Cluster) *cluster {
 	if c.DeletionTimestamp != nil {
 		out.ready = false
 	}
-	if n, err := strconv.Atoi(c.Annotations[v1alpha1.AnnotationPrune]); err == nil {
-		out.prune = n
-	}
 	return out
 }
 
@@ -147,11 +142,6 @@ func (e *Engine) setClusters(next map[string]*cluster) {
 	for _, m := range gone {
 		m.disengage()
 		e.around.forget(m.name)
-	}
-	for name, c := range next {
-		if old := before[name]; c.prune > 0 && (old == nil || old.prune != c.prune) {
-			e.pruneApproved(name)
-		}
 	}
 	e.toMembers(changed...)
 	e.changes.notify(changed...)

@@ -50,10 +50,10 @@ func (t *task) act(ctx context.Context, placed bool) error {
 }
 
 func (t *task) judge(placed bool) (lineage.Action, lineage.Reason) {
-	seen, gr := t.rec.seen, t.key.GR
+	seen := t.rec.seen
 	found := lineage.Found{
 		Mark: seen.mark, Marked: seen.marked(), Written: t.rec.wrote == seen.uid,
-		Lasting: seen.adopted && holdsOthers(gr) || isNamespace(gr) && t.key.Name == metav1.NamespaceDefault,
+		Lasting: lasting(t.key, seen),
 	}
 	wanted := lineage.Wanted{
 		Hub: t.engine.hubUID, History: t.engine.history, Placed: placed,
@@ -63,6 +63,11 @@ func (t *task) judge(placed bool) (lineage.Action, lineage.Reason) {
 		wanted.Template = t.template.uid
 	}
 	return lineage.Decide(found, wanted)
+}
+
+// lasting says whether an object is let go of where others are deleted.
+func lasting(key Key, seen observation) bool {
+	return seen.adopted && holdsOthers(key.GR) || isNamespace(key.GR) && key.Name == metav1.NamespaceDefault
 }
 
 // hold notes that the object is left alone, and why, until somebody approves of its deletion.

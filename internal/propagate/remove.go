@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -68,49 +67,6 @@ func (m *member) mayPrune(key Key, uid types.UID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return uid != "" && m.approved[key] == uid
-}
-
-// pruneApproved lets the deletions go on that are held in the member now, if
-// they are no more than were approved.
-func (e *Engine) pruneApproved(name string) {
-	e.mu.RLock()
-	m, c := e.members[name], e.clusters[name]
-	e.mu.RUnlock()
-	if m == nil || c == nil {
-		return
-	}
-	m.mu.Lock()
-	var held []Key
-	for k, r := range m.records {
-		if r.held != "" {
-			held = append(held, k)
-		}
-	}
-	if len(held) > c.prune {
-		held = nil // more than somebody looked at
-	}
-	for _, k := range held {
-		m.approved[k] = m.records[k].seen.uid
-	}
-	m.version++
-	m.mu.Unlock()
-	m.enqueue(held...)
-	e.clearApproval(name)
-}
-
-// clearApproval takes the approval off the Cluster: it was for what was held
-// then, and the next one has to be seen as new even if the number is the same.
-func (e *Engine) clearApproval(name string) {
-	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, v1alpha1.AnnotationPrune)
-	e.mu.RLock()
-	ctx := e.running
-	e.mu.RUnlock()
-	go func() {
-		_, err := e.hub.Resource(v1alpha1.Resource("clusters")).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
-		if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "The approval of deletions could not be taken off", "cluster", name)
-		}
-	}()
 }
 
 func namespaces() schema.GroupResource { return schema.GroupResource{Resource: "namespaces"} }

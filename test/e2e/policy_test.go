@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -273,17 +274,24 @@ func TestRolesForPlacement(t *testing.T) {
 	f := shared(t)
 	t.Parallel()
 	ns := f.namespace(t, "placers")
+	keeper := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "hanse:test-keeper"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"hanse.dev"}, Resources: []string{"clusters"}, Verbs: []string{"patch"}}},
+	}
+	_, err := f.at.RbacV1().ClusterRoles().Create(t.Context(), keeper, metav1.CreateOptions{})
+	must(t, err)
 	dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 	policy := func(kind, namespace string) *unstructured.Unstructured {
 		return parseObjects(t, []byte(fmt.Sprintf("{apiVersion: hanse.dev/v1alpha1, kind: %s, metadata: {name: new%s}, spec: {division: {strategy: Pack}}}", kind, namespace)))[0]
 	}
 	for _, c := range []struct {
-		role                        string
-		look, write, writeEverybody bool
+		role                                      string
+		look, write, writeEverybody, keepClusters bool
 	}{
 		{role: "view", look: true},
 		{role: "edit", look: true, write: true},
-		{role: "cluster-admin", look: true, write: true, writeEverybody: true},
+		{role: "cluster-admin", look: true, write: true, writeEverybody: true, keepClusters: true},
+		{role: "hanse:test-keeper", keepClusters: true},
 		{role: "nobody"},
 	} {
 		t.Run(c.role, func(t *testing.T) {
@@ -307,7 +315,13 @@ func TestRolesForPlacement(t *testing.T) {
 					_, err := everybody.Create(ctx, policy("ClusterPlacementPolicy", ""), dryRun)
 					return err
 				}},
-				{"drain a cluster", c.writeEverybody, func(ctx context.Context) error {
+				{"see what is held", c.keepClusters, func(ctx context.Context) error {
+					return user.Discovery().RESTClient().Get().RequestURI("/hanse/held/aws").Do(ctx).Error()
+				}},
+				{"prune", c.keepClusters, func(ctx context.Context) error {
+					return user.Discovery().RESTClient().Post().RequestURI("/hanse/held/aws").Body([]byte(`{"cluster":"aws"}`)).Do(ctx).Error()
+				}},
+				{"drain a cluster", c.keepClusters, func(ctx context.Context) error {
 					_, err := user.dynamic.Resource(v1alpha1.Resource("clusters")).Patch(ctx, "aws", types.MergePatchType,
 						[]byte(`{"spec":{"drain":true}}`), metav1.PatchOptions{DryRun: dryRun.DryRun})
 					return err

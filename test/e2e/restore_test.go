@@ -61,6 +61,10 @@ func TestHubRestored(t *testing.T) {
 		}
 		return nil
 	})
+	list := f.hanse(t, "prune", "agate", "--dry-run", "--kubeconfig", f.hub.Kubeconfig())
+	if n := strings.Count(list.Stdout, "this hub put it there, but its database is from an earlier time"); list.Code != 0 || n != 30 {
+		t.Errorf("%d are listed, want 30: %s", n, list)
+	}
 	result := f.hanse(t, "prune", "agate", "--kubeconfig", f.hub.Kubeconfig())
 	if result.Code != 1 || !strings.Contains(result.Stderr, "30") || !strings.Contains(result.Stderr, "Try: --yes") {
 		t.Errorf("prune with nobody to ask: %s", result)
@@ -93,6 +97,10 @@ func TestHubRestored(t *testing.T) {
 			return err
 		})
 		second.holds(t, "agate", len(before)+1) // and the namespace
+		list := second.hanse(t, "prune", "agate", "--dry-run", "--kubeconfig", fresh.Kubeconfig())
+		if n := strings.Count(list.Stdout, "another hub put it there"); list.Code != 0 || n != len(before)+1 {
+			t.Errorf("%d are listed, want %d: %s", n, len(before)+1, list)
+		}
 		if err := same("what the member has", f.memberVersions(t, o.ns), before); err != nil {
 			t.Error(err)
 		}
