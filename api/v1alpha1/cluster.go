@@ -98,7 +98,7 @@ type ClusterTaint struct {
 	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
 	Effect corev1.TaintEffect `json:"effect"`
 	// TimeAdded is what tolerationSeconds of a NoExecute taint count from; empty:
-	// when the hub first saw it, anew after a restart of the hub.
+	// when the hub first saw it, again after a restart of the hub.
 	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
 }
 
@@ -125,7 +125,7 @@ const (
 	// there as the hub wants it.
 	ConditionSynced = "Synced"
 	// ConditionFailedOver is there while the cluster is out of reach. True: it
-	// counts as lost, its replicas are made up for in others. Its message says
+	// counts as lost, and its replicas fail over to others. Its message says
 	// since when, or why not.
 	ConditionFailedOver = "FailedOver"
 	// ConditionDrained is there while spec.drain is set: True once no pods of

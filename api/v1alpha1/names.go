@@ -64,7 +64,7 @@ const (
 	// AnnotationTaken is written by the hub on its own object beside a division
 	// that follows the members: JSON, cluster name to the number that the hub
 	// last took over from there. It tells a number that a member set while the
-	// hub was not there from one that the hub has not replaced so far.
+	// hub was not there from one that the hub has not replaced yet.
 	AnnotationTaken = "hanse.dev/taken-replicas"
 	// AnnotationBounds is written by the hub on its own HorizontalPodAutoscaler:
 	// which bounds the autoscaler has in each cluster. See package autoscale.

@@ -127,7 +127,7 @@ type PlacementSummary struct {
 // States of a ClusterPlacement.
 const (
 	StateSynced   = "Synced"   // as the hub wants it
-	StatePending  = "Pending"  // to be written (or deleted), nothing has failed so far
+	StatePending  = "Pending"  // to be written (or deleted), nothing has failed yet
 	StateError    = "Error"    // the member refused it; see lastError
 	StateConflict = "Conflict" // something of that name was there before; see AnnotationConflict
 	StateAway     = "Away"     // the member does not answer; what is said is as last seen

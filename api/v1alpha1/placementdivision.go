@@ -91,13 +91,13 @@ type Toleration struct {
 	// Effect is NoSchedule, PreferNoSchedule or NoExecute; empty: all.
 	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
 	Effect string `json:"effect,omitempty"`
-	// TolerationSeconds is how long a NoExecute taint is tolerated; empty: for
-	// ever.
+	// TolerationSeconds is how long a NoExecute taint is tolerated; empty:
+	// forever.
 	// +kubebuilder:validation:Minimum=0
 	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
 }
 
-// Failover says when the replicas of a cluster are made up for in others.
+// Failover says when the replicas of a cluster fail over to others.
 type Failover struct {
 	// Enabled; empty: true.
 	Enabled *bool `json:"enabled,omitempty"`
@@ -106,7 +106,7 @@ type Failover struct {
 	// +kubebuilder:validation:XValidation:rule="self >= duration('1s') && self <= duration('168h')",message="must be from 1s to 168h"
 	After *metav1.Duration `json:"after,omitempty"`
 	// UnschedulableAfter is how long pods may be unschedulable in a cluster before
-	// they are made up for in others; empty: 5m; 0s: never.
+	// they fail over to others; empty: 5m; 0s: never.
 	// +kubebuilder:validation:Format=duration
 	// +kubebuilder:validation:XValidation:rule="self == duration('0s') || (self >= duration('1s') && self <= duration('168h'))",message="must be from 1s to 168h, or 0s"
 	UnschedulableAfter *metav1.Duration `json:"unschedulableAfter,omitempty"`

@@ -281,9 +281,9 @@ type PlacementPolicyStatus struct {
 
 // Reasons of ConditionAccepted of a policy.
 const (
-	ReasonPolicyAccepted = "Heeded"
+	ReasonPolicyAccepted = "InEffect"
 	// ReasonPolicyProblem: the message says what makes no sense, or does not at the
-	// moment, as clusters that are not there. What runs stays where it is.
+	// moment, such as clusters that are not there. What runs stays where it is.
 	ReasonPolicyProblem = "Problem"
 )
 

@@ -20,7 +20,7 @@ func newDNSQueryCommand(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "query HOST",
 		Short: "Show which cluster a client is sent to for a hostname, and why",
-		Long: `Say which cluster answers for a hostname to a client at a place, with which
+		Long: `Show which cluster answers for a hostname to a client at a place, with which
 addresses, and why. The place is a city, a country, a subdivision (US-NY), a
 continent, an address or a network; without one it is a place that nobody knows.`,
 		Example: `  hanse dns query www.devfest.example --from Singapore
