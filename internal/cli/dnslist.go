@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -162,6 +165,9 @@ func newDNSAboutCommand(s Streams) *cobra.Command {
 			fmt.Fprintf(s.Out, "name server: %s\ngeographic data: %s\n", orDash(strings.Join(about.Listeners, ", ")), about.Database)
 			if about.Error != "" {
 				fmt.Fprintf(s.Out, "problem: %s\n", about.Error)
+			}
+			for _, member := range slices.Sorted(maps.Keys(about.Panics)) {
+				fmt.Fprintf(s.Out, "problem: what %s says made the hub fail %d times: see its log\n", cmp.Or(member, "somebody"), about.Panics[member])
 			}
 			return nil
 		},

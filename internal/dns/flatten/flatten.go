@@ -6,7 +6,9 @@ package flatten
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -162,7 +164,7 @@ func (r *Resolver) due() ([]string, time.Duration) {
 // refresh looks a name up. When that fails the last addresses stay, since a
 // resolver that is away does not take a load balancer away.
 func (r *Resolver) refresh(ctx context.Context, name string) {
-	addresses, ttl, err := r.lookup(ctx, name)
+	addresses, ttl, err := r.ask(ctx, name)
 	if ctx.Err() != nil {
 		return
 	}
@@ -172,6 +174,18 @@ func (r *Resolver) refresh(ctx context.Context, name string) {
 	if r.learn(name, addresses, ttl, err) {
 		r.changed()
 	}
+}
+
+// ask is a lookup that cannot end the process: names come from members, and answers
+// from whoever has these names.
+func (r *Resolver) ask(ctx context.Context, name string) (addresses []netip.Addr, ttl time.Duration, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+			klog.FromContext(ctx).Error(err, "A lookup panicked", "name", name, "stack", string(debug.Stack()))
+		}
+	}()
+	return r.lookup(ctx, name)
 }
 
 // learn takes in an answer; it returns true if the addresses have changed.

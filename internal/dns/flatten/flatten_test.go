@@ -183,3 +183,14 @@ func TestManyNames(t *testing.T) {
 		}
 	})
 }
+
+// TestPanicOfALookup: what somebody answers for a name must not end the process.
+func TestPanicOfALookup(t *testing.T) {
+	r := New("", func() {})
+	r.lookup = func(context.Context, string) ([]netip.Addr, time.Duration, error) { panic("nonsense") }
+	r.Want([]string{"lb.example"})
+	r.refresh(t.Context(), "lb.example.")
+	if _, known := r.Addresses("lb.example"); known || r.names["lb.example."].failures != 1 {
+		t.Error("a panic counts as an answer")
+	}
+}
