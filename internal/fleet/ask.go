@@ -14,6 +14,7 @@ import (
 type said struct {
 	uid      string // of the cluster
 	otherHub string // that it says it belongs to, "" if that is this one or nobody
+	session  string // the run of this hub that was there last, "" if none is known
 }
 
 // asked is what one attempt brought.
@@ -108,7 +109,7 @@ func askOnce(ctx context.Context, client kubernetes.Interface, hubUID string) (a
 		which = guard.Run(func() (err error) { a.uid, err = identity(ctx, client); return err })
 	})
 	wg.Go(func() {
-		whose = guard.Run(func() (err error) { a.otherHub, err = otherHub(ctx, client, hubUID); return err })
+		whose = guard.Run(func() (err error) { a.otherHub, a.session, err = otherHub(ctx, client, hubUID); return err })
 	})
 	wg.Wait()
 	for _, err := range []error{ready, which, whose} {

@@ -33,6 +33,11 @@ func (e events) failedOver(c *v1alpha1.Cluster, now *metav1.Condition) {
 	e.Event(c, corev1.EventTypeWarning, now.Reason, now.Message)
 }
 
+func (e events) restored(c *v1alpha1.Cluster) {
+	e.Event(c, corev1.EventTypeWarning, "HubRestored",
+		"a later run of the hub than its database knows wrote here: the hub was restored from an older copy. What it knows is put back as it was then; what was made since is left as it is, see DeletionsHeld. Try: hanse status")
+}
+
 // held says that deletions are held back in a cluster from now on. c is the Cluster
 // as it was before.
 func (e events) held(c *v1alpha1.Cluster, now *metav1.Condition) {

@@ -61,6 +61,11 @@ func (r *recorder) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	})
 }
 
+// Session knows the runs whose names begin with "known".
+func (r *recorder) Session(_, last string) (string, bool) {
+	return "known-now", last != "" && !strings.HasPrefix(last, "known")
+}
+
 func (r *recorder) Withdraw(context.Context, string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -344,6 +349,36 @@ func TestLeavingRemovesTheServiceAccount(t *testing.T) {
 	if _, n := f.prop.counts(); n != 0 {
 		t.Error("workloads were withdrawn")
 	}
+}
+
+// The request that lets a Cluster go must not be broken off by its end.
+func TestLeavingBreaksNoRequestOff(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	broken := make(chan bool, 1)
+	f.hub.setIntercept(func(r *http.Request) int {
+		if r.Method != http.MethodPut || r.URL.Path != clusterPath {
+			return 0
+		}
+		f.hub.mu.Lock()
+		delete(f.hub.objects, clusterPath) // the watch tells of it before the answer comes
+		f.hub.version++
+		f.hub.notify()
+		f.hub.mu.Unlock()
+		select {
+		case <-r.Context().Done():
+			broken <- true
+		case <-time.After(500 * time.Millisecond):
+			broken <- false
+		}
+		return http.StatusNotFound
+	})
+	f.unjoin(t, `{}`)
+	if <-broken {
+		t.Error("the request was broken off")
+	}
+	f.eventually(t, "gone", f.gone)
 }
 
 func TestLeavingKeepsANamespaceWithOthersThings(t *testing.T) {

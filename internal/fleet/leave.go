@@ -141,8 +141,15 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 	return true
 }
 
-// forget removes the credential and lets the Cluster go.
+// forgetTimeout bounds what has to be done at the hub at the end.
+const forgetTimeout = 5 * time.Second
+
+// forget removes the credential and lets the Cluster go. The end of the Cluster,
+// and with it of ctx, must not break off the very request that brings it about: the
+// hub's API server would complain.
 func (m *member) forget(ctx context.Context, c *v1alpha1.Cluster) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTimeout)
+	defer cancel()
 	err := m.fleet.kube.CoreV1().Secrets(v1alpha1.SystemNamespace).Delete(ctx, c.Spec.CredentialSecret, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("cannot delete Secret %s/%s: %w", v1alpha1.SystemNamespace, c.Spec.CredentialSecret, err)

@@ -43,6 +43,7 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	if !v.ok() {
 		return v
 	}
+	m.said = said
 	if m.spec.UID != "" && said.uid != m.spec.UID {
 		return verdict{reason: v1alpha1.ReasonIdentityChanged, sure: true, message: fmt.Sprintf(
 			"another cluster answers at %s than the one that was joined. Try: hanse unjoin %s, then join again", m.spec.Endpoint, m.name)}
@@ -126,15 +127,18 @@ func identity(ctx context.Context, client kubernetes.Interface) (string, error) 
 }
 
 // otherHub is the UID of the hub that the member says it belongs to, "" if that
-// is this one or nobody.
-func otherHub(ctx context.Context, client kubernetes.Interface, hubUID string) (string, error) {
+// is this one or nobody; session is the run of this hub that was there last.
+func otherHub(ctx context.Context, client kubernetes.Interface, hubUID string) (uid, session string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
 	ns, err := found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
-	if err != nil || ns == nil || ns.Annotations[annotationHub] == hubUID {
-		return "", err
+	if err != nil || ns == nil {
+		return "", "", err
 	}
-	return ns.Annotations[annotationHub], nil
+	if ns.Annotations[annotationHub] == hubUID {
+		return "", ns.Annotations[annotationSession], nil
+	}
+	return ns.Annotations[annotationHub], "", nil
 }
 
 // discover reads a cluster's version and goes through its nodes.

@@ -31,6 +31,8 @@ type member struct {
 	cred   credential
 	health health
 	facts  facts
+	said   said // at the last look that was answered
+	begun  bool // the run of the hub is known to the member
 
 	surveyAt, rotateAt time.Time // when next
 	engagement         context.Context
@@ -141,6 +143,10 @@ func sameWay(a, b v1alpha1.ClusterSpec) bool {
 // One that is leaving with its workloads left running is not handed over.
 func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	wanted := m.health.ok() && (c.DeletionTimestamp == nil || deletesWorkloads(c))
+	if wanted && m.disengage == nil && !m.begin(ctx, c) {
+		m.wakeIn(ctx, beginPoll)
+		return
+	}
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)

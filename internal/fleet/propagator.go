@@ -18,6 +18,11 @@ type Propagator interface {
 	// credential needs no new Engage, and must not be used after ctx has ended:
 	// its connections are closed then. Engage must not block.
 	Engage(ctx context.Context, name string, cfg *rest.Config)
+	// Session says which run of the hub this is, "" before it has begun, and whether
+	// it comes from the one that wrote in the member last ("" if that is not known):
+	// if not, the hub was restored from an older copy. It is called before the first
+	// Engage and must not block.
+	Session(name, last string) (now string, restored bool)
 	// Withdraw deletes everything that the hub manages in the member. The
 	// member is engaged while it runs. It blocks until all is gone or ctx ends
 	// (then it returns an error) and is idempotent.

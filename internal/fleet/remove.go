@@ -101,7 +101,7 @@ func giveRoles(ctx context.Context, client kubernetes.Interface, owned []byte) e
 
 // unmarkPatch takes the mark of a hub off a Namespace.
 func unmarkPatch() []byte {
-	return []byte(`{"metadata":{"annotations":{"` + annotationHub + `":null,"` + annotationMade + `":null}}}`)
+	return []byte(`{"metadata":{"annotations":{"` + annotationHub + `":null,"` + annotationSession + `":null,"` + annotationMade + `":null}}}`)
 }
 
 // onlyOurs is true if SystemNamespace holds nothing that somebody would miss.

@@ -32,6 +32,7 @@ package lineage
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // Session is one run of the hub.
@@ -123,6 +124,11 @@ func (h History) Knows(o Origin) bool {
 		return o.Revision <= h.Sessions[i+1].From
 	}
 	return false
+}
+
+// Lived says whether the database has lived through the beginning of a session.
+func (h History) Lived(session string) bool {
+	return slices.ContainsFunc(h.Sessions, func(s Session) bool { return s.Name == session })
 }
 
 // Encode is the history as JSON.

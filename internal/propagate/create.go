@@ -35,6 +35,8 @@ func (t *task) create(ctx context.Context) error {
 		}
 		if gone {
 			t.tell(corev1.EventTypeWarning, reasonDrift, "was deleted in the cluster, made again")
+		} else {
+			t.tellRestored("was gone from the cluster, made again")
 		}
 		return nil
 	case apierrors.IsAlreadyExists(err):

@@ -46,6 +46,8 @@ type Engine struct {
 	began   time.Time
 	ends    []uint64 // see SetEnds
 
+	restored sync.Map // name of a member → *atomic.Int32, see Session
+
 	mu         sync.RWMutex
 	running    context.Context // ends with Run; nil before
 	resources  map[schema.GroupResource]*resource

@@ -12,6 +12,7 @@ import (
 // Reasons of events.
 const (
 	reasonDrift       = "DriftCorrected"
+	reasonRestored    = "Restored"
 	reasonConflict    = "Conflict"
 	reasonAdopted     = "Adopted"
 	reasonOverwritten = "Overwritten"

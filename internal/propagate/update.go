@@ -145,10 +145,14 @@ func (t *task) patch(ctx context.Context, patch, desired map[string]any, drift [
 	default:
 		return t.refused("update", err)
 	}
+	first := t.rec.left == nil
 	t.outlive()
 	t.settleWritten(made, desired)
-	if len(drift) > 0 {
+	switch {
+	case len(drift) > 0:
 		t.tell(corev1.EventTypeWarning, reasonDrift, t.putBack(drift))
+	case first:
+		t.tellRestored(changedBack(patch))
 	}
 	return nil
 }

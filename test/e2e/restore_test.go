@@ -34,6 +34,7 @@ func TestHubRestored(t *testing.T) {
 	must(t, f.hub.Start(ctx))
 	o.each(t, 10, 40, o.make, nil)
 	o.each(t, 0, 5, o.change, nil)
+	o.each(t, 5, 8, o.remove, nil)
 	eventually(t, soon, func(ctx context.Context) error { return f.converged(ctx, o.ns) })
 	before := f.memberVersions(t, o.ns)
 	lost := f.version(t)
@@ -50,6 +51,8 @@ func TestHubRestored(t *testing.T) {
 		}
 	}
 	f.unwritten(t, o.ns, before)
+	f.told(t, o.ns, "Restored", 8) // what was changed or removed since
+	f.told(t, metav1.NamespaceDefault, "HubRestored", 1)
 	if n := len(f.memberVersions(t, o.ns)); n != 40 {
 		t.Fatalf("the member has %d objects, want all 40", n)
 	}
@@ -143,6 +146,25 @@ func (f *fed) expired(t *testing.T, version uint64) {
 			t.Errorf("a watch of %s from a version that is lost is told nothing", what)
 		}
 	}
+}
+
+// told waits until there are events for a reason about that many objects.
+func (f *fed) told(t *testing.T, ns, reason string, want int) {
+	t.Helper()
+	eventually(t, soon, func(ctx context.Context) error {
+		events, err := f.at.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + reason})
+		if err != nil {
+			return err
+		}
+		about := map[string]bool{}
+		for i := range events.Items {
+			about[events.Items[i].InvolvedObject.Name] = true
+		}
+		if len(about) != want {
+			return fmt.Errorf("events %s about %d objects, want %d", reason, len(about), want)
+		}
+		return nil
+	})
 }
 
 // holds waits until the hub says that it holds back that many deletions.
