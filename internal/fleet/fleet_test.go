@@ -361,6 +361,7 @@ func TestLeavingBreaksNoRequestOff(t *testing.T) {
 		if r.Method != http.MethodPut || r.URL.Path != clusterPath {
 			return 0
 		}
+		bodyOf(t, r) // the server looks for the end of the connection after that
 		f.hub.mu.Lock()
 		delete(f.hub.objects, clusterPath) // the watch tells of it before the answer comes
 		f.hub.version++
