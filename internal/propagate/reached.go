@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/aggregate"
@@ -15,14 +16,55 @@ import (
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
-// reachChanged has the statuses written of all that a member runs: it does not answer
-// any more, or does again, or is lost. It takes Engine.mu for reading, and blocks on no
-// server.
-func (e *Engine) reachChanged(name string) {
+// membersPatience is how long after its start the hub waits with what it says of a
+// workload for members that answered before, and have not been read so far.
+const membersPatience = 10 * time.Second
+
+// heard says whether a member answers, and its objects of a resource are known.
+func (m *member) heard(gr schema.GroupResource) bool {
+	m.mu.Lock()
+	s := m.session
+	m.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	watched, missing := s.state(gr)
+	return watched || missing
+}
+
+// awaitsMembers is for how long at most the status of t waits: a hub that has just
+// started would take what it has not read for what there is not.
+func (e *Engine) awaitsMembers(t *template) time.Duration {
+	rest := membersPatience - e.clock().Sub(e.began)
+	if rest <= 0 {
+		return 0
+	}
+	for _, m := range e.sortedMembers() {
+		if _, placed := t.shares[m.name]; placed && e.isReady(m.name) && !m.heard(t.key.GR) {
+			return rest // or until it is read
+		}
+	}
+	return 0
+}
+
+func (e *Engine) isReady(name string) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	c := e.clusters[name]
+	return c != nil && c.ready
+}
+
+// reachChanged has the statuses written of all that a member runs, or of what is of one
+// of some resources: it does not answer any more, or does again, or is lost. It takes
+// Engine.mu for reading, and blocks on no server.
+func (e *Engine) reachChanged(name string, of ...schema.GroupResource) {
 	var keys []Key
 	e.mu.RLock()
 	m := e.members[name]
-	for _, r := range e.resources {
+	for gr, r := range e.resources {
+		if len(of) > 0 && !slices.Contains(of, gr) {
+			continue
+		}
 		for _, t := range r.templates {
 			if _, placed := t.shares[name]; placed || m != nil && m.get(t.key).seen.exists() {
 				keys = append(keys, t.key)

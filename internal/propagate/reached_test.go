@@ -1,6 +1,7 @@
 package propagate
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -30,8 +31,16 @@ func (h *hours) running(t *testing.T) {
 		})
 		m.session = nil
 		if !h.down[name] {
-			m.session = &session{engine: h.engine, member: m, queue: newQueue()}
+			m.session = h.session(name)
 		}
+	}
+}
+
+// session is one of a member whose Deployments have been read.
+func (h *hours) session(name string) *session {
+	return &session{
+		engine: h.engine, member: h.engine.members[name], queue: newQueue(),
+		watched: map[schema.GroupResource]bool{deployments(): true}, watching: map[schema.GroupResource]context.CancelFunc{deployments(): func() {}},
 	}
 }
 
@@ -102,7 +111,7 @@ func TestALostClusterIsNotReady(t *testing.T) {
 
 	delete(h.down, "azure")
 	h.show(nil)
-	h.engine.members["azure"].session = &session{engine: h.engine, member: h.engine.members["azure"], queue: newQueue()}
+	h.engine.members["azure"].session = h.session("azure")
 	h.pass(1)
 	if got := h.status(); got["replicas"] != int64(6) {
 		t.Errorf("it is back, and still runs two: %v", got)
@@ -198,6 +207,43 @@ func TestConditionsTurnWhenTheyAreToldTo(t *testing.T) {
 	}
 }
 
+// TestStatusesWaitForWhatIsRead after the start of a hub, but not for ever, and not for a
+// cluster that was away before.
+func TestStatusesWaitForWhatIsRead(t *testing.T) {
+	h := newHours(deployments())
+	h.engine.clock = func() time.Time { return h.now }
+	h.engine.began = h.now
+	h.deployment("web", 10, 6, nil)
+	h.running(t)
+	if rest := h.engine.awaitsMembers(h.get("web")); rest != 0 {
+		t.Errorf("all have been read, and it waits for %s", rest)
+	}
+	session := h.engine.members["azure"].session
+	delete(session.watched, deployments())
+	if rest := h.engine.awaitsMembers(h.get("web")); rest != membersPatience {
+		t.Errorf("one has not been read, and it waits for %s", rest)
+	}
+	if n := h.status()["readyReplicas"]; n != int64(6) || !strings.Contains(said(h.status()), "azure is out of reach") {
+		t.Errorf("as long as it has not been read it counts as seen last: %v", h.status())
+	}
+	session.setWatched(deployments())
+	if rest := h.engine.awaitsMembers(h.get("web")); rest != 0 {
+		t.Errorf("it has been read, and it waits for %s", rest)
+	}
+	delete(session.watched, deployments())
+	h.down["azure"] = true
+	h.show(nil)
+	if rest := h.engine.awaitsMembers(h.get("web")); rest != 0 {
+		t.Errorf("it was away before, and it waits for %s", rest)
+	}
+	delete(h.down, "azure")
+	h.show(nil)
+	h.now = h.now.Add(membersPatience)
+	if rest := h.engine.awaitsMembers(h.get("web")); rest != 0 {
+		t.Errorf("after a while it waits for %s", rest)
+	}
+}
+
 // TestStatusesFollowWhatIsReached: when a member does not answer any more, and when it is
 // lost, the statuses of what it runs are written, though nothing of it says anything.
 func TestStatusesFollowWhatIsReached(t *testing.T) {
@@ -222,6 +268,7 @@ func TestStatusesFollowWhatIsReached(t *testing.T) {
 		}
 	}
 	written("away", func() { h.engine.reachChanged("azure") })
+	written("read", func() { h.engine.members["azure"].session.setWatched(deployments()) })
 	h.engine.losses.after = 0 // nothing is decided anew
 	h.down["azure"] = true
 	h.show(nil)

@@ -73,7 +73,6 @@ func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 		context.AfterFunc(running, cancel)
 	}
 	go s.run(ctx)
-	e.reachChanged(name)
 	e.around.watcher.Engage(ctx, name, cfg)
 }
 
@@ -298,10 +297,11 @@ func (s *session) stopWatching(gr schema.GroupResource) {
 
 func (s *session) setWatched(gr schema.GroupResource) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.watching[gr] != nil {
 		s.watched[gr] = true
 	}
+	s.mu.Unlock()
+	s.engine.reachChanged(s.member.name, gr)
 }
 
 // state says whether the objects of a resource in the member are known, and

@@ -46,6 +46,10 @@ func (e *Engine) writeStatus(ctx context.Context, key Key) error {
 	if t.scaler != nil {
 		e.bounds.Add(key) // what the members say of it may move headroom
 	}
+	if rest := e.awaitsMembers(t); rest > 0 {
+		e.statuses.AddAfter(key, rest)
+		return nil
+	}
 	members, now := e.statusesOf(t), time.Now()
 	merged, err := e.merged(t, r.gvk.GroupKind(), members)
 	if err != nil {
@@ -119,7 +123,7 @@ func (e *Engine) statusOf(t *template, m *member, r record) aggregate.MemberStat
 		Cluster:    m.name,
 		Generation: r.seen.generation, ObservedGeneration: r.seen.observed,
 		Synced:    e.synced(t, m, r) && m.unread(t.key.GR) == nil,
-		Reachable: m.reachable(),
+		Reachable: m.heard(t.key.GR),
 		Lost:      e.notCounted(m, t.policy),
 		Status:    r.seen.status,
 	}
