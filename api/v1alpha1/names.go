@@ -51,7 +51,8 @@ const (
 	// AnnotationDivision is written by the hub on its own object when the
 	// replicas are not divided as the formula alone would: JSON, cluster name
 	// to count. It is what makes a division survive a restart of the hub while
-	// a member is away.
+	// a member is away. Of Jobs and bare Pods it is always written, and stays as it
+	// is once they have begun: whoever edits it moves work.
 	AnnotationDivision = "hanse.dev/division"
 	// AnnotationPreferences says how an object's replicas are divided: minima,
 	// maxima and weights by cluster, in the JSON of Federation v1's preferences.

@@ -31,6 +31,7 @@ func TestWhatFits(t *testing.T) {
 		{"priority", testPriority},
 		{"volume", testVolume},
 		{"strategies", testCapacityStrategies},
+		{"evacuation", testEvacuation},
 		{"a hub that starts", testCapacityAfterRestart},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, f) })
@@ -130,6 +131,35 @@ func testOverflow(t *testing.T, f *fed) {
 	f.scaleTo(t, ns, "web", 6)
 	f.run(t, ns, "web", map[string]int32{"slate": 2, "granite": 4})
 	f.run(t, ns, "late", map[string]int32{"granite": 2})
+	f.vacate(t, ns)
+}
+
+// testEvacuation leaves a cluster while the other is full, and makes room there.
+func testEvacuation(t *testing.T, f *fed) {
+	ns := f.namespace(t, "evacuation")
+	f.create(t, asking(ns, "ballast", 6, "      nodeSelector: {hanse.dev/cluster: granite}"))
+	f.run(t, ns, "ballast", map[string]int32{"granite": 6})
+	f.create(t, asking(ns, "ledger", 2))
+	f.run(t, ns, "ledger", map[string]int32{"slate": 2})
+	taints := func(patch string) {
+		t.Helper()
+		_, err := f.at.dynamic.Resource(v1alpha1.Resource("clusters")).Patch(t.Context(), "slate", types.MergePatchType, []byte(`{"spec":{"taints":`+patch+`}}`), metav1.PatchOptions{})
+		must(t, err)
+	}
+	taints(`[{"key":"maintenance","effect":"NoExecute"}]`)
+	eventually(t, soon, func(ctx context.Context) error {
+		p, err := f.placement(ctx, ns, "deployments.apps.ledger")
+		if err != nil {
+			return err
+		}
+		if len(p.Clusters) != 1 || !strings.Contains(p.Clusters[0].Reason, "2 of 2 stay, nothing else can take them") {
+			return fmt.Errorf("the ledger is in %+v", p.Clusters)
+		}
+		return nil
+	})
+	f.scaleTo(t, ns, "ballast", 4)
+	f.run(t, ns, "ledger", map[string]int32{"granite": 2})
+	taints("null")
 	f.vacate(t, ns)
 }
 

@@ -3,6 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -104,6 +107,84 @@ spec:
 	must(t, err)
 	if j.Status.Succeeded != 5 || j.Status.Active != 0 {
 		t.Errorf("the hub's status is %+v, want 5 succeeded", j.Status)
+	}
+}
+
+// A Job that runs stays where it is when its policy is edited, and is done in the end
+// although fewer pods run at once than there are clusters.
+func TestAJobThatRunsIsDoneOnce(t *testing.T) {
+	f := shared(t)
+	t.Parallel()
+	ns := f.namespace(t, "once")
+	f.create(t, `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: j, namespace: once}
+spec:
+  parallelism: 4
+  completions: 4
+  template: {spec: {restartPolicy: Never, nodeSelector: {example.com/gate: open}, containers: [{name: c, image: busybox}]}}`)
+	homes := map[string]types.UID{}
+	eventually(t, soon, func(ctx context.Context) error {
+		for name, in := range f.in {
+			j, err := in.BatchV1().Jobs(ns).Get(ctx, "j", metav1.GetOptions{})
+			if err != nil {
+				return fmt.Errorf("in %s: %w", name, err)
+			}
+			homes[name] = j.UID
+		}
+		return nil
+	})
+	stays := slices.Min(slices.Collect(maps.Keys(homes)))
+	f.create(t, fmt.Sprintf(`
+apiVersion: hanse.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: j, namespace: once}
+spec: {select: {names: [j]}, clusters: {names: [%s]}}`, stays))
+	_, err := f.at.BatchV1().Jobs(ns).Patch(t.Context(), "j", types.MergePatchType, []byte(`{"spec":{"parallelism":1}}`), metav1.PatchOptions{})
+	must(t, err)
+	eventually(t, soon, func(ctx context.Context) error {
+		p, err := f.placement(ctx, ns, "jobs.batch.j")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(p.Summary.Message, "for a Job that is made later") {
+			return fmt.Errorf("the Placement says %q", p.Summary.Message)
+		}
+		var atOnce int32
+		for _, in := range f.in {
+			j, err := in.BatchV1().Jobs(ns).Get(ctx, "j", metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			atOnce += *j.Spec.Parallelism
+		}
+		if atOnce != 1 {
+			return fmt.Errorf("%d run at once, want 1", atOnce)
+		}
+		return nil
+	})
+	for _, in := range f.in {
+		nodes, err := in.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+		must(t, err)
+		for _, n := range nodes.Items {
+			_, err := in.CoreV1().Nodes().Patch(t.Context(), n.Name, types.MergePatchType, []byte(`{"metadata":{"labels":{"example.com/gate":"open"}}}`), metav1.PatchOptions{})
+			must(t, err)
+		}
+	}
+	if r := f.kubectl(t, "-n", ns, "wait", "--for=condition=Complete", "job/j", "--timeout=60s"); r.Code != 0 {
+		t.Fatalf("the Job does not complete: %s", r)
+	}
+	var succeeded int32
+	for name, in := range f.in {
+		j, err := in.BatchV1().Jobs(ns).Get(t.Context(), "j", metav1.GetOptions{})
+		must(t, err)
+		if succeeded += j.Status.Succeeded; j.UID != homes[name] {
+			t.Errorf("it was made anew in %s", name)
+		}
+	}
+	if succeeded != 4 {
+		t.Errorf("%d pods succeeded in all, want 4", succeeded)
 	}
 }
 
