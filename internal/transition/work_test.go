@@ -37,6 +37,37 @@ func TestParallelism(t *testing.T) {
 	}
 }
 
+// TestParallelismComesToRest has everybody do what they are told, while nobody gets on.
+func TestParallelismComesToRest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		total := rapid.Int32Range(0, 20).Draw(t, "total")
+		parts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Work {
+			return Work{
+				Weight: rapid.Int32Range(0, 5).Draw(t, "weight"), Has: rapid.Int32Range(0, 9).Draw(t, "has"),
+				Left: rapid.Int32Range(0, 9).Draw(t, "left"), Closed: rapid.Bool().Draw(t, "closed"),
+			}
+		}), 1, 5).Draw(t, "parts")
+		for round := 0; ; round++ {
+			next, same, sum, left := Parallelism(total, parts), true, int32(0), int32(0)
+			for i := range parts {
+				if same = same && parts[i].Has == next[i]; parts[i].Left > 0 {
+					sum, left = sum+min(next[i], parts[i].Left), left+parts[i].Left
+				}
+				parts[i].Has = next[i]
+			}
+			if same {
+				if sum != min(total, left) {
+					t.Fatalf("%d of %d run at once, with %d left: %v", sum, total, left, parts)
+				}
+				return
+			}
+			if round > 3 {
+				t.Fatalf("it does not come to rest: %v", parts)
+			}
+		}
+	})
+}
+
 // worker is a cluster that does its part of a Job.
 type worker struct {
 	weight, completions, done int32
