@@ -479,3 +479,24 @@ func TestWorkIsDoneOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatCannotChangeIsNotWritten is about fields that the member's API server would
+// refuse to change.
+func TestWhatCannotChangeIsNotWritten(t *testing.T) {
+	w := newJob(t, 7, 7)
+	w.stepAll()
+	m := w.engine.members["aws"]
+	fixed := func() string {
+		late := &task{session: m.session, key: w.get("web").key, template: w.get("web"), rec: m.get(w.get("web").key)}
+		paths, _ := late.skip()
+		return strings.Join(paths, ",")
+	}
+	if got := fixed(); got != "spec.completions" {
+		t.Errorf("before it starts: %s", got) // a suspended Job may still be told where to run
+	}
+	w.sites["aws"].obj.Object["status"] = map[string]any{"startTime": "2026-01-01T00:00:00Z"}
+	w.look("aws")
+	if got := fixed(); got != "spec.completions,spec.template" {
+		t.Errorf("once it has started: %s", got)
+	}
+}
