@@ -192,6 +192,9 @@ func printPlanned(w io.Writer, o *planFlags, objects []*unstructured.Unstructure
 	}
 	switch o.output {
 	case "table":
+		if !slices.ContainsFunc(planned, func(p propagate.Planned) bool { return p.Stays == "" }) {
+			fmt.Fprintln(w, "Nothing here goes to a cluster. Try: the workloads that a policy selects beside it, as hanse plan -f web.yaml -f policy.yaml")
+		}
 		return nil
 	case "json":
 		encoder := json.NewEncoder(w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -180,7 +181,7 @@ func (t *rolloutTarget) hold(ctx context.Context, value string) (said string, er
 	case value != "":
 		return "paused", nil
 	case was == v1alpha1.RolloutStopped && state != nil && len(state.Failed) > 0:
-		return fmt.Sprintf("resumed, without waiting for %v", state.Failed), nil
+		return "resumed, without waiting for " + strings.Join(state.Failed, ", "), nil
 	}
 	return "resumed", nil
 }
