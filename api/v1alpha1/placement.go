@@ -133,6 +133,9 @@ const (
 	StateAway     = "Away"     // the member does not answer; what is said is as last seen
 	StateDeleting = "Deleting" // not wanted any more, deletion not finished
 	StateUnknown  = "Unknown"  // objects of its kind cannot be read there; what is said is as last seen
+	// StateFieldsDropped: it was written, and the member did not keep some of the fields. Its
+	// version or its CRD may not have them, or a webhook takes them out; Message names them.
+	StateFieldsDropped = "FieldsDropped"
 )
 
 // ClusterPlacement is a federated object in one member.

@@ -88,10 +88,11 @@ func (t *task) settleWritten(obj *unstructured.Unstructured, desired map[string]
 // again would not change it.
 func (t *task) settle(obj *unstructured.Unstructured, desired map[string]any) {
 	now := t.engine.observe(t.key, obj)
+	dropped := t.droppedFrom(obj, desired)
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		r.held = ""
-		r.left = &left{desired: desired, target: t.target(), hash: now.hash, skipped: t.skipped}
+		r.left = &left{desired: desired, target: t.target(), hash: now.hash, skipped: t.skipped, dropped: dropped, schema: t.schemaOf(t.key.GR)}
 		if r.seen.uid == now.uid && r.seen.rv > now.rv {
 			return // a later version was seen meanwhile; it is compared by its hash
 		}
@@ -101,6 +102,7 @@ func (t *task) settle(obj *unstructured.Unstructured, desired map[string]any) {
 		r.seen = now
 		r.live = nil
 	})
+	t.tellDropped(dropped)
 	t.engine.statusSoon(t.key)
 	t.engine.changes.notify(t.key)
 }

@@ -18,6 +18,7 @@ const (
 	reasonOverwritten = "Overwritten"
 	reasonFollowed    = "ReplicasFollowed"
 	reasonKept        = "Kept"
+	reasonDropped     = "FieldsDropped"
 )
 
 // eventSink writes events about objects to one API server. Events are

@@ -22,13 +22,14 @@ import (
 
 // cluster is what the hub says of a member.
 type cluster struct {
-	name   string
-	labels map[string]string
-	zones  []string
-	joined time.Time
-	ready  bool
-	since  time.Time      // of ready
-	facts  policy.Cluster // what policies select it by
+	name    string
+	labels  map[string]string
+	zones   []string
+	joined  time.Time
+	ready   bool
+	since   time.Time      // of ready
+	facts   policy.Cluster // what policies select it by
+	version string         // of Kubernetes
 	// What its spec says of what may run there.
 	taints            []corev1.Taint
 	cordoned, drained bool
@@ -84,7 +85,7 @@ func (s *clusterSink) read(obj *unstructured.Unstructured) *cluster {
 }
 
 func newCluster(c *v1alpha1.Cluster) *cluster {
-	out := &cluster{name: c.Name, labels: c.Labels, zones: c.Status.Zones, joined: c.CreationTimestamp.Time, facts: policy.ClusterOf(c)}
+	out := &cluster{name: c.Name, labels: c.Labels, zones: c.Status.Zones, joined: c.CreationTimestamp.Time, facts: policy.ClusterOf(c), version: c.Status.Version}
 	for _, t := range c.Spec.Taints {
 		out.taints = append(out.taints, corev1.Taint{Key: t.Key, Value: string(t.Value), Effect: t.Effect, TimeAdded: t.TimeAdded})
 	}

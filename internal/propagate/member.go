@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/lineage"
 )
 
@@ -100,6 +101,9 @@ type left struct {
 	// skipped are fields that desired sets and that were left as the member had them, as
 	// task.skip says: whoever they belonged to may be gone later.
 	skipped []string
+	// dropped are fields of desired that the member did not keep, under the schema of mark.
+	dropped []fieldmerge.Path
+	schema  *schemaMark
 }
 
 // target is what the hub wants of a template in one member, in little: as long as it

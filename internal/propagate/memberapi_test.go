@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -90,6 +91,7 @@ func (m *memberAPI) join(t *testing.T, e *Engine, name string) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.schemasEvery = 100 * time.Millisecond
 	s.member = e.members[name]
 	s.member.session = s
 	done := make(chan struct{})
@@ -275,6 +277,7 @@ func (m *memberAPI) discovery(w http.ResponseWriter, path string) bool {
 	case path == "/openapi/v3":
 		paths := map[string]any{}
 		m.mu.Lock()
+		m.writes["GET "+path]++
 		for at := range lists {
 			paths[at[1:]] = map[string]any{"serverRelativeURL": "/openapi/v3" + at + "?hash=" + m.schema}
 		}

@@ -73,6 +73,12 @@ func (e *Engine) count(m *member) Report {
 			waiting, out.Waiting = key, fmt.Sprintf("%s is %s", key.label(), deletingMessage(seen))
 		}
 	}
+	fails := func(key Key, message string) {
+		out.Failing++
+		if out.Message == "" || key.String() < out.Message {
+			out.Message = fmt.Sprintf("%s: %s", key, message)
+		}
+	}
 	for _, key := range e.keys() {
 		t, _ := e.template(key)
 		if t == nil {
@@ -89,10 +95,9 @@ func (e *Engine) count(m *member) Report {
 		}
 		switch e.state(t, m, rec, placed) {
 		case v1alpha1.StateError, v1alpha1.StateConflict:
-			out.Failing++
-			if out.Message == "" || key.String() < out.Message {
-				out.Message = fmt.Sprintf("%s: %s", key, rec.fault.message)
-			}
+			fails(key, rec.fault.message)
+		case v1alpha1.StateFieldsDropped:
+			fails(key, e.droppedMessage(m.name, rec.left.dropped))
 		case v1alpha1.StatePending, v1alpha1.StateDeleting:
 			out.Pending++
 			waits(key, &rec.seen)

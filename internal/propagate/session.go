@@ -32,13 +32,16 @@ type session struct {
 	events    eventSink
 	again     chan struct{}
 	scaled    autoscaled
+	// schemasEvery is lookForSchemas, but in tests.
+	schemasEvery time.Duration
 
 	mu       sync.Mutex
 	watching map[schema.GroupResource]context.CancelFunc
 	watched  map[schema.GroupResource]bool  // its first list has come
 	missing  map[schema.GroupResource]bool  // the member does not serve it
 	unread   map[schema.GroupResource]error // why its objects are not known as they are now
-	granted  map[string]bool                // rights to custom resources that the role has
+	schemas  schemas
+	granted  map[string]bool // rights to custom resources that the role has
 }
 
 // memberWorkers is how many requests one member is sent at once. A member that
@@ -98,7 +101,8 @@ func makeSession(e *Engine, client dynamic.Interface, typed kubernetes.Interface
 		watched:  map[schema.GroupResource]bool{},
 		missing:  map[schema.GroupResource]bool{},
 		unread:   map[schema.GroupResource]error{},
-		granted:  map[string]bool{},
+		schemas:  newSchemas(), schemasEvery: lookForSchemas,
+		granted: map[string]bool{},
 	}
 }
 
@@ -109,6 +113,7 @@ func (s *session) run(ctx context.Context) {
 		wg.Go(func() { work(ctx, s.queue, s.attempt) })
 	}
 	go watchInto(ctx, s.client.Resource(autoscalersResource()), s.member.name+"/autoscalers", "", &autoscalerSink{session: s}, s.scaled.setUnread)
+	wg.Go(func() { keep(ctx, s.member.name+"/schemas", s.watchSchemas) })
 	s.watchAll(ctx)
 	s.queue.ShutDown()
 	wg.Wait()

@@ -34,7 +34,7 @@ func (t *task) bringUpToDate(ctx context.Context) error {
 		t.note(nil)
 		return nil // nothing is to be written before the total has followed
 	}
-	same := t.asLeft() && (!t.released(skip) || t.hasShare())
+	same := t.asLeft() && (!t.released(skip) || t.hasShare()) && !t.dropsAnew()
 	t.skipped, skip = skip, append(slices.Clone(skip), t.turn.skip()...)
 	if same && t.rec.left.target == t.target() && !t.needsProof() {
 		t.note(nil)
@@ -95,7 +95,7 @@ func (t *task) leave(desired map[string]any) {
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		if r.left != nil {
-			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash, skipped: t.skipped}
+			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash, skipped: t.skipped, dropped: r.left.dropped, schema: r.left.schema}
 		}
 	})
 	t.engine.statusSoon(t.key)
@@ -104,7 +104,12 @@ func (t *task) leave(desired map[string]any) {
 
 // patchLive compares with the object itself.
 func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, desired map[string]any, skip []string) error {
-	wanted := fieldmerge.Wanted(desired, live.Object, fieldmerge.ReadOwners(live, v1alpha1.FieldManager), skip...)
+	sent := desired
+	settled := t.rec.left != nil && t.rec.left.target == t.target() && !t.dropsAnew()
+	if settled { // what the member did not keep is not sent again with each change there
+		sent = fieldmerge.Without(desired, t.rec.left.dropped)
+	}
+	wanted := fieldmerge.Wanted(sent, live.Object, fieldmerge.ReadOwners(live, v1alpha1.FieldManager), skip...)
 	patch, lists := fieldmerge.Patch(live.Object, wanted)
 	if patch == nil {
 		t.settle(live, desired)
@@ -114,7 +119,7 @@ func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, d
 		setVersion(patch, live) // the list was merged for this version of the object
 	}
 	var drift []string
-	if t.rec.left != nil && t.rec.left.target == t.target() {
+	if settled {
 		drift = slices.DeleteFunc(fieldmerge.Paths(patch), isMark)
 	}
 	if len(drift) > 0 {
