@@ -121,6 +121,13 @@ const (
 	// never known them, or they were restored in the member from a backup. They are
 	// neither touched nor deleted until somebody says so.
 	ConditionDeletionsHeld = "DeletionsHeld"
+	// ConditionDisengaged is True while the hub neither watches nor writes the member
+	// although it answers: what it has with the hub's marks is more than the hub will
+	// keep in memory of one member. Its reason is ReasonTooLarge. It is tried again
+	// from time to time.
+	ConditionDisengaged = "Disengaged"
+	// ReasonTooLarge of ConditionDisengaged.
+	ReasonTooLarge = "TooLarge"
 	// ConditionSynced is True while everything that is placed in the member is
 	// there as the hub wants it.
 	ConditionSynced = "Synced"

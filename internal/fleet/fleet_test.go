@@ -295,6 +295,13 @@ func TestReportBecomesConditions(t *testing.T) {
 		status, reason, message := f.condition(v1alpha1.ConditionSynced)
 		return status == "False" && reason == "Failing" && strings.Contains(message, "2 objects")
 	})
+	f.prop.set(Report{Disengaged: &metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTooLarge, Message: "too large. Try: x"}}, nil)
+	for condition, want := range map[string]string{v1alpha1.ConditionDisengaged: "True", v1alpha1.ConditionSynced: "False"} {
+		f.eventually(t, condition, func() bool {
+			status, _, message := f.condition(condition)
+			return string(status) == want && message == "too large. Try: x"
+		})
+	}
 }
 
 // unjoin deletes the Cluster with these annotations.

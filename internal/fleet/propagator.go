@@ -51,7 +51,7 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver and Drained are the conditions of these types; nil: the Cluster
-	// has none.
-	FailedOver, Drained *metav1.Condition
+	// FailedOver, Drained and Disengaged are the conditions of these types; nil: the
+	// Cluster has none.
+	FailedOver, Drained, Disengaged *metav1.Condition
 }

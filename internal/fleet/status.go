@@ -191,6 +191,7 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	}
 	at(v1alpha1.ConditionFailedOver, v.report.FailedOver)
 	at(v1alpha1.ConditionDrained, v.report.Drained)
+	at(v1alpha1.ConditionDisengaged, v.report.Disengaged)
 	if v.leaving.reason != "" {
 		set(ConditionLeaving, metav1.ConditionTrue, v.leaving.reason, v.leaving.waitsFor)
 	}
@@ -201,6 +202,8 @@ func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string
 	switch {
 	case !h.ok():
 		return metav1.ConditionUnknown, "NotReachable", "the cluster is not ready, so nobody knows"
+	case r.Disengaged != nil:
+		return metav1.ConditionFalse, v1alpha1.ConditionDisengaged, r.Disengaged.Message
 	case r.Unread != "":
 		return metav1.ConditionFalse, v1alpha1.ReasonUnreadable, "what cannot be read there is as last seen: " + r.Unread
 	case r.Failing > 0:

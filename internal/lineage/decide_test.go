@@ -1,6 +1,7 @@
 package lineage
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,7 @@ func TestReadMark(t *testing.T) {
 		"of another resource":                         {metadata(legacy+"/secrets/shop/web", noon, owner("hanse", noon)), false, false},
 		"of another group":                            {metadata(legacy+"/configmaps.example.com/shop/web", noon, owner("hanse", noon)), false, false},
 		"rubbish":                                     {metadata("rubbish", noon, owner("hanse", noon)), false, false},
+		"endless":                                     {metadata(named+strings.Repeat("x", longestMark), noon, owner("hanse", noon)), false, false},
 		"none":                                        {map[string]any{}, false, false},
 		"metadata that is none":                       {map[string]any{"annotations": "x", "managedFields": 7}, false, false},
 		"owners that are none":                        {metadata(named, noon, "x", map[string]any{"manager": "hanse", "fieldsV1": 7}), true, false},
@@ -68,6 +70,12 @@ func TestReadMark(t *testing.T) {
 		m, ok := ReadMark(configMap("web"), c.metadata)
 		if ok != c.ok || m.Proven && ok != c.proven {
 			t.Errorf("%s: %+v, %v; want a mark %v, proven %v", name, m, ok, c.ok, c.proven)
+		}
+		if ok { // the same is read from what is kept of the owners
+			c.metadata["managedFields"] = m.Evidence()
+			if again, _ := ReadMark(configMap("web"), c.metadata); again != m {
+				t.Errorf("%s: from the evidence %+v, want %+v", name, again, m)
+			}
 		}
 	}
 }

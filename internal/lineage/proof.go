@@ -11,6 +11,9 @@ import (
 // the object's after it; both in whole seconds.
 const clockTolerance = time.Minute
 
+// longestMark bounds a mark, in bytes: no name in it has more than 253 characters.
+const longestMark = 2 << 10
+
 // Mark is what an object in a member says of where it comes from, once it is known to
 // be about that very object.
 type Mark struct {
@@ -21,6 +24,7 @@ type Mark struct {
 	// Tracked: the API server keeps owners of this object's fields, so that a mark that
 	// is written now will be proven.
 	Tracked bool
+	since   string // the time of the proof
 }
 
 // ReadMark reads the mark of the object on, whose metadata is given. ok is false if it has
@@ -29,7 +33,7 @@ type Mark struct {
 func ReadMark(on Object, metadata map[string]any) (m Mark, ok bool) {
 	annotations, _ := metadata["annotations"].(map[string]any)
 	raw, _ := annotations[v1alpha1.AnnotationOrigin].(string)
-	if raw == "" {
+	if raw == "" || len(raw) > longestMark {
 		return Mark{}, false
 	}
 	origin, err := ParseOrigin(raw)
@@ -37,15 +41,29 @@ func ReadMark(on Object, metadata map[string]any) (m Mark, ok bool) {
 		return Mark{}, false
 	}
 	owners, _ := metadata["managedFields"].([]any)
-	m = Mark{Origin: origin, Raw: raw, Proven: proven(owners, metadata["creationTimestamp"]), Tracked: len(owners) > 0}
+	m = Mark{Origin: origin, Raw: raw, Tracked: len(owners) > 0}
+	m.since, m.Proven = proof(owners, metadata["creationTimestamp"])
 	return m, m.Proven || origin.On != (Object{})
 }
 
-// proven says whether a hub wrote the mark on an object that was created then. An API server
+// Evidence is managedFields from which ReadMark reads the same, without what is of no account for it.
+func (m Mark) Evidence() []any {
+	switch {
+	case !m.Tracked:
+		return nil
+	case !m.Proven:
+		return []any{map[string]any{}}
+	}
+	return []any{map[string]any{"manager": v1alpha1.FieldManager, "time": m.since, "fieldsV1": map[string]any{
+		"f:metadata": map[string]any{"f:annotations": map[string]any{"f:" + v1alpha1.AnnotationOrigin: map[string]any{}}},
+	}}}
+}
+
+// proof says whether a hub wrote the mark on an object that was created then, and when. An API server
 // gives each field to the client that wrote it, so a copy that any other client made
 // has its mark from that one. What was copied together with its owners, as some backups are,
 // has an entry that is older than the object itself.
-func proven(owners []any, created any) bool {
+func proof(owners []any, created any) (since string, proven bool) {
 	for _, o := range owners {
 		entry, _ := o.(map[string]any)
 		if entry["manager"] != v1alpha1.FieldManager || entry["subresource"] != nil {
@@ -55,10 +73,11 @@ func proven(owners []any, created any) bool {
 		metadata, _ := fields["f:metadata"].(map[string]any)
 		annotations, _ := metadata["f:annotations"].(map[string]any)
 		if _, owns := annotations["f:"+v1alpha1.AnnotationOrigin]; owns && !before(entry["time"], created) {
-			return true
+			since, _ = entry["time"].(string)
+			return since, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // before says whether one time is earlier than another by more than clocks explain. What

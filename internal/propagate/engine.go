@@ -38,6 +38,7 @@ type Engine struct {
 	hubUID    types.UID
 	table     kinds.Table
 	hasher    fieldmerge.Hasher
+	limits    limits
 	events    eventSink
 
 	// Set once by Run, before anything else starts.
@@ -102,6 +103,7 @@ func newEngine(hubUID types.UID) *Engine {
 		hubUID:     hubUID,
 		table:      kinds.NewTable(),
 		hasher:     fieldmerge.NewHasher(),
+		limits:     defaultLimits(),
 		resources:  map[schema.GroupResource]*resource{},
 		clusters:   map[string]*cluster{},
 		members:    map[string]*member{},

@@ -70,6 +70,14 @@ func (r *memberRig) origin(name string) lineage.Origin {
 // and lets the watch show it.
 func (r *memberRig) there(name, uid, value, mark, manager string, ago time.Duration) *unstructured.Unstructured {
 	r.t.Helper()
+	obj := r.unseen(name, uid, value, mark, manager, ago)
+	r.sees.apply(obj)
+	return obj
+}
+
+// unseen is there without the watch.
+func (r *memberRig) unseen(name, uid, value, mark, manager string, ago time.Duration) *unstructured.Unstructured {
+	r.t.Helper()
 	obj := bareConfigMap(name, value)
 	obj.SetUID(types.UID(uid))
 	obj.SetResourceVersion("900")
@@ -84,7 +92,6 @@ func (r *memberRig) there(name, uid, value, mark, manager string, ago time.Durat
 	if err := r.client.Tracker().Add(obj.DeepCopy()); err != nil {
 		r.t.Fatal(err)
 	}
-	r.sees.apply(obj)
 	return obj
 }
 
@@ -212,7 +219,7 @@ func TestHeldIsWantedAgain(t *testing.T) {
 	r.did("without a template", nil)
 	r.session.member.approved[keyOf("web")] = "uid-web"
 	r.atHub("web", "value")
-	r.did("with a template", []string{"patch"})
+	r.did("with a template", []string{"get", "patch"})
 	if report := r.engine.Report("aws"); report.Held > 0 || len(r.session.member.approved) > 0 {
 		t.Errorf("%+v, approved %v", report, r.session.member.approved)
 	}

@@ -26,6 +26,8 @@ type member struct {
 	withdrawing bool     // everything has to go
 	records     map[Key]*record
 	approved    map[Key]types.UID // held objects that may be deleted
+	bytes       int               // about what records take
+	overrun     overrun           // that it was too large
 	version     uint64            // rises with each change of a record
 	report      cachedReport
 }
@@ -67,17 +69,18 @@ type record struct {
 
 // observation is the part of an object that is remembered.
 type observation struct {
-	uid        types.UID
-	rv         uint64
-	generation int64
-	observed   int64 // status.observedGeneration
-	hash       uint64
-	deleting   bool
-	finalizers []string     // while deleting
-	mark       lineage.Mark // zero: not an object of a hub
-	adopted    bool
-	revision   string // of the pod template, as AnnotationRevision says
-	replicas   *int32
+	uid         types.UID
+	rv          uint64
+	generation  int64
+	observed    int64 // status.observedGeneration
+	hash        uint64
+	deleting    bool
+	finalizers  []string     // while deleting
+	mark        lineage.Mark // zero: not an object of a hub
+	size, whole int          // about what it takes to remember it, and the object itself
+	adopted     bool
+	revision    string // of the pod template, as AnnotationRevision says
+	replicas    *int32
 	// parallelism and completions are a Job's.
 	parallelism, completions *int32
 	status                   map[string]any
@@ -211,6 +214,7 @@ func (m *member) forgetAll(gr schema.GroupResource) {
 	defer m.mu.Unlock()
 	for k := range m.records {
 		if k.GR == gr {
+			m.bytes -= m.records[k].weight()
 			delete(m.records, k)
 		}
 	}
@@ -244,12 +248,16 @@ func (m *member) update(key Key, change func(*record)) {
 	if r == nil {
 		r = &record{}
 		m.records[key] = r
+	} else {
+		m.bytes -= r.weight()
 	}
 	change(r)
+	m.bytes += r.weight()
 	m.version++
 	if !r.seen.exists() {
 		delete(m.approved, key)
 		if r.fault == nil && r.left == nil && r.waits == "" && r.sending == nil {
+			m.bytes -= r.weight()
 			delete(m.records, key)
 		}
 	}
@@ -275,6 +283,8 @@ func (e *Engine) observe(key Key, obj *unstructured.Unstructured) observation {
 	}
 	o.replicas = numberIn(obj, "replicas")
 	o.parallelism, o.completions = numberIn(obj, "parallelism"), numberIn(obj, "completions")
+	o.size = len(o.mark.Raw) + len(o.uid) + len(o.revision) + weightOf(o.status)
+	o.whole = o.size + weightOf(obj.Object)
 	return o
 }
 
@@ -288,8 +298,22 @@ func numberIn(obj *unstructured.Unstructured, field string) *int32 {
 	return &number
 }
 
+// weight is about how many bytes of memory a record takes, without what is the hub's own.
+func (r *record) weight() int {
+	if r.live != nil {
+		return recordWeight + r.seen.whole
+	}
+	return recordWeight + r.seen.size
+}
+
+// longestFault bounds what is remembered of a member's complaint, in bytes.
+const longestFault = 4 << 10
+
 // setFault notes a failed attempt, or with nil that it was put right.
 func (r *record) setFault(f *fault) {
+	if f != nil && len(f.message) > longestFault {
+		f.message = strings.ToValidUTF8(f.message[:longestFault], "") + " …"
+	}
 	if (r.fault == nil) != (f == nil) || f != nil && *r.fault != *f {
 		r.since = metav1.Now().Time
 	}

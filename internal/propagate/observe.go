@@ -1,6 +1,7 @@
 package propagate
 
 import (
+	"fmt"
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -99,12 +100,15 @@ func (s *memberSink) take(obj *unstructured.Unstructured, always bool) (content,
 		status = !reflect.DeepEqual(r.seen.status, now.status) || r.seen.generation != now.generation
 		r.seen = now
 		r.live = nil
-		if !explained {
+		if !explained && !isCut(obj) {
 			r.live = obj
 		}
 	})
 	if content && isNamespace(s.gr) {
 		s.session.namespaceChanged(key)
+	}
+	if err := m.within(engine.limits); err != nil {
+		s.session.exceed(fmt.Errorf("the member has %w", err))
 	}
 	if isCRD(s.gr) {
 		if _, established := customResource(obj); established {

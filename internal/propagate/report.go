@@ -23,8 +23,8 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver and Drained are the conditions of these types, nil: none.
-	FailedOver, Drained *metav1.Condition
+	// FailedOver, Drained and Disengaged are the conditions of these types, nil: none.
+	FailedOver, Drained, Disengaged *metav1.Condition
 }
 
 // cachedReport spares counting while nothing changes.
@@ -61,7 +61,7 @@ func (e *Engine) Report(name string) Report {
 		m.mu.Unlock()
 	}
 	report.Unread = e.unreadable(m)
-	report.FailedOver, report.Drained = e.failedOver(name), e.drained(name)
+	report.FailedOver, report.Drained, report.Disengaged = e.failedOver(name), e.drained(name), e.disengaged(m)
 	return report
 }
 

@@ -32,6 +32,7 @@ type session struct {
 	events    eventSink
 	again     chan struct{}
 	scaled    autoscaled
+	lists     chan struct{} // holds an item for each list that is in memory
 	// schemasEvery is lookForSchemas, but in tests.
 	schemasEvery time.Duration
 
@@ -40,6 +41,7 @@ type session struct {
 	watched  map[schema.GroupResource]bool  // its first list has come
 	missing  map[schema.GroupResource]bool  // the member does not serve it
 	unread   map[schema.GroupResource]error // why its objects are not known as they are now
+	exceeded error                          // why it was ended: the member is too large
 	schemas  schemas
 	granted  map[string]bool // rights to custom resources that the role has
 }
@@ -51,6 +53,7 @@ const memberWorkers = 32
 // Engage begins a session with a member; it ends with ctx. It does not block.
 func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	log := klog.FromContext(ctx).WithValues("cluster", name)
+	joined := ctx
 	ctx, cancel := context.WithCancel(klog.NewContext(ctx, log))
 	s, err := newSession(e, cfg, cancel)
 	if err != nil {
@@ -75,12 +78,16 @@ func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	if running != nil {
 		context.AfterFunc(running, cancel)
 	}
-	go s.run(ctx)
-	e.around.watcher.Engage(ctx, name, cfg)
+	go func() {
+		s.run(ctx)
+		e.engageAgain(joined, cfg, s)
+	}()
+	e.around.watcher.Engage(ctx, name, LimitResponses(cfg, nil))
 }
 
 func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
-	cfg = rest.CopyConfig(cfg)
+	s := unconnected(e, cancel)
+	cfg = LimitResponses(cfg, s.exceed)
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
@@ -90,13 +97,24 @@ func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	return makeSession(e, client, typed, cancel), nil
+	s.use(client, typed)
+	return s, nil
 }
 
 func makeSession(e *Engine, client dynamic.Interface, typed kubernetes.Interface, cancel context.CancelFunc) *session {
+	s := unconnected(e, cancel)
+	s.use(client, typed)
+	return s
+}
+
+func (s *session) use(client dynamic.Interface, typed kubernetes.Interface) {
+	s.client, s.typed, s.discovery, s.events = client, typed, typed.Discovery(), newEventSink(typed.CoreV1())
+}
+
+// unconnected is a session without a way to its member.
+func unconnected(e *Engine, cancel context.CancelFunc) *session {
 	return &session{
-		engine: e, cancel: cancel, client: client, typed: typed, discovery: typed.Discovery(),
-		queue: newQueue(), events: newEventSink(typed.CoreV1()), again: make(chan struct{}, 1),
+		engine: e, cancel: cancel, queue: newQueue(), again: make(chan struct{}, 1), lists: make(chan struct{}, listsAtOnce),
 		watching: map[schema.GroupResource]context.CancelFunc{},
 		watched:  map[schema.GroupResource]bool{},
 		missing:  map[schema.GroupResource]bool{},
@@ -112,7 +130,7 @@ func (s *session) run(ctx context.Context) {
 	for range memberWorkers {
 		wg.Go(func() { work(ctx, s.queue, s.attempt) })
 	}
-	go watchInto(ctx, s.client.Resource(autoscalersResource()), s.member.name+"/autoscalers", "", &autoscalerSink{session: s}, s.scaled.setUnread)
+	go watchInto(ctx, s.bounded(autoscalersResource(), cutAutoscaler), s.member.name+"/autoscalers", "", &autoscalerSink{session: s}, s.scaled.setUnread)
 	wg.Go(func() { keep(ctx, s.member.name+"/schemas", s.watchSchemas) })
 	s.watchAll(ctx)
 	s.queue.ShutDown()
@@ -274,7 +292,7 @@ func (s *session) watch(ctx context.Context, gr schema.GroupResource, r *resourc
 	ctx, cancel := context.WithCancel(ctx)
 	s.watching[gr] = cancel
 	delete(s.unread, gr)
-	go watchInto(ctx, s.client.Resource(r.gvr), s.member.name+"/"+gr.String(), kinds.ManagedSelector(gr), &memberSink{session: s, gr: gr},
+	go watchInto(ctx, s.bounded(r.gvr, s.cutManaged(gr)), s.member.name+"/"+gr.String(), kinds.ManagedSelector(gr), &memberSink{session: s, gr: gr},
 		func(err error) { s.setUnread(ctx, gr, err) })
 }
 

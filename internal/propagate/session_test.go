@@ -67,7 +67,12 @@ func TestResourceThatIsServedLate(t *testing.T) {
 
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
+	waitWithin(t, 10*time.Second, what, done)
+}
+
+func waitWithin(t *testing.T, deadline time.Duration, what string, done func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, deadline, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
 		t.Fatalf("waited in vain for %s", what)
 	}
