@@ -130,6 +130,7 @@ func newLocalCreateCommand(s Streams) *cobra.Command {
 	f.StringVar(&spec.NodeCPU, "node-cpu", "", "CPU of a node (default 4)")
 	f.StringVar(&spec.NodeMemory, "node-memory", "", "memory of a node (default 4Gi for each CPU)")
 	f.IntVar(&spec.Port, "port", 0, "port of its API server (default: a free one)")
+	f.StringVar(&spec.EmulatedVersion, "emulated-version", "", "version of Kubernetes that it behaves as, up to three older (default: its own)")
 	f.StringVar((*string)(&spec.Components), "components", "", "apiserver: nothing but the API server")
 	_ = f.MarkHidden("components")
 	completeWith(cmd, "provider", func() []string { return []string{"aws", "azure", "google"} })

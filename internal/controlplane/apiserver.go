@@ -117,6 +117,9 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		"--shutdown-delay-duration=0s",
 	}
 	flags = append(flags, p.apiserver...)
+	if cfg.EmulatedVersion != "" {
+		flags = append(flags, "--emulated-version="+cfg.EmulatedVersion)
+	}
 	if p.encrypt {
 		encryption, err := dir.EnsureEncryption()
 		if err != nil {

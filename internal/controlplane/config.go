@@ -45,6 +45,9 @@ type Config struct {
 	// Log receives what klog and etcd log as errors between Start and Stop; nil:
 	// nobody does. klog is one per process, so that is the caller's too.
 	Log io.Writer
+	// EmulatedVersion is the version of Kubernetes, as 1.34, that the API server behaves as,
+	// with its API versions and features; empty: its own.
+	EmulatedVersion string
 }
 
 // EtcdTLS are files in PEM: the authority of an outside etcd, and the client's

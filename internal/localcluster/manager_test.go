@@ -288,3 +288,12 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestEmulatedVersions(t *testing.T) {
+	for version, ok := range map[string]bool{"": true, "1.34": true, "v1.34": false, "1.34.2": false, "1.34,kube=1.35": false, "--help": false} {
+		_, err := Spec{Name: "a", Provider: "aws", Nodes: 1, EmulatedVersion: version}.Complete()
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}

@@ -33,7 +33,9 @@ type Spec struct {
 	NodeMemory string     `json:"nodeMemory"` // a quantity
 	Port       int        `json:"port"`       // of the API server; 0: chosen at the first start and kept
 	Components Components `json:"components,omitempty"`
-	Dir        string     `json:"-"` // the cluster's own directory
+	// EmulatedVersion is the version of Kubernetes that it behaves as, as 1.34; empty: its own.
+	EmulatedVersion string `json:"emulatedVersion,omitempty"`
+	Dir             string `json:"-"` // the cluster's own directory
 }
 
 // hubName is the context of the hub in every kubeconfig: a cluster of that name could not be told from it.
@@ -41,6 +43,9 @@ const hubName = "federation"
 
 // A name becomes part of the nodes' names, as long as GKE allows.
 var validName = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$`)
+
+// An API server knows which of these it can be, and refuses others when it starts.
+var validVersion = regexp.MustCompile(`^1\.[0-9]{1,3}$`)
 
 // Complete fills in what the user left out and checks the rest. Its errors are for the user.
 func (s Spec) Complete() (Spec, error) {
@@ -51,6 +56,8 @@ func (s Spec) Complete() (Spec, error) {
 		return s, fmt.Errorf("a cluster cannot be called %q, which is the hub's context. Try: another name", hubName)
 	case s.Port < 0 || s.Port > 65535:
 		return s, fmt.Errorf("there is no port %d. Try: a number from 1024 to 65535, or 0 to have one chosen", s.Port)
+	case s.EmulatedVersion != "" && !validVersion.MatchString(s.EmulatedVersion):
+		return s, fmt.Errorf("%q is no version of Kubernetes that a cluster can behave as. Try: --emulated-version 1.34", s.EmulatedVersion)
 	case s.Components != All && s.Components != APIServer:
 		return s, fmt.Errorf("unknown components %q. Try: --components=%s", s.Components, APIServer)
 	}

@@ -260,8 +260,7 @@ func TestAPanicOverOneKeyIsThatKeysFault(t *testing.T) {
 		work(t.Context(), q, func(_ context.Context, k Key) error {
 			if k.Name == "bad" {
 				bad.Add(1)
-				var none map[string]int
-				none["a"]++
+				panic("bad")
 			}
 			good.Add(1)
 			return nil

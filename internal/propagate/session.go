@@ -132,7 +132,7 @@ func (s *session) run(ctx context.Context) {
 	}
 	go watchInto(ctx, s.bounded(autoscalersResource(), cutAutoscaler), s.member.name+"/autoscalers", "", &autoscalerSink{session: s}, s.scaled.setUnread)
 	wg.Go(func() { keep(ctx, s.member.name+"/schemas", s.watchSchemas) })
-	s.watchAll(ctx)
+	keep(ctx, s.member.name+"/discovery", s.watchAll)
 	s.queue.ShutDown()
 	wg.Wait()
 	s.events.stop()

@@ -44,7 +44,7 @@ const (
 	// pause between two attempts.
 	moment = 3500 * time.Millisecond
 	// slow is how long a list may take before that is told.
-	slow = 10 * time.Second
+	slow = 5 * time.Second
 )
 
 // Retries. Whoever reads a member is ended when the member is away; what is left are

@@ -36,6 +36,8 @@ type MemberSpec struct {
 	Nodes int
 	// NodeCPU is the CPU of a node; empty for the default.
 	NodeCPU string
+	// EmulatedVersion is the version of Kubernetes that it behaves as; empty: its own.
+	EmulatedVersion string
 	// Proxied puts a Proxy between the hub and the member.
 	Proxied bool
 }
@@ -54,6 +56,9 @@ func (h *Home) NewMember(ctx context.Context, spec MemberSpec) (*Member, error) 
 		if spec.NodeCPU != "" {
 			args = append(args, "--node-cpu", spec.NodeCPU)
 		}
+	}
+	if spec.EmulatedVersion != "" {
+		args = append(args, "--emulated-version", spec.EmulatedVersion)
 	}
 	if err := h.must(ctx, args...); err != nil {
 		return nil, err

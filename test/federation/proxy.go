@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ type Fault struct {
 	Reset bool
 	// Share is how many requests of a hundred it hits; 0 means all.
 	Share uint32
+	// Path is how the paths of the requests begin that it hits; empty means all.
+	Path string
+	// Reads hits only what reads.
+	Reads bool
 }
 
 // Proxy stands before an API server and passes requests on, with the faults
@@ -87,6 +92,9 @@ func (p *Proxy) Break(f Fault) {
 	}
 }
 
+// Cut resets the connections that are open, once.
+func (p *Proxy) Cut() { p.resetAll() }
+
 // Heal ends the fault.
 func (p *Proxy) Heal() { p.fault.Store(&Fault{}) }
 
@@ -100,6 +108,9 @@ func (p *Proxy) Close() {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := *p.fault.Load()
 	if f.Share > 0 && p.served.Add(1)%100 >= f.Share {
+		f = Fault{}
+	}
+	if !strings.HasPrefix(r.URL.Path, f.Path) || f.Reads && r.Method != http.MethodGet {
 		f = Fault{}
 	}
 	switch {

@@ -86,6 +86,8 @@ func config(spec localcluster.Spec, out io.Writer) controlplane.Config {
 		Scheduler:     true,
 		UnsafeNoFsync: true, // a killed process loses nothing by it, only a power failure does
 		Log:           out,
+
+		EmulatedVersion: spec.EmulatedVersion,
 	}
 	if spec.Components == localcluster.APIServer {
 		cfg.Controllers = []string{} // none
