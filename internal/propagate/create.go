@@ -89,10 +89,14 @@ func (t *task) settleWritten(obj *unstructured.Unstructured, desired map[string]
 func (t *task) settle(obj *unstructured.Unstructured, desired map[string]any) {
 	now := t.engine.observe(t.key, obj)
 	dropped := t.droppedFrom(obj, desired)
+	var rest *kept
+	if len(t.skipped)+len(dropped) > 0 {
+		rest = &kept{skipped: t.skipped, dropped: dropped, schema: t.schemaOf(t.key.GR)}
+	}
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		r.held = ""
-		r.left = &left{desired: desired, target: t.target(), hash: now.hash, skipped: t.skipped, dropped: dropped, schema: t.schemaOf(t.key.GR)}
+		r.left = &left{desired: desired, target: t.target(), hash: now.hash, kept: rest}
 		if r.seen.uid == now.uid && r.seen.rv > now.rv {
 			return // a later version was seen meanwhile; it is compared by its hash
 		}

@@ -64,7 +64,7 @@ func (s *session) schemaOf(gr schema.GroupResource) *schemaMark {
 // dropsAnew says whether fields that the member dropped are to be sent again: its schema
 // is another than then, or nobody knows.
 func (t *task) dropsAnew() bool {
-	return t.rec.left != nil && len(t.rec.left.dropped) > 0 && t.rec.left.schema != t.schemaOf(t.key.GR)
+	return len(t.rec.left.dropped()) > 0 && t.rec.left.kept.schema != t.schemaOf(t.key.GR)
 }
 
 // droppedFrom is what of desired is not in obj, the member's answer.
@@ -77,7 +77,7 @@ func (t *task) droppedFrom(obj *unstructured.Unstructured, desired map[string]an
 
 // tellDropped makes an event of fields that the member did not keep, once.
 func (t *task) tellDropped(dropped []fieldmerge.Path) {
-	if len(dropped) == 0 || t.rec.left != nil && fmt.Sprint(t.rec.left.dropped) == fmt.Sprint(dropped) {
+	if len(dropped) == 0 || fmt.Sprint(t.rec.left.dropped()) == fmt.Sprint(dropped) {
 		return
 	}
 	t.tell(corev1.EventTypeWarning, reasonDropped, t.engine.droppedMessage(t.member.name, dropped))
@@ -176,7 +176,7 @@ func (m *member) dropped() (keys []Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, r := range m.records {
-		if r.left != nil && len(r.left.dropped) > 0 {
+		if len(r.left.dropped()) > 0 {
 			keys = append(keys, key)
 		}
 	}

@@ -101,10 +101,15 @@ type left struct {
 	desired map[string]any
 	target  target
 	hash    uint64
-	// skipped are fields that desired sets and that were left as the member had them, as
-	// task.skip says: whoever they belonged to may be gone later.
+	kept    *kept // nil: the member has all that desired says
+}
+
+// kept is what of a desired state the member has not taken over.
+type kept struct {
+	// skipped are fields that were left as the member had them, as task.skip says: whoever
+	// they belonged to may be gone later.
 	skipped []string
-	// dropped are fields of desired that the member did not keep, under the schema of mark.
+	// dropped are fields that the member did not keep, under that schema.
 	dropped []fieldmerge.Path
 	schema  *schemaMark
 }
@@ -131,6 +136,20 @@ func (t target) pods() string {
 // with and without those of Engine and member.
 func (t *template) target(cluster string) target {
 	return target{content: t.content, share: t.shares[cluster], shape: t.shapes[cluster].id, revision: t.revision()}
+}
+
+func (l *left) skipped() []string {
+	if l == nil || l.kept == nil {
+		return nil
+	}
+	return l.kept.skipped
+}
+
+func (l *left) dropped() []fieldmerge.Path {
+	if l == nil || l.kept == nil {
+		return nil
+	}
+	return l.kept.dropped
 }
 
 // fault is a failed attempt.

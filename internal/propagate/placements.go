@@ -163,7 +163,7 @@ func (e *Engine) state(t *template, m *member, rec record, placed bool) string {
 		return v1alpha1.StateSynced
 	case rec.seen.deleting, !placed && t.division != kinds.Replicas && t.division != kinds.OneActive:
 		return v1alpha1.StateDeleting
-	case e.synced(t, m, rec) && len(rec.left.dropped) > 0:
+	case e.synced(t, m, rec) && len(rec.left.dropped()) > 0:
 		return v1alpha1.StateFieldsDropped
 	case e.synced(t, m, rec):
 		return v1alpha1.StateSynced

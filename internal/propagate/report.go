@@ -97,7 +97,7 @@ func (e *Engine) count(m *member) Report {
 		case v1alpha1.StateError, v1alpha1.StateConflict:
 			fails(key, rec.fault.message)
 		case v1alpha1.StateFieldsDropped:
-			fails(key, e.droppedMessage(m.name, rec.left.dropped))
+			fails(key, e.droppedMessage(m.name, rec.left.dropped()))
 		case v1alpha1.StatePending, v1alpha1.StateDeleting:
 			out.Pending++
 			waits(key, &rec.seen)

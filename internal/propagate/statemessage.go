@@ -21,7 +21,7 @@ func (e *Engine) stateMessage(t *template, m *member, rec *record, state string)
 			return fmt.Sprintf("%s cannot be read there, what is said is as last seen: %s", t.key.GR, short(err))
 		}
 	case v1alpha1.StateFieldsDropped:
-		return e.droppedMessage(m.name, rec.left.dropped)
+		return e.droppedMessage(m.name, rec.left.dropped())
 	case v1alpha1.StateDeleting:
 		return deletingMessage(&rec.seen)
 	case v1alpha1.StatePending:

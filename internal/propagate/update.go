@@ -71,7 +71,7 @@ func (t *task) asLeft() bool {
 // released says whether something that was left as the member had it is the hub's again:
 // its autoscaler is gone.
 func (t *task) released(skip []string) bool {
-	return slices.ContainsFunc(t.rec.left.skipped, func(path string) bool { return !slices.Contains(skip, path) })
+	return slices.ContainsFunc(t.rec.left.skipped(), func(path string) bool { return !slices.Contains(skip, path) })
 }
 
 // sameButShare says whether the last write left all that the hub wants now, but
@@ -95,7 +95,7 @@ func (t *task) leave(desired map[string]any) {
 	t.member.update(t.key, func(r *record) {
 		r.setFault(nil)
 		if r.left != nil {
-			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash, skipped: t.skipped, dropped: r.left.dropped, schema: r.left.schema}
+			r.left = &left{desired: desired, target: t.target(), hash: r.left.hash, kept: r.left.kept}
 		}
 	})
 	t.engine.statusSoon(t.key)
@@ -107,7 +107,7 @@ func (t *task) patchLive(ctx context.Context, live *unstructured.Unstructured, d
 	sent := desired
 	settled := t.rec.left != nil && t.rec.left.target == t.target() && !t.dropsAnew()
 	if settled { // what the member did not keep is not sent again with each change there
-		sent = fieldmerge.Without(desired, t.rec.left.dropped)
+		sent = fieldmerge.Without(desired, t.rec.left.dropped())
 	}
 	wanted := fieldmerge.Wanted(sent, live.Object, fieldmerge.ReadOwners(live, v1alpha1.FieldManager), skip...)
 	patch, lists := fieldmerge.Patch(live.Object, wanted)
