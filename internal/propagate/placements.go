@@ -120,6 +120,9 @@ func (e *Engine) fillClusters(p *v1alpha1.Placement, t *template, gk schema.Grou
 	if counted {
 		p.Summary.Ready = fmt.Sprintf("%d/%d", ready, want)
 	}
+	if t.decision.Unplaced > 0 {
+		waits = cmp.Or(t.decision.Reason, waits) // which will not pass by itself
+	}
 	p.Summary.Message = cmp.Or(p.Summary.Message, waits, t.decision.Reason)
 	if len(p.Clusters) == 0 || t.decision.Unplaced > 0 {
 		p.Summary.Synced = metav1.ConditionFalse
