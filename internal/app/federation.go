@@ -162,7 +162,7 @@ type propagator struct {
 
 func (p propagator) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	p.Engine.Engage(ctx, name, cfg)
-	p.dns.Engage(ctx, name, propagate.LimitResponses(cfg, nil))
+	p.dns.Engage(ctx, name, propagate.LimitResponses(cfg))
 }
 
 func (p propagator) Report(name string) fleet.Report {

@@ -288,7 +288,7 @@ func TestObjectsAreCutDown(t *testing.T) {
 		cut(obj)
 		after, ok := readMark(keyOf("web"+manager), obj)
 		if !isCut(obj) || !ok || after != before || after.Proven != proven || obj.GetAnnotations()[v1alpha1.AnnotationAdopted] == "" || weightOf(obj.Object) > 2*recordWeight {
-			t.Errorf("%s: %+v is left, with the mark %+v, which was %+v", manager, obj, after, before)
+			t.Errorf("%s: %d bytes are left, with the mark %+v, which was %+v", manager, weightOf(obj.Object), after, before)
 		}
 	}
 	stray := r.unseen("stray", "uid-stray", strings.Repeat("x", 5000), "rubbish", "kubectl", 0)

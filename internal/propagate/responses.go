@@ -12,9 +12,12 @@ import (
 // largestResponse bounds what a member may answer to one request, and to one page of a list, in bytes after
 // decompression; largestEvent bounds one event of a watch. An object has 1.5 MiB in etcd unless
 // somebody has raised that, and twice as much as JSON at the very most.
+//
+// Who lists without pages has to get all pods of a large member into one answer: largestList is for those.
 const (
 	largestResponse = 16 << 20
 	largestEvent    = 8 << 20
+	largestList     = 256 << 20
 )
 
 // tooLarge is an answer of a member that is not read to its end.
@@ -28,16 +31,24 @@ func (e *tooLarge) Error() string {
 }
 
 // LimitResponses is cfg with a bound on what is read of an answer, so that no member can fill the
-// hub's memory with one. onEvent, if not nil, is told of a watch with an event that is too large, which ends;
-// for all other requests that is an error of the request.
-func LimitResponses(cfg *rest.Config, onEvent func(error)) *rest.Config {
+// hub's memory with one.
+func LimitResponses(cfg *rest.Config) *rest.Config {
+	return limitResponses(cfg, largestList, func(error) {})
+}
+
+// limitResponses is LimitResponses with that limit. onEvent is told of a watch with an event that is too
+// large, which ends; for all other requests that is an error of the request.
+func limitResponses(cfg *rest.Config, limit int64, onEvent func(error)) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &limiter{next: next, onEvent: onEvent} })
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &limiter{next: next, limit: limit, onEvent: onEvent}
+	})
 	return cfg
 }
 
 type limiter struct {
 	next    http.RoundTripper
+	limit   int64
 	onEvent func(error)
 }
 
@@ -54,7 +65,7 @@ func (l *limiter) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return response, nil
 	}
-	response.Body = &bounded{ReadCloser: response.Body, left: largestResponse, tooLarge: &tooLarge{what, largestResponse}}
+	response.Body = &bounded{ReadCloser: response.Body, left: l.limit, tooLarge: &tooLarge{what, l.limit}}
 	return response, nil
 }
 
@@ -104,9 +115,7 @@ func (e *events) Read(p []byte) (int, error) {
 		e.scan(c)
 		if e.size > e.tooLarge.limit {
 			e.failed = true
-			if e.tell != nil {
-				e.tell(e.tooLarge)
-			}
+			e.tell(e.tooLarge)
 			return 0, e.tooLarge
 		}
 	}

@@ -25,7 +25,7 @@ func TestResponsesAreBounded(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	var told error
-	client, err := rest.HTTPClientFor(LimitResponses(&rest.Config{Host: server.URL}, func(err error) { told = err }))
+	client, err := rest.HTTPClientFor(limitResponses(&rest.Config{Host: server.URL}, largestResponse, func(err error) { told = err }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestEventsAreToldApart(t *testing.T) {
 			fmt.Fprintf(&stream, "%s\n", encoded)
 		}
 		read := func(limit int) error {
-			_, err := io.ReadAll(&events{ReadCloser: io.NopCloser(strings.NewReader(stream.String())), tooLarge: &tooLarge{"x", int64(limit)}})
+			_, err := io.ReadAll(&events{ReadCloser: io.NopCloser(strings.NewReader(stream.String())), tooLarge: &tooLarge{"x", int64(limit)}, tell: func(error) {}})
 			return err
 		}
 		if err := read(longest); err != nil {

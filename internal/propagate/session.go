@@ -82,12 +82,12 @@ func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 		s.run(ctx)
 		e.engageAgain(joined, cfg, s)
 	}()
-	e.around.watcher.Engage(ctx, name, LimitResponses(cfg, nil))
+	e.around.watcher.Engage(ctx, name, LimitResponses(cfg))
 }
 
 func newSession(e *Engine, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
 	s := unconnected(e, cancel)
-	cfg = LimitResponses(cfg, s.exceed)
+	cfg = limitResponses(cfg, largestResponse, s.exceed)
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
