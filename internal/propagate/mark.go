@@ -80,7 +80,7 @@ func (t *task) hold(reason lineage.Reason) {
 			r.heldSince = time.Now()
 		}
 		r.held = reason
-		r.live, r.seen.status = nil, nil // of no use meanwhile
+		r.live, r.seen.status, r.seen.size = nil, nil, len(r.seen.mark.Raw) // of no use meanwhile
 	})
 	t.engine.changes.notify(t.key)
 }

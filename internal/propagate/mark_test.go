@@ -150,6 +150,9 @@ func TestCopiesAreNobodys(t *testing.T) {
 		t.Errorf("a copy that differs: %+v", got)
 	}
 	r.did("for its watch event", []string{"create", "get"}, "legacyhanse")
+	r.sees.remove(mustGet(t, r, "legacyhanse"))
+	r.sees.remove(mustGet(t, r, "rubbishhanse"))
+	r.did("when copies are deleted", []string{"create", "get"}) // of the one that is in its way
 }
 
 func TestMarksOfEarlierVersions(t *testing.T) {
@@ -208,6 +211,23 @@ func TestRestoredInTheMember(t *testing.T) {
 	r.did("for what was restored under a later template", nil, "shop")
 	if got := r.session.member.get(keyOf("shop")); got.fault == nil || !got.fault.conflict {
 		t.Errorf("no conflict: %+v", got)
+	}
+}
+
+// TestHeldWhereItIsNotPlaced: a Placement says of an object that was restored in a cluster where it is not to
+// be, why it stays there.
+func TestHeldWhereItIsNotPlaced(t *testing.T) {
+	r := newMemberRig(t)
+	r.atHub("web", "value")
+	r.get("web").shares = nil // as a policy may
+	r.there("web", "uid-web", "value", r.origin("web").String(), "velero", 0)
+	r.did("where it is not to be", nil)
+	p, _ := r.engine.Placement(keyOf("web"), "web")
+	if len(p.Clusters) != 1 || !strings.Contains(p.Clusters[0].LastError, "Try: hanse prune aws") || p.Clusters[0].Since == nil {
+		t.Errorf("%+v", p.Clusters)
+	}
+	if report := r.engine.Report("aws"); report.Held != 1 || report.Pending > 0 {
+		t.Errorf("%+v, want one that is held", report)
 	}
 }
 

@@ -58,9 +58,13 @@ func (s *memberSink) apply(obj *unstructured.Unstructured) {
 }
 
 func (s *memberSink) remove(obj *unstructured.Unstructured) {
-	s.forget(s.key(obj), obj)
-	s.session.queue.Add(s.key(obj))
-	s.session.engine.moveOn(s.key(obj))
+	key := s.key(obj)
+	if t, _ := s.session.engine.template(key); t == nil && !s.session.member.get(key).seen.exists() {
+		return // a copy, of which nobody waits for anything
+	}
+	s.forget(key, obj)
+	s.session.queue.Add(key)
+	s.session.engine.moveOn(key)
 }
 
 // passOver is for an object with the hub's label but without a mark that is about it:

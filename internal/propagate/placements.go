@@ -144,9 +144,13 @@ func (e *Engine) clusterPlacement(t *template, m *member, rec record, placed boo
 		n := t.runs(m.name)
 		c.Replicas = &n
 	}
-	if rec.fault != nil {
+	switch {
+	case rec.fault != nil:
 		c.LastError = rec.fault.message
 		c.Since = &metav1.Time{Time: rec.since}
+	case rec.held != "":
+		c.LastError = fmt.Sprintf("it is not to be here, but is left alone: %s. Try: hanse prune %s", why(rec.held), m.name)
+		c.Since = &metav1.Time{Time: rec.heldSince}
 	}
 	c.Message = e.stateMessage(t, m, &rec, c.State)
 	return c
