@@ -76,7 +76,7 @@ const (
 	// ReasonPlaced is of the event that says that it is over.
 	ReasonPlaced = "Placed"
 	// ReasonFailedOver is of the event that says where the replicas of a lost cluster
-	// are made up for, ReasonFailoverIncomplete where some of them fit nowhere.
+	// fail over to, ReasonFailoverIncomplete where some of them fit nowhere.
 	ReasonFailedOver         = "FailedOver"
 	ReasonFailoverIncomplete = "FailoverIncomplete"
 )

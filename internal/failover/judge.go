@@ -1,5 +1,5 @@
 // Package failover judges which clusters are lost: out of reach for so long
-// that what they were given is to be made up for in others. It is pure: it is
+// that what they were given is to fail over to others. It is pure: it is
 // told what looks at the clusters found, and what time it is.
 //
 // # The rule
@@ -18,8 +18,8 @@
 // the hub takes itself to be the one that is cut off: nothing more is lost, and
 // for those that are still away when at least half are back, time starts anew.
 // Half of: the clusters that are not lost already. So of two clusters, one that
-// fails is made up for, both are not; of three, one is, and a second one is if
-// the first was lost before; of one, none ever is.
+// fails is lost, both are not; of three, one is, and a second one is if the first
+// was lost before; of one, none ever is.
 //
 // What is lost stays lost until it is reached.
 package failover
@@ -212,12 +212,12 @@ func (j *Judge) Explain(name string, after time.Duration) (Verdict, string) {
 	case c == nil || !c.failing():
 		return Reached, "the cluster is in reach"
 	case j.Lost(name, after):
-		return Lost, fmt.Sprintf("out of reach since %s, which is longer than %s: its replicas are made up for in other clusters as far as they can take them", clock(c.since), after)
+		return Lost, fmt.Sprintf("out of reach since %s, which is longer than %s: its replicas fail over to other clusters as far as they can take them", clock(c.since), after)
 	case j.cutOff:
 		away, all := j.count()
 		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub takes itself to be the one that is cut off, and makes up for nothing until at least half are back. Try: if this cluster is lost indeed, hanse drain %s", away, all, name)
 	}
-	return Waiting, fmt.Sprintf("out of reach since %s: its replicas are made up for in other clusters when that is %s", clock(c.since), after)
+	return Waiting, fmt.Sprintf("out of reach since %s: its replicas fail over to other clusters when that is %s", clock(c.since), after)
 }
 
 // count is the clusters that are not lost already, and how many of them are out

@@ -83,5 +83,5 @@ func (m *member) fault(ctx context.Context, err error) verdict {
 	m.drop()
 	m.facts, m.surveyAt = facts{}, time.Time{}
 	return verdict{reason: v1alpha1.ReasonInternalFault, sure: true, message: fmt.Sprintf(
-		"what %s answers led to %s (%d in a row); the hub begins anew with it. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
+		"what %s answers led to %s (%d in a row); the hub begins again with it. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
 }

@@ -188,11 +188,11 @@ func (e *Engine) Synced() error {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	if len(e.resources) == 0 {
-		return fmt.Errorf("the hub's resources have not been discovered so far")
+		return fmt.Errorf("the hub's resources have not been discovered yet")
 	}
 	for gr, r := range e.resources {
 		if !r.synced {
-			return fmt.Errorf("%s have not been read from the hub so far", gr)
+			return fmt.Errorf("%s have not been read from the hub yet", gr)
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ func keep(ctx context.Context, what string, loop func(context.Context)) {
 		if err == nil {
 			return
 		}
-		klog.FromContext(ctx).Error(err, "Begun anew after a fault", "what", what, "stack", string(guard.Stack(err)))
+		klog.FromContext(ctx).Error(err, "Begun again after a fault", "what", what, "stack", string(guard.Stack(err)))
 		rest := time.NewTimer(panicRest)
 		select {
 		case <-ctx.Done():

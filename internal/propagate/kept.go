@@ -157,7 +157,7 @@ func (e *Engine) bereft(t *template, lost, gone []string) (said []string) {
 	noun := t.obj.GetKind()
 	for _, name := range lost {
 		if part := e.leftThere(t, name); part != "" {
-			said = append(said, fmt.Sprintf("cluster %s is lost with %s, not made up for because it may be doing that still. Try: bring it back; or if it is gone for good, delete the %s and create it again", name, part, noun))
+			said = append(said, fmt.Sprintf("cluster %s is lost with %s, which does not fail over because it may still be doing that. Try: bring it back; or if it is gone for good, delete the %s and create it again", name, part, noun))
 		}
 	}
 	for _, name := range gone {

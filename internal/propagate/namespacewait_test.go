@@ -85,7 +85,7 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 		}
 	}
 	member.disengage()
-	if got := e.stateMessage(tmpl, member, &record{}, v1alpha1.StateAway); got != "the hub has not looked into the cluster so far" {
+	if got := e.stateMessage(tmpl, member, &record{}, v1alpha1.StateAway); got != "the hub has not looked into the cluster yet" {
 		t.Errorf("just after a restart: %q", got)
 	}
 	e.setClusters(map[string]*cluster{"aws": gone})

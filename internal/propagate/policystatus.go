@@ -110,7 +110,7 @@ func policyStatus(h heldPolicy, count *policyCount, clusters []policy.Cluster) v
 	out.ObservedGeneration = h.obj.GetGeneration()
 	accepted := metav1.Condition{
 		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPolicyAccepted,
-		ObservedGeneration: h.obj.GetGeneration(), Message: "the policy is heeded",
+		ObservedGeneration: h.obj.GetGeneration(), Message: "the policy is in effect",
 	}
 	out.Objects, out.Overruled = 0, 0
 	if count != nil {
@@ -120,12 +120,12 @@ func policyStatus(h heldPolicy, count *policyCount, clusters []policy.Cluster) v
 	if h.heeded != nil {
 		out.Summary = h.heeded.Summary()
 		if problem != "" {
-			problem += "; the policy is heeded as it was before"
+			problem += "; the policy stays in effect as it was before"
 		} else {
 			problem = h.heeded.Problem(clusters)
 		}
 		if unknown := h.heeded.Unknown(clusters); problem == "" && len(unknown) > 0 {
-			accepted.Message = fmt.Sprintf("the policy is heeded; it names clusters that have not joined: %s", strings.Join(unknown, ", "))
+			accepted.Message = fmt.Sprintf("the policy is in effect; it names clusters that have not joined: %s", strings.Join(unknown, ", "))
 		}
 	}
 	if problem != "" {

@@ -146,7 +146,7 @@ func (e *Engine) announceLosses(before, after *template, r *resource) {
 			continue // there are to be fewer, nothing was made up for
 		}
 		kind, reason := corev1.EventTypeNormal, v1alpha1.ReasonFailedOver
-		said := fmt.Sprintf("%s is lost: %d of %s made up for%s", l.Cluster, l.Before-l.Stays, replicas(l.Before), in)
+		said := fmt.Sprintf("%s is lost: %d of %s failed over%s", l.Cluster, l.Before-l.Stays, replicas(l.Before), in)
 		if l.Stays > 0 {
 			kind, reason = corev1.EventTypeWarning, v1alpha1.ReasonFailoverIncomplete
 			said += fmt.Sprintf("; nothing else can take %d: %s", l.Stays, l.Why)
@@ -155,7 +155,7 @@ func (e *Engine) announceLosses(before, after *template, r *resource) {
 	}
 }
 
-// gained is the clusters that are to run more than before, as " in aws (2 to 3)".
+// gained is the clusters that are to run more than before, as " to aws (2 to 3)".
 func gained(before, after *template) string {
 	var all []string
 	for _, s := range after.decision.Shares {
@@ -166,7 +166,7 @@ func gained(before, after *template) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return " in " + strings.Join(all, ", ")
+	return " to " + strings.Join(all, ", ")
 }
 
 // reference is the hub's object, for events.

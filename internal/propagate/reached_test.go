@@ -99,7 +99,7 @@ func TestALostClusterIsNotReady(t *testing.T) {
 	}
 	select {
 	case got := <-told.Events:
-		if want := "Normal FailedOver azure is lost: 2 of 2 replicas made up for in aws (2 to 3), google (2 to 3)"; got != want {
+		if want := "Normal FailedOver azure is lost: 2 of 2 replicas failed over to aws (2 to 3), google (2 to 3)"; got != want {
 			t.Errorf("the event is %q, want %q", got, want)
 		}
 	default:
@@ -140,12 +140,12 @@ func TestWhatNothingElseCanTakeIsNotReady(t *testing.T) {
 	if n := len(told.Events); n != 1 {
 		t.Fatalf("%d events", n)
 	}
-	if got := <-told.Events; !strings.HasPrefix(got, "Warning FailoverIncomplete azure is lost: 0 of 2 replicas made up for; nothing else can take 2: 2 clusters: cordoned") {
+	if got := <-told.Events; !strings.HasPrefix(got, "Warning FailoverIncomplete azure is lost: 0 of 2 replicas failed over; nothing else can take 2: 2 clusters: cordoned") {
 		t.Errorf("the event is %q", got)
 	}
 	h.show(nil)
 	h.pass(1)
-	if got := <-told.Events; !strings.HasPrefix(got, "Normal FailedOver azure is lost: 2 of 2 replicas made up for in aws") {
+	if got := <-told.Events; !strings.HasPrefix(got, "Normal FailedOver azure is lost: 2 of 2 replicas failed over to aws") {
 		t.Errorf("when there is room the event is %q", got)
 	}
 }

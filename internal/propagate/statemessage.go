@@ -38,9 +38,9 @@ func (e *Engine) awayMessage(m *member) string {
 	case c == nil:
 		return "the cluster has left"
 	case c.ready:
-		return "the hub has not looked into the cluster so far"
+		return "the hub has not looked into the cluster yet"
 	case c.since.IsZero():
-		return "the hub has not reached the cluster so far"
+		return "the hub has not reached the cluster yet"
 	}
 	return "the cluster is away since " + c.since.UTC().Format(time.RFC3339)
 }
@@ -60,7 +60,7 @@ func (e *Engine) pendingMessage(t *template, m *member, rec *record) string {
 	}
 	if s := m.engaged(); s != nil {
 		if watched, missing := s.state(t.key.GR); !watched && !missing {
-			return t.key.GR.String() + " there have not been read so far"
+			return t.key.GR.String() + " there have not been read yet"
 		}
 	}
 	return "to be written"

@@ -76,7 +76,7 @@ func Follow(ctx context.Context, r Resource) {
 		}
 		panics++
 		log.Error(err, "What is read cannot be dealt with", "times", panics, "stack", string(guard.Stack(err)))
-		h.broken(fmt.Errorf("%w (%d times so far; read again after a while)", err, panics))
+		h.broken(fmt.Errorf("%w (%d times; read again after a while)", err, panics))
 		pause := time.NewTimer(min(firstPanic<<min(panics-1, 10), lastPanic))
 		select {
 		case <-ctx.Done():

@@ -99,7 +99,7 @@ func (r *run) shareReason(m *member, all *span, said *phrases) string {
 		case m.before == 0:
 			return m.why
 		case m.n == 0:
-			return fmt.Sprintf("%s: its %d are made up for elsewhere", m.why, m.before)
+			return fmt.Sprintf("%s: its %d fail over", m.why, m.before)
 		default:
 			return fmt.Sprintf("%s: %d of %d stay, nothing else can take them", m.why, m.n, m.before)
 		}

@@ -42,7 +42,7 @@ func (b *bench) lost(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("losing a member: %w", err)
 		}
-		b.progress("lost: made up for after %.2f s", took.Seconds())
+		b.progress("lost: failed over after %.2f s", took.Seconds())
 		worst = max(worst, took)
 	}
 	b.report.add(row{Group: "failover", Name: fmt.Sprintf("kill -9 of a member → replicas of %d deployments asked for elsewhere, beyond %s (worst of %d)", lostDeployments, lostAfter, failovers),

@@ -204,7 +204,7 @@ func (l *failing) lost(t *testing.T) {
 	must(t, fjord.Kill(ctx))
 	began := time.Now()
 	eventually(t, soon, func(ctx context.Context) error { return l.madeUpFor(ctx, "web") })
-	t.Logf("made up for after %s", time.Since(began).Round(10*time.Millisecond))
+	t.Logf("failed over after %s", time.Since(began).Round(10*time.Millisecond))
 	eventually(t, soon, func(ctx context.Context) error { return l.madeUpFor(ctx, "cart") })
 	eventually(t, soon, func(ctx context.Context) error {
 		return l.condition(ctx, "fjord", v1alpha1.ConditionFailedOver, metav1.ConditionTrue)
@@ -267,7 +267,7 @@ func (l *failing) told(t *testing.T) {
 	})
 	eventually(t, soon, func(ctx context.Context) error {
 		events, err := l.at.CoreV1().Events(l.ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=web,reason=" + v1alpha1.ReasonFailedOver})
-		if err == nil && (len(events.Items) == 0 || !strings.Contains(events.Items[0].Message, "fjord is lost: 2 of 2 replicas made up for")) {
+		if err == nil && (len(events.Items) == 0 || !strings.Contains(events.Items[0].Message, "fjord is lost: 2 of 2 replicas failed over")) {
 			err = fmt.Errorf("no event says that web has failed over: %v", events.Items)
 		}
 		return err
