@@ -226,17 +226,17 @@ func (e *Engine) patchAtHub(ctx context.Context, key Key, patch []byte) error {
 
 // redecide decides again about one object, whose surroundings are known now.
 func (e *Engine) redecide(key Key) {
-	e.mu.Lock()
-	changed := e.decideSome(func(t *template) bool { return t.key == key })
-	if r := e.resources[key.GR]; r != nil {
-		name := types.NamespacedName{Namespace: key.Namespace, Name: key.Name}
-		if t := r.templates[name]; t != nil && t.undecided && len(changed) == 0 {
-			decided := *t
-			e.persistLater(&decided)
-			r.templates[name] = &decided
+	e.locked(func() {
+		changed := e.decideSome(func(t *template) bool { return t.key == key })
+		if r := e.resources[key.GR]; r != nil {
+			name := types.NamespacedName{Namespace: key.Namespace, Name: key.Name}
+			if t := r.templates[name]; t != nil && t.undecided && len(changed) == 0 {
+				decided := *t
+				e.persistLater(&decided)
+				r.templates[name] = &decided
+			}
 		}
-	}
-	e.mu.Unlock()
+	})
 	e.toMembers(key)
 	e.changes.notify(key)
 }

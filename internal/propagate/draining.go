@@ -83,20 +83,23 @@ func (e *Engine) watchDrains(ctx context.Context) {
 // stepDrains lets the next budget have its turn if the one before has had it, and
 // says whether there is anything to drain.
 func (e *Engine) stepDrains() bool {
-	e.mu.Lock()
-	if len(e.drains.clusters) == 0 {
-		e.mu.Unlock()
+	var keys []Key
+	draining := false
+	e.locked(func() {
+		if draining = len(e.drains.clusters) > 0; !draining {
+			return
+		}
+		before := e.drains.known
+		if e.drains.budgets, e.drains.known = e.readBudgets(); e.drains.known {
+			if !before {
+				keys = e.decideAll() // what no budget selects need not wait
+			}
+			keys = append(keys, e.nextTurn()...)
+		}
+	})
+	if !draining {
 		return false
 	}
-	var keys []Key
-	before := e.drains.known
-	if e.drains.budgets, e.drains.known = e.readBudgets(); e.drains.known {
-		if !before {
-			keys = e.decideAll() // what no budget selects need not wait
-		}
-		keys = append(keys, e.nextTurn()...)
-	}
-	e.mu.Unlock()
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
 	return true

@@ -198,6 +198,14 @@ func (e *Engine) Synced() error {
 	return nil
 }
 
+// locked runs f with Engine.mu held, and gives it back also when f panics: whoever
+// makes an error of the panic would otherwise leave a hub behind that stands still.
+func (e *Engine) locked(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
+}
+
 // template is the template of key, nil if there is none or its resource has
 // not been read from the hub so far; known tells the two apart.
 func (e *Engine) template(key Key) (t *template, known bool) {

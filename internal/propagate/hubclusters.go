@@ -116,30 +116,30 @@ func (e *Engine) changeClusters(change func(map[string]*cluster)) {
 // setClusters takes over the clusters and decides again about everything that
 // is divided. Only the clusters' watch calls it, so it does not race itself.
 func (e *Engine) setClusters(next map[string]*cluster) {
-	e.mu.Lock()
-	before := e.clusters
-	e.clusters = next
-	e.losses.keepClusters(next, e.clock())
-	e.keepDrains(next)
-	for name := range next {
-		if e.members[name] == nil {
-			e.members[name] = newMember(name)
-		}
-	}
 	var gone []*member
-	for name, m := range e.members {
-		if next[name] == nil {
-			gone = append(gone, m)
-			delete(e.members, name)
-		}
-	}
 	var changed []Key
-	if !sameForScheduling(before, next) {
-		e.surroundingsChanged()
-		changed = e.decideAll()
-		e.allBoundsLater()
-	}
-	e.mu.Unlock()
+	e.locked(func() {
+		before := e.clusters
+		e.clusters = next
+		e.losses.keepClusters(next, e.clock())
+		e.keepDrains(next)
+		for name := range next {
+			if e.members[name] == nil {
+				e.members[name] = newMember(name)
+			}
+		}
+		for name, m := range e.members {
+			if next[name] == nil {
+				gone = append(gone, m)
+				delete(e.members, name)
+			}
+		}
+		if !sameForScheduling(before, next) {
+			e.surroundingsChanged()
+			changed = e.decideAll()
+			e.allBoundsLater()
+		}
+	})
 	for _, m := range gone {
 		m.disengage()
 		e.around.forget(m.name)

@@ -128,28 +128,28 @@ func (s *templateSink) replace(objs []*unstructured.Unstructured) {
 	e := s.engine
 	next := make(map[types.NamespacedName]*template, len(objs))
 	var keys []Key
-	e.mu.Lock()
-	for _, obj := range objs {
-		name := nameOf(obj)
-		if t := s.build(obj, s.resource.templates[name]); t != nil {
-			next[name] = t
-			keys = append(keys, t.key)
+	var members []*member
+	e.locked(func() {
+		for _, obj := range objs {
+			name := nameOf(obj)
+			if t := s.build(obj, s.resource.templates[name]); t != nil {
+				next[name] = t
+				keys = append(keys, t.key)
+			}
 		}
-	}
-	for name, t := range s.resource.templates {
-		if next[name] == nil {
-			e.ungrant(t.key)
-			keys = append(keys, t.key)
+		for name, t := range s.resource.templates {
+			if next[name] == nil {
+				e.ungrant(t.key)
+				keys = append(keys, t.key)
+			}
 		}
-	}
-	s.resource.templates = next
-	s.resource.synced = true
-	e.allBoundsLater() // they may have waited for this
-	members := make([]*member, 0, len(e.members))
-	for _, m := range e.members {
-		members = append(members, m)
-	}
-	e.mu.Unlock()
+		s.resource.templates = next
+		s.resource.synced = true
+		e.allBoundsLater() // they may have waited for this
+		for _, m := range e.members {
+			members = append(members, m)
+		}
+	})
 	for _, m := range members {
 		m.enqueue(m.keysOf(s.resource.gvr.GroupResource())...) // what has no template any more
 		m.enqueue(keys...)
@@ -165,16 +165,17 @@ func (s *templateSink) replace(objs []*unstructured.Unstructured) {
 func (s *templateSink) apply(obj *unstructured.Unstructured) {
 	e := s.engine
 	name := nameOf(obj)
-	e.mu.Lock()
-	before := s.resource.templates[name]
-	t := s.build(obj, before)
-	if t == nil {
-		delete(s.resource.templates, name)
-		e.ungrant(s.key(name))
-	} else {
-		s.resource.templates[name] = t
-	}
-	e.mu.Unlock()
+	var before, t *template
+	e.locked(func() {
+		before = s.resource.templates[name]
+		t = s.build(obj, before)
+		if t == nil {
+			delete(s.resource.templates, name)
+			e.ungrant(s.key(name))
+		} else {
+			s.resource.templates[name] = t
+		}
+	})
 	key := s.key(name)
 	if changesMembers(before, t) {
 		e.toMembers(key)

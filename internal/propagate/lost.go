@@ -142,17 +142,19 @@ func (e *Engine) watchLosses(ctx context.Context) {
 // tolerated any more. It says when it has to be called again, zero if nothing is
 // awaited.
 func (e *Engine) weighLosses(now time.Time) (next time.Time) {
-	e.mu.Lock()
-	changed, next := e.losses.weigh(now, e.afters(), e.clusters)
-	ended := e.toleratedUntil(now)
+	var changed map[string]bool
+	var ended tolerations
 	var keys []Key
-	if len(changed) > 0 || !ended.again.IsZero() {
-		e.surroundingsChanged() // they know the time, too
-		keys = e.decideSome(func(t *template) bool {
-			return ended.templates[t.key] || len(changed) > 0 && t.concernedBy(changed)
-		})
-	}
-	e.mu.Unlock()
+	e.locked(func() {
+		changed, next = e.losses.weigh(now, e.afters(), e.clusters)
+		ended = e.toleratedUntil(now)
+		if len(changed) > 0 || !ended.again.IsZero() {
+			e.surroundingsChanged() // they know the time, too
+			keys = e.decideSome(func(t *template) bool {
+				return ended.templates[t.key] || len(changed) > 0 && t.concernedBy(changed)
+			})
+		}
+	})
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
 	for name := range changed {

@@ -58,17 +58,18 @@ func (e *Engine) changeNamespaces(change func(map[string]map[string]string)) {
 // setNamespaces takes over the labels, and looks again for the policies of what is in
 // namespaces whose labels changed. Only the namespaces' watch calls it.
 func (e *Engine) setNamespaces(next map[string]map[string]string) {
-	e.mu.Lock()
-	before := e.namespaces.labels
-	e.namespaces.labels = next
-	changed := func(namespace string) bool {
-		was, knew := before[namespace]
-		is, knows := next[namespace]
-		return knew != knows || !maps.Equal(was, is)
-	}
-	e.surroundingsChanged()
-	keys := e.matchAgain(func(t *template) bool { return changed(t.key.Namespace) })
-	e.mu.Unlock()
+	var keys []Key
+	e.locked(func() {
+		before := e.namespaces.labels
+		e.namespaces.labels = next
+		changed := func(namespace string) bool {
+			was, knew := before[namespace]
+			is, knows := next[namespace]
+			return knew != knows || !maps.Equal(was, is)
+		}
+		e.surroundingsChanged()
+		keys = e.matchAgain(func(t *template) bool { return changed(t.key.Namespace) })
+	})
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
 }

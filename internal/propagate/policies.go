@@ -89,26 +89,26 @@ func (s *policySink) remove(obj *unstructured.Unstructured) {
 // changePolicies takes over what was written or deleted, and decides again about the
 // objects whose policy is another now, and no others.
 func (e *Engine) changePolicies(written []*unstructured.Unstructured, gone []types.UID) {
-	e.mu.Lock()
-	changed := false
-	for _, obj := range written {
-		before := e.policies.all[obj.GetUID()]
-		after := before.next(obj)
-		e.policies.all[obj.GetUID()] = after
-		changed = changed || before.heeded != after.heeded
-	}
-	for _, uid := range gone {
-		_, was := e.policies.all[uid]
-		delete(e.policies.all, uid)
-		changed = changed || was
-	}
 	var keys []Key
-	if changed {
-		e.policies.index = e.policies.newIndex()
-		e.surroundingsChanged() // drops the outlooks of policies that are no more
-		keys = e.matchAgain(func(*template) bool { return true })
-	}
-	e.mu.Unlock()
+	e.locked(func() {
+		changed := false
+		for _, obj := range written {
+			before := e.policies.all[obj.GetUID()]
+			after := before.next(obj)
+			e.policies.all[obj.GetUID()] = after
+			changed = changed || before.heeded != after.heeded
+		}
+		for _, uid := range gone {
+			_, was := e.policies.all[uid]
+			delete(e.policies.all, uid)
+			changed = changed || was
+		}
+		if changed {
+			e.policies.index = e.policies.newIndex()
+			e.surroundingsChanged() // drops the outlooks of policies that are no more
+			keys = e.matchAgain(func(*template) bool { return true })
+		}
+	})
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
 	e.policiesSoon()

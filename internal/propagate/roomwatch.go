@@ -133,13 +133,13 @@ func (e *Engine) stored(key Key) *template {
 // decideAgain renews the decisions of some templates.
 func (e *Engine) decideAgain(keys []Key) {
 	var changed []Key
-	e.mu.Lock()
-	for _, key := range keys {
-		if t := e.stored(key); t != nil && e.renew(e.resources[key.GR], t) {
-			changed = append(changed, key)
+	e.locked(func() {
+		for _, key := range keys {
+			if t := e.stored(key); t != nil && e.renew(e.resources[key.GR], t) {
+				changed = append(changed, key)
+			}
 		}
-	}
-	e.mu.Unlock()
+	})
 	e.toMembers(changed...)
 	e.changes.notify(changed...)
 }

@@ -97,26 +97,26 @@ func (m *member) anyUnready() bool {
 // moveStuck sets ceilings where pods have been unschedulable for as long as their
 // workload's policy says, and decides again about these workloads.
 func (e *Engine) moveStuck(stuck map[string]map[string]capacity.Unschedulable, now time.Time) {
-	e.mu.Lock()
-	for key, ceilings := range e.ceilings {
-		maps.DeleteFunc(ceilings, func(_ string, c ceiling) bool { return now.After(c.until) })
-		if len(ceilings) == 0 {
-			delete(e.ceilings, key)
-		}
-	}
-	fresh := map[Key]bool{}
-	for cluster, pods := range stuck {
-		for workload, u := range pods {
-			if key, ok := parseKey(workload); ok && e.setCeiling(key, cluster, u, now) {
-				fresh[key] = true
+	var keys []Key
+	e.locked(func() {
+		for key, ceilings := range e.ceilings {
+			maps.DeleteFunc(ceilings, func(_ string, c ceiling) bool { return now.After(c.until) })
+			if len(ceilings) == 0 {
+				delete(e.ceilings, key)
 			}
 		}
-	}
-	var keys []Key
-	if len(fresh) > 0 {
-		keys = e.decideSome(func(t *template) bool { return fresh[t.key] })
-	}
-	e.mu.Unlock()
+		fresh := map[Key]bool{}
+		for cluster, pods := range stuck {
+			for workload, u := range pods {
+				if key, ok := parseKey(workload); ok && e.setCeiling(key, cluster, u, now) {
+					fresh[key] = true
+				}
+			}
+		}
+		if len(fresh) > 0 {
+			keys = e.decideSome(func(t *template) bool { return fresh[t.key] })
+		}
+	})
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
 }

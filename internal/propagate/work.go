@@ -164,25 +164,31 @@ func jobEnds(status map[string]any, conditionTypes ...string) bool {
 // has the members look at it if that is not as before. It returns the Job's template as
 // it is then.
 func (e *Engine) spreadWork(key Key) *template {
-	e.mu.RLock()
-	t := e.stored(key)
-	same := t == nil || maps.Equal(t.shares, e.workShares(t))
-	e.mu.RUnlock()
+	t, same := e.workAsBefore(key)
 	if same {
 		return t
 	}
-	e.mu.Lock()
-	if t = e.stored(key); t != nil {
-		next := *t
-		next.shares = e.workShares(t)
-		e.grant(&next)
-		e.resources[key.GR].templates[types.NamespacedName{Namespace: key.Namespace, Name: key.Name}] = &next
-		t = &next
-	}
-	e.mu.Unlock()
+	e.locked(func() {
+		if t = e.stored(key); t != nil {
+			next := *t
+			next.shares = e.workShares(t)
+			e.grant(&next)
+			e.resources[key.GR].templates[types.NamespacedName{Namespace: key.Namespace, Name: key.Name}] = &next
+			t = &next
+		}
+	})
 	e.toMembers(key)
 	e.changes.notify(key)
 	return t
+}
+
+// workAsBefore is the template of a Job, and whether each cluster is to run as many of
+// its pods at once as it says.
+func (e *Engine) workAsBefore(key Key) (t *template, same bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	t = e.stored(key)
+	return t, t == nil || maps.Equal(t.shares, e.workShares(t))
 }
 
 // begin notes, before a member is written to, that work which stays put begins there, or
