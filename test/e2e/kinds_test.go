@@ -55,6 +55,7 @@ func TestEveryKind(t *testing.T) {
 	}
 	eventually(t, 2*soon, func(ctx context.Context) error { return f.everywhere(ctx, objects, updated) })
 	t.Log("updated in the members")
+	f.keptWhole(t)
 
 	slices.Reverse(objects) // the namespace last
 	background := metav1.DeletePropagationBackground
@@ -65,6 +66,26 @@ func TestEveryKind(t *testing.T) {
 		}
 	}
 	eventually(t, 2*soon, func(ctx context.Context) error { return f.nowhere(ctx, objects) })
+}
+
+// keptWhole fails where a member of the hub's own version is said to have dropped something.
+func (f *fed) keptWhole(t *testing.T) {
+	t.Helper()
+	list, err := f.at.dynamic.Resource(v1alpha1.Resource("placements")).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range list.Items {
+		p, err := as[v1alpha1.Placement](&list.Items[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range p.Clusters {
+			if c.State == v1alpha1.StateFieldsDropped {
+				t.Errorf("%s in %s: %s", p.Name, c.Name, c.Message)
+			}
+		}
+	}
 }
 
 // TestEveryServedResourceIsKnown goes by the discovery of a real hub: what can

@@ -25,6 +25,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: named, namespace: older}
 spec:
+  replicas: 2
   selector: {matchLabels: {app: named}}
   template:
     metadata: {labels: {app: named}}
