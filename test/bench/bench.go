@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	if ctx.Err() == nil && b.run.MatchString("failover") {
 		errs = append(errs, b.failover(ctx))
+	}
+	if ctx.Err() == nil && strings.Contains(b.run.String(), "fleet") { // not with all others: it takes longer than they do
+		errs = append(errs, b.fleets(ctx))
 	}
 	if ctx.Err() == nil && b.run.MatchString("growth") {
 		errs = append(errs, b.grow(ctx))

@@ -2,6 +2,7 @@
 //
 //	make bench                                   # or: go run ./test/bench -hanse bin/hanse
 //	go run ./test/bench -run 'deployments|idle'  # some of it
+//	go run ./test/bench -run '^fleet$'           # a thousand light members; only when asked for by name
 //	go run ./test/bench -growth -o growth.json   # the whole table of how it grows
 //
 // It starts real processes from the hanse binary, in a temporary directory and on loopback: one hub (hanse server) and
@@ -15,7 +16,8 @@
 // the bench's own; CPU is the hub process's, until it is quiet again.
 //
 // The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, restart,
-// demo, dns, lost, failover, growth. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
+// demo, dns, lost, failover, fleet, growth. The fleet's members are light (package lightmember): a thousand of them fit
+// one process, and the same figures of other projects are from clusters of hundreds of cores. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
 // other figures, and the exit code says only whether the measuring worked.
 package main
 
@@ -41,6 +43,7 @@ type options struct {
 	growth  bool
 	objects int
 	clients int
+	members int
 	profile string
 	keep    bool
 }
@@ -65,6 +68,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.growth, "growth", false, "the whole table of how it grows: to 5,000 objects and 10 members")
 	f.IntVar(&o.objects, "objects", 1000, "how many objects the benchmarks of propagation write")
 	f.IntVar(&o.clients, "clients", 16, "how many concurrent clients write to each server")
+	f.IntVar(&o.members, "members", 1000, "how many members the benchmark of a fleet has")
 	f.StringVar(&o.profile, "profile", "", "keep 20 s of the hub's CPU profile for each phase in this `directory`")
 	f.BoolVar(&o.keep, "keep", false, "keep the temporary directory with the logs")
 	if err := f.Parse(args); err != nil {
@@ -86,6 +90,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == serveDNS {
 		return runDNS(ctx, args[1:], os.Stdin, stdout)
+	}
+	if len(args) > 0 && args[0] == serveMembers {
+		return runMembers(ctx, args[1:], os.Stdin, stdout)
 	}
 	o, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {

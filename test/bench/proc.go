@@ -90,6 +90,11 @@ const (
 
 // quiet waits until a process has nothing to do, and returns the CPU time that it had used, and when, before that.
 func quiet(ctx context.Context, pid int) (time.Duration, time.Time, error) {
+	return quietBelow(ctx, pid, quietCore)
+}
+
+// quietBelow is quiet for a process that counts as quiet below that share of a core.
+func quietBelow(ctx context.Context, pid int, core float64) (time.Duration, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -102,7 +107,7 @@ func quiet(ctx context.Context, pid int) (time.Duration, time.Time, error) {
 			return used, at, fmt.Errorf("process %d does not become quiet: %w", pid, err)
 		}
 		now, err := cpu(pid)
-		if err != nil || float64(now-used) < quietCore*float64(quietFor) {
+		if err != nil || float64(now-used) < core*float64(quietFor) {
 			return used, at, err
 		}
 	}
