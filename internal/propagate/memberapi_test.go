@@ -93,7 +93,9 @@ func (m *memberAPI) join(t *testing.T, e *Engine, name string) *member {
 	}
 	s.schemasEvery = 100 * time.Millisecond
 	s.member = e.members[name]
+	s.member.mu.Lock()
 	s.member.session = s
+	s.member.mu.Unlock()
 	done := make(chan struct{})
 	go func() { defer close(done); s.run(ctx) }()
 	t.Cleanup(func() { cancel(); m.server.CloseClientConnections(); <-done })

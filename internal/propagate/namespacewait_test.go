@@ -27,9 +27,9 @@ func TestANamespaceThatIsHeldIsNamed(t *testing.T) {
 	// The hub's goes, and another of that name comes.
 	put(e, namespaces(), shopNamespace("second"))
 	e.toMembers(ns)
+	waitForState(t, e, ns, v1alpha1.StateDeleting)
 	key := put(e, configMaps(), configMap("settings"))
 	e.toMembers(key)
-	waitForState(t, e, ns, v1alpha1.StateDeleting)
 	m.change(shopPath, func(obj map[string]any) {
 		obj["status"] = map[string]any{"conditions": []any{
 			map[string]any{"type": "NamespaceContentRemaining", "status": "False", "message": "All content removed"},

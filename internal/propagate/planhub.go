@@ -21,7 +21,7 @@ type PlanRequest struct {
 	// Objects are manifests. Policies and Namespaces among them are heeded in the place
 	// of the hub's of the same name.
 	Objects []*unstructured.Unstructured `json:"objects"`
-	// Without are clusters to be thought away.
+	// Without are clusters to leave out.
 	Without []string `json:"without,omitempty"`
 	// Current is what runs where now. Nil: as the hub has divided the object, if it has
 	// it.
@@ -94,7 +94,7 @@ func (e *Engine) planner(without []string) (*Planner, error) {
 	p.losses, p.drains, p.ceilings, p.began, p.clock = e.losses, e.drains, e.ceilings, e.began, e.clock
 	for _, name := range without {
 		if p.clusters[name] == nil {
-			return nil, fmt.Errorf("there is no cluster %s to be thought away; there are %s. Try: hanse clusters", name, strings.Join(slices.Sorted(maps.Keys(e.clusters)), ", "))
+			return nil, fmt.Errorf("there is no cluster %s to leave out; there are %s. Try: hanse clusters", name, strings.Join(slices.Sorted(maps.Keys(e.clusters)), ", "))
 		}
 		delete(p.clusters, name)
 	}
