@@ -124,6 +124,13 @@ type fakeSource struct {
 	panics              int
 }
 
+// listed is how often it was listed.
+func (f *fakeSource) listed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lists
+}
+
 func (f *fakeSource) source() source {
 	return source{"services", &corev1.Service{},
 		func(context.Context, metav1.ListOptions) (runtime.Object, error) {
@@ -286,13 +293,13 @@ func TestPanicOfASession(t *testing.T) {
 		c, events := watched(t, f)
 		<-time.After(500 * time.Millisecond)
 		synctest.Wait()
-		if f.lists != 1 || !strings.Contains(c.caches.Outdated("aws", route.KindService), "nonsense") {
-			t.Errorf("after a panic: %d lists, outdated: %q", f.lists, c.caches.Outdated("aws", route.KindService))
+		if f.listed() != 1 || !strings.Contains(c.caches.Outdated("aws", route.KindService), "nonsense") {
+			t.Errorf("after a panic: %d lists, outdated: %q", f.listed(), c.caches.Outdated("aws", route.KindService))
 		}
 		<-time.After(20 * time.Second)
 		synctest.Wait()
 		if _, known := c.caches.Exposure("aws", web); !known || c.caches.Outdated("aws", route.KindService) != "" {
-			t.Errorf("it talks sense again, and is not heard: %d lists", f.lists)
+			t.Errorf("it talks sense again, and is not heard: %d lists", f.listed())
 		}
 		if said := drain(events); len(said) != 3 || !strings.Contains(said[0], eventCrashed) || c.about().Panics["aws"] != 3 {
 			t.Errorf("events %q, panics %v", said, c.about().Panics)
