@@ -158,7 +158,7 @@ func (e *Engine) weighLosses(now time.Time) (next time.Time) {
 	e.toMembers(keys...)
 	e.changes.notify(keys...)
 	for name := range changed {
-		e.reachChanged(name) // its pods are ready no more, or again
+		e.lossChanged(name) // its pods are ready no more, or again
 	}
 	if !ended.again.IsZero() && (next.IsZero() || ended.again.Before(next)) {
 		next = ended.again

@@ -55,11 +55,33 @@ func (e *Engine) isReady(name string) bool {
 }
 
 // reachChanged has the statuses written of all that a member runs, or of what is of one
-// of some resources: it does not answer any more, or does again, or is lost. It takes
-// Engine.mu for reading, and blocks on no server.
+// of some resources: it does not answer any more, or does again. It takes Engine.mu for
+// reading, and blocks on no server.
 func (e *Engine) reachChanged(name string, of ...schema.GroupResource) {
-	var keys []Key
+	keys := e.inMember(name, of...)
+	for _, key := range keys {
+		e.statusSoon(key)
+	}
+	e.changes.notify(keys...)
+}
+
+// moveFirst is how long the statuses of what a lost cluster runs wait: the hub has to
+// write where its replicas go, and members what they are to run. To say so is not urgent.
+const moveFirst = time.Second
+
+// lossChanged is reachChanged for a member that is lost, or is not any more.
+func (e *Engine) lossChanged(name string) {
+	keys := e.inMember(name)
+	for _, key := range keys {
+		e.statuses.AddAfter(key, moveFirst)
+	}
+	e.changes.notify(keys...)
+}
+
+// inMember is all that a member is to run or runs, or what of that is of some resources.
+func (e *Engine) inMember(name string, of ...schema.GroupResource) (keys []Key) {
 	e.mu.RLock()
+	defer e.mu.RUnlock()
 	m := e.members[name]
 	for gr, r := range e.resources {
 		if len(of) > 0 && !slices.Contains(of, gr) {
@@ -71,11 +93,7 @@ func (e *Engine) reachChanged(name string, of ...schema.GroupResource) {
 			}
 		}
 	}
-	e.mu.RUnlock()
-	for _, key := range keys {
-		e.statusSoon(key)
-	}
-	e.changes.notify(keys...)
+	return keys
 }
 
 // withReached is the status of a template's object with its condition
