@@ -64,8 +64,12 @@ func (e events) labelsRefused(c *v1alpha1.Cluster, why string) {
 	e.Event(c, corev1.EventTypeWarning, "LabelsRefused", "the labels of its place cannot be written, so policies that select by them may miss it: "+why)
 }
 
-func (e events) withdrawFailed(c *v1alpha1.Cluster, err error) {
-	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", "not all workloads are deleted yet: "+oneLine(err.Error()))
+func (e events) withdrawFailed(c *v1alpha1.Cluster, stay bool, err error) {
+	what := "not all workloads are deleted yet: "
+	if stay {
+		what = "some workloads keep the label " + v1alpha1.LabelManaged + " and annotations of the hub, which do no harm: "
+	}
+	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", what+oneLine(err.Error()))
 }
 
 func (e events) left(c *v1alpha1.Cluster, withdrawn bool, how string) {

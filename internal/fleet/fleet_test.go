@@ -25,6 +25,7 @@ type recorder struct {
 	engaged   map[string]*rest.Config
 	count     int
 	withdrawn int
+	released  int // left with their workloads
 	report    Report
 	failing   error           // of Withdraw
 	reached   map[string]bool // by the last look
@@ -66,10 +67,14 @@ func (r *recorder) Session(_, last string) (string, bool) {
 	return "known-now", last != "" && !strings.HasPrefix(last, "known")
 }
 
-func (r *recorder) Withdraw(context.Context, string) error {
+func (r *recorder) Withdraw(_ context.Context, _ string, stay bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.withdrawn++
+	if stay {
+		r.released++
+	} else {
+		r.withdrawn++
+	}
 	return r.failing
 }
 
@@ -355,6 +360,11 @@ func TestLeavingRemovesTheServiceAccount(t *testing.T) {
 	}
 	if _, n := f.prop.counts(); n != 0 {
 		t.Error("workloads were withdrawn")
+	}
+	f.prop.mu.Lock()
+	defer f.prop.mu.Unlock()
+	if f.prop.released != 1 {
+		t.Errorf("the hub's marks were taken off %d times, want once", f.prop.released)
 	}
 }
 

@@ -28,7 +28,8 @@ const leaveTimeout = 10 * time.Second
 type leaving struct {
 	since     time.Time  // when this process first saw that it leaves
 	withdraw  chan error // result of Propagator.Withdraw; nil: not running
-	withdrawn bool       // its workloads are deleted
+	settled   bool       // its workloads are dealt with, or given up
+	withdrawn bool       // … and deleted
 	revoked   bool       // what join made in it is removed, or given up
 	gone      bool       // the Cluster has been let go
 	reason    string     // for the condition, one of the Leave… constants
@@ -62,10 +63,12 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 		m.leaving.since, m.leaving.reason = m.fleet.clock.Now(), LeaveWaiting
 	}
 	forced := c.Annotations[AnnotationOnUnjoinForce] == "true"
-	shared := m.fleet.first(c) != "" // what runs there is the other's
-	if deletesWorkloads(c) && !shared && !m.leaving.withdrawn && !forced && !m.withdraw(c) {
+	// What runs there is the other's, or is to be.
+	shared := m.fleet.first(c) != "" || !deletesWorkloads(c) && m.fleet.keeper(c) != ""
+	if !m.leaving.settled && !shared && !forced && !m.withdraw(c) {
 		return
 	}
+	m.leaving.settled = true
 	m.release()
 	if !m.leaving.revoked && !m.revoke(ctx, c) {
 		return
@@ -80,34 +83,53 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 	m.leaving.gone = true
 }
 
-// withdraw has propagation delete its workloads, beside the probing; it is true
-// once that is done. While the member cannot be reached it waits.
+// releaseTimeout is how long a member that leaves with its workloads may take until the
+// hub's marks are off them. What has some left is not harmed by them.
+const releaseTimeout = 30 * time.Second
+
+// withdraw has propagation delete its workloads, or take the hub's marks off them, beside
+// the probing; it is true once that is done. While the member cannot be reached it
+// waits, if they are to be deleted.
 func (m *member) withdraw(c *v1alpha1.Cluster) bool {
-	if m.disengage == nil {
+	stay := !deletesWorkloads(c)
+	switch {
+	case m.disengage == nil && stay: // revoke says that it is not reached
+		return m.health.down() || m.fleet.clock.Since(m.leaving.since) >= leaveTimeout
+	case m.disengage == nil:
 		m.leaving.waitsFor = fmt.Sprintf("its workloads are to be deleted, but %s. Try: bring it back, or hanse unjoin %s --delete-workloads --force", m.health.cause(), m.name)
 		return false
-	}
-	if m.leaving.withdraw == nil {
-		m.leaving.waitsFor = "its workloads are being deleted"
-		result := make(chan error, 1)
-		m.leaving.withdraw = result
-		engagement := m.engagement
-		m.fleet.wg.Go(func() {
-			result <- guard.Run(func() error { return m.fleet.prop.Withdraw(engagement, m.name) })
-			m.wake()
-		})
+	case m.leaving.withdraw == nil:
+		m.startWithdraw(stay)
 		return false
 	}
 	select {
 	case err := <-m.leaving.withdraw:
 		m.leaving.withdraw = nil
-		m.leaving.withdrawn = err == nil
+		m.leaving.withdrawn = err == nil && !stay
 		if err != nil && m.engagement.Err() == nil {
-			m.fleet.events.withdrawFailed(c, err)
+			m.fleet.events.withdrawFailed(c, stay, err)
 		}
+		return err == nil || stay
 	default:
 	}
-	return m.leaving.withdrawn
+	return false
+}
+
+// startWithdraw does not block; it wakes the member when there is a result.
+func (m *member) startWithdraw(stay bool) {
+	m.leaving.waitsFor = "its workloads are being deleted"
+	ctx, cancel := m.engagement, context.CancelFunc(func() {})
+	if stay {
+		m.leaving.waitsFor = "the hub's marks are being taken off its workloads"
+		ctx, cancel = context.WithTimeout(m.engagement, releaseTimeout)
+	}
+	result := make(chan error, 1)
+	m.leaving.withdraw = result
+	m.fleet.wg.Go(func() {
+		defer cancel()
+		result <- guard.Run(func() error { return m.fleet.prop.Withdraw(ctx, m.name, stay) })
+		m.wake()
+	})
 }
 
 // revoke removes what join made in the member, or says by an event that it

@@ -140,9 +140,9 @@ func sameWay(a, b v1alpha1.ClusterSpec) bool {
 }
 
 // engage hands the member to propagation or takes it away, as its health says.
-// One that is leaving with its workloads left running is not handed over.
+// One that leaves is handed over until its workloads are dealt with.
 func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
-	wanted := m.health.ok() && (c.DeletionTimestamp == nil || deletesWorkloads(c))
+	wanted := m.health.ok() && !m.leaving.settled
 	if wanted && m.disengage == nil && !m.begin(ctx, c) {
 		m.wakeIn(ctx, beginPoll)
 		return

@@ -23,10 +23,10 @@ type Propagator interface {
 	// if not, the hub was restored from an older copy. It is called before the first
 	// Engage and must not block.
 	Session(name, last string) (now string, restored bool)
-	// Withdraw deletes everything that the hub manages in the member. The
-	// member is engaged while it runs. It blocks until all is gone or ctx ends
-	// (then it returns an error) and is idempotent.
-	Withdraw(ctx context.Context, name string) error
+	// Withdraw deletes everything that the hub manages in the member, or with stay
+	// takes the hub's marks off it. The member is engaged while it runs. It blocks
+	// until that is done or ctx ends (then it returns an error) and is idempotent.
+	Withdraw(ctx context.Context, name string, stay bool) error
 	// Looked is called after each look at a member, with when it began and whether
 	// the member is in reach: one that answers and refuses the hub's credential
 	// is. It is called from any goroutine and must not block.

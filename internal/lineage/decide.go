@@ -19,7 +19,8 @@ type Wanted struct {
 	History  History
 	Template types.UID // of the object of that name at the hub, empty: none
 	Placed   bool      // the template is to be in this member
-	Leaving  bool      // the member is to be emptied of what the hub put there
+	Leaving  bool      // the member leaves: what the hub put there is to go
+	Stays    bool      // … or, when it leaves, to stay without the hub's marks
 	Approved bool      // somebody was shown this very object and wants it deleted
 }
 
@@ -72,7 +73,9 @@ func Decide(f Found, w Wanted) (Action, Reason) {
 		return Adopt, ""
 	case placed:
 		return Delete, "" // a namesake that was deleted at the hub, so that the new one can be made
-	case w.Leaving && !(mine && sure):
+	case w.Leaving && w.Stays && mine:
+		return Release, ""
+	case w.Leaving && (w.Stays || !mine || !sure):
 		return Ignore, ""
 	case w.Leaving, w.Approved:
 		return gone(f), ""

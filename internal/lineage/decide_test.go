@@ -119,6 +119,9 @@ func TestDecide(t *testing.T) {
 		"restored, but written since":               {Found{Mark: unproven, Marked: true, Written: true}, Wanted{}, Delete, ""},
 		"restored, approved":                        {Found{Mark: unproven, Marked: true}, Wanted{Approved: true}, Delete, ""},
 		"leaving":                                   {Found{Mark: own, Marked: true}, Wanted{Leaving: true, Template: "t", Placed: true}, Delete, ""},
+		"leaving, stays":                            {Found{Mark: own, Marked: true}, Wanted{Leaving: true, Stays: true, Template: "t", Placed: true}, Release, ""},
+		"leaving, stays, restored":                  {Found{Mark: unproven, Marked: true}, Wanted{Leaving: true, Stays: true}, Release, ""},
+		"leaving, stays, another hub's":             {Found{Mark: others, Marked: true}, Wanted{Leaving: true, Stays: true}, Ignore, ""},
 		"leaving, restored":                         {Found{Mark: unproven, Marked: true}, Wanted{Leaving: true}, Ignore, ""},
 		"leaving, another hub's":                    {Found{Mark: others, Marked: true}, Wanted{Leaving: true}, Ignore, ""},
 	} {

@@ -3,6 +3,7 @@ package propagate
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,7 +68,7 @@ func (t *task) adopt(ctx context.Context) error {
 	case patch == nil: // it is all that the hub wants, mark and all
 		t.settle(live, desired)
 		return nil
-	case how == v1alpha1.ConflictAdopt, isNamespace(t.key.GR), onlyMarks(patch):
+	case how == v1alpha1.ConflictAdopt, isNamespace(t.key.GR), onlyMarks(patch), onlyCount(live, patch):
 		setVersion(patch, live)
 		if err := t.patch(ctx, patch, desired, nil); err != nil {
 			return err
@@ -93,6 +94,21 @@ func onlyMarks(patch map[string]any) bool {
 		}
 	}
 	return true
+}
+
+// onlyCount says whether, beside the hub's own label and annotations, a patch changes
+// nothing but the number of replicas that a hub gave an object before it let go of it: a
+// cluster that left and is back is given another number, as a rule.
+func onlyCount(live *unstructured.Unstructured, patch map[string]any) bool {
+	spec, _ := patch["spec"].(map[string]any)
+	_, count := spec["replicas"]
+	_, marked := live.GetAnnotations()[v1alpha1.AnnotationOrigin]
+	if !count || len(spec) > 1 || marked || !fieldmerge.ReadOwners(live, v1alpha1.FieldManager).Mine("spec", "replicas") {
+		return false
+	}
+	rest := maps.Clone(patch)
+	delete(rest, "spec")
+	return onlyMarks(rest)
 }
 
 // marksOnly is onlyMarks for an object that had no labels or annotations at

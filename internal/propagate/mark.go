@@ -57,7 +57,7 @@ func (t *task) judge(placed bool) (lineage.Action, lineage.Reason) {
 	}
 	wanted := lineage.Wanted{
 		Hub: t.engine.hubUID, History: t.engine.history, Placed: placed,
-		Leaving: t.member.leaving(), Approved: t.member.mayPrune(t.key, seen.uid),
+		Leaving: t.member.leaving(), Stays: t.member.releasing(), Approved: t.member.mayPrune(t.key, seen.uid),
 	}
 	if t.template != nil {
 		wanted.Template = t.template.uid

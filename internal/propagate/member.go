@@ -23,7 +23,8 @@ type member struct {
 
 	mu          sync.Mutex
 	session     *session // nil while away
-	withdrawing bool     // everything has to go
+	withdrawing bool     // it leaves the federation
+	staying     bool     // … and what the hub put there stays, without its marks
 	records     map[Key]*record
 	approved    map[Key]types.UID // held objects that may be deleted
 	bytes       int               // about what records take

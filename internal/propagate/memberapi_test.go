@@ -187,6 +187,10 @@ func (m *memberAPI) store(path string, obj map[string]any) {
 	}
 	meta["resourceVersion"] = strconv.Itoa(m.version)
 	m.objects[path] = obj
+	if collection, _ := splitPath(path); before != nil && managed(before, collection) && !managed(obj, collection) {
+		m.tell(path, "DELETED", before) // as far as who watches by the label is concerned
+		return
+	}
 	m.tell(path, kind, obj)
 }
 

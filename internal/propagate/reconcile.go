@@ -283,6 +283,13 @@ func (m *member) leaving() bool {
 	return m.withdrawing
 }
 
+// releasing says whether, of a member that leaves, the workloads stay.
+func (m *member) releasing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.withdrawing && m.staying
+}
+
 // refused words an error of the member for whoever looks at the Placement. It
 // names the object's fields, never what is in them: an API server repeats
 // values that it finds invalid.

@@ -35,13 +35,14 @@ func (t *task) delete(ctx context.Context, uid types.UID) error {
 // in a Namespace, the custom resources of a CRD.
 func holdsOthers(gr schema.GroupResource) bool { return isNamespace(gr) || isCRD(gr) }
 
-// release lets go of a Namespace or CRD that was in the member before the hub
-// managed it: there may be more to it than the hub put there.
+// release lets go of an object, which stays as it is: a Namespace or CRD that was in the
+// member before the hub managed it, as there may be more to it than the hub put there, or
+// anything in a member that leaves with its workloads.
 func (t *task) release(ctx context.Context) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":         t.rec.seen.uid,
 		"labels":      map[string]any{v1alpha1.LabelManaged: nil},
-		"annotations": map[string]any{v1alpha1.AnnotationOrigin: nil, v1alpha1.AnnotationAdopted: nil},
+		"annotations": map[string]any{v1alpha1.AnnotationOrigin: nil, v1alpha1.AnnotationAdopted: nil, v1alpha1.AnnotationRevision: nil},
 	}})
 	if err != nil {
 		return fmt.Errorf("encode the release of %s: %w", t.key, err)

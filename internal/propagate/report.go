@@ -1,11 +1,15 @@
 package propagate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
@@ -132,9 +136,10 @@ func (m *member) present() []Key {
 	return keys
 }
 
-// Withdraw deletes everything in the member that this hub put there. It blocks
-// until all is gone or ctx ends, and is idempotent.
-func (e *Engine) Withdraw(ctx context.Context, name string) error {
+// Withdraw takes everything out of the member that this hub put there; with stay, it only
+// takes the hub's marks off it. It blocks until that is done or ctx ends, and is
+// idempotent. What a session that has just begun has not read yet is waited for.
+func (e *Engine) Withdraw(ctx context.Context, name string, stay bool) error {
 	e.mu.RLock()
 	m := e.members[name]
 	e.mu.RUnlock()
@@ -142,7 +147,7 @@ func (e *Engine) Withdraw(ctx context.Context, name string) error {
 		return nil
 	}
 	m.mu.Lock()
-	m.withdrawing = true
+	m.withdrawing, m.staying = true, stay
 	keys := make([]Key, 0, len(m.records))
 	for k := range m.records {
 		keys = append(keys, k)
@@ -152,12 +157,26 @@ func (e *Engine) Withdraw(ctx context.Context, name string) error {
 	left := 0
 	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(context.Context) (bool, error) {
 		left = m.managed(e)
-		return left == 0, nil
+		return left == 0 && e.hasReadAll(m), nil
 	})
-	if err != nil {
-		return fmt.Errorf("%d objects are left in cluster %s: %w", left, name, err)
+	switch {
+	case err == nil:
+		return nil
+	case left == 0:
+		return fmt.Errorf("not everything in cluster %s has been read (%s): %w", name, cmp.Or(e.unreadable(m), "it takes its time"), err)
 	}
-	return nil
+	return fmt.Errorf("%d objects are left in cluster %s: %w", left, name, err)
+}
+
+// hasReadAll says whether it is known what the member has of everything that is propagated.
+func (e *Engine) hasReadAll(m *member) bool {
+	if e.Synced() != nil {
+		return false // the hub has just started
+	}
+	e.mu.RLock()
+	resources := slices.Collect(maps.Keys(e.resources))
+	e.mu.RUnlock()
+	return !slices.ContainsFunc(resources, func(gr schema.GroupResource) bool { return !m.heard(gr) })
 }
 
 // managed counts what this hub has put into the member and is still there. What somebody else
@@ -167,7 +186,7 @@ func (m *member) managed(e *Engine) int {
 	defer m.mu.Unlock()
 	n := 0
 	for _, r := range m.records {
-		if r.seen.exists() && r.seen.ours(e.hubUID) && (r.seen.mark.Proven || r.wrote == r.seen.uid) {
+		if r.seen.exists() && r.seen.ours(e.hubUID) && (m.staying || r.seen.mark.Proven || r.wrote == r.seen.uid) {
 			n++
 		}
 	}
