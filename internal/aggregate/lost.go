@@ -16,7 +16,7 @@ const (
 
 // heard is the members as far as what they said last is still to be told. A cluster that
 // is lost counts as Kubernetes counts nodes that are: its pods are not ready, and those
-// that were made up for elsewhere are gone. What is in every cluster is done when it is
+// that failed over are gone. What is in every cluster is done when it is
 // in those that there are: the dead have no nodes to run it, and no addresses. Of one
 // that is merely away nobody knows; its numbers stay, and its conditions are Unknown.
 func heard(gk schema.GroupKind, members []MemberStatus) []MemberStatus {
@@ -55,7 +55,7 @@ func (s MemberStatus) left(gk schema.GroupKind, others bool) bool {
 }
 
 // dead is a member whose cluster is lost, with what may still be said of it. It never
-// has more than it is to have: the rest was made up for.
+// has more than it is to have: the rest failed over.
 func (s MemberStatus) dead(gk schema.GroupKind) MemberStatus {
 	if s.Status == nil {
 		return s

@@ -93,7 +93,7 @@ func (l *losses) isLost(c *cluster, p *policy.Policy) bool {
 }
 
 // isDead says whether the pods of a policy's workloads in a cluster are taken for not
-// ready: when it is lost for them, or, where they are not to be made up for, would be by
+// ready: when it is lost for them, or, where they are not to fail over, would be by
 // the hub's own time.
 func (l *losses) isDead(c *cluster, p *policy.Policy) bool {
 	after := cmp.Or(l.afterFor(p), l.settled())

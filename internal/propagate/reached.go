@@ -161,7 +161,7 @@ func (e *Engine) announceLosses(before, after *template, r *resource) {
 		}
 		in := gained(before, after)
 		if in == "" && l.Stays < l.Before {
-			continue // there are to be fewer, nothing was made up for
+			continue // there are to be fewer, nothing failed over
 		}
 		kind, reason := corev1.EventTypeNormal, v1alpha1.ReasonFailedOver
 		said := fmt.Sprintf("%s is lost: %d of %s failed over%s", l.Cluster, l.Before-l.Stays, replicas(l.Before), in)

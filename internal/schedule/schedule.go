@@ -23,7 +23,7 @@ type Workload struct {
 	Divided bool
 	// Current is the division so far, cluster to replicas; empty: none. It
 	// should say what runs: a cluster that comes back with replicas that were
-	// made up for elsewhere has them here again.
+	// failed over has them here again.
 	Current map[string]int32
 
 	Namespace string

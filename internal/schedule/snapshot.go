@@ -24,7 +24,7 @@ type Cluster struct {
 	// Drained clusters are emptied as far as others can take what they run.
 	Drained bool
 	// Lost clusters have been out of reach for longer than their failover
-	// time: what they were given is made up for elsewhere, as for Drained.
+	// time: what they were given fails over, as for Drained.
 	Lost bool
 	// Domains are the parts of the cluster, one per zone as a rule; none: one
 	// part, of which nothing is known but the cluster's labels.
