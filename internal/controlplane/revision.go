@@ -22,7 +22,7 @@ import (
 // writes far less than once in a microsecond, so that is more than any revision
 // that it has ever had, in this copy or another. What is older is marked as
 // compacted: a watch with an older version is answered "410 Expired", and lists
-// anew, as it does after any restart of an API server, whose cache of changes
+// again, as it does after any restart of an API server, whose cache of changes
 // begins with the start.
 
 // clockBack is how far the revision is set forward when the clock says less than

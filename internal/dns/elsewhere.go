@@ -114,7 +114,7 @@ func (e *elsewhere) only(zones []*v1alpha1.DNSZone) {
 	}
 }
 
-// nudge has a zone kept again, with a provider made anew.
+// nudge has a zone kept again, with a provider made again.
 func (e *elsewhere) nudge(zone string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -209,7 +209,7 @@ func TestStatusRetries(t *testing.T) {
 	}
 }
 
-// TestForget: a route that is made again under its name starts anew.
+// TestForget: a route that is made again under its name starts again.
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := startWriter(t)

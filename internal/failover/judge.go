@@ -16,7 +16,7 @@
 // least half of the clusters have to have answered, each of them after the
 // absence began and within the last Fresh. When more than half are out of reach
 // the hub takes itself to be the one that is cut off: nothing more is lost, and
-// for those that are still away when at least half are back, time starts anew.
+// for those that are still away when at least half are back, time starts again.
 // Half of: the clusters that are not lost already. So of two clusters, one that
 // fails is lost, both are not; of three, one is, and a second one is if the first
 // was lost before; of one, none ever is.

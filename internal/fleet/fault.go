@@ -11,7 +11,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
-// A member whose data makes the hub's code panic is begun anew, with nothing of
+// A member whose data makes the hub's code panic is begun again, with nothing of
 // what was known of it, first soon and then ever more slowly. Faults that are
 // further apart than forgiven have nothing to do with each other.
 const (

@@ -104,7 +104,7 @@ func (m *member) step(ctx context.Context) time.Duration {
 	return max(m.health.delay(rand.Float64()), m.faults.backOff(m.fleet.clock.Now()))
 }
 
-// connect makes the link to the member anew if the Cluster says something else
+// connect makes the link to the member again if the Cluster says something else
 // about how to reach it, and takes over a changed credential.
 func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 	if cred, ok := m.fleet.credential(c); ok {

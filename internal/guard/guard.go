@@ -3,7 +3,7 @@
 //
 // It belongs at the root of a goroutine that handles one member's data: whoever
 // runs that goroutine then does what it does after any other error: it says so,
-// waits, and begins anew with nothing of what the panic may have left half done.
+// waits, and begins again with nothing of what the panic may have left half done.
 // What the Go runtime itself ends a process for (memory that is used up, a map
 // written by two at once) is no panic, and not caught.
 package guard

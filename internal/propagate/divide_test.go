@@ -110,7 +110,7 @@ func TestAClusterThatGoesAwayKeepsItsShare(t *testing.T) {
 	if got := r.get("web").decision.String(); got != before {
 		t.Errorf("%s became %s", before, got)
 	}
-	// The same after a restart of the hub, which reads everything anew.
+	// The same after a restart of the hub, which reads everything again.
 	again := newRig(deployments())
 	again.clusters(ready("aws", 0), away("azure", 0, 20), ready("google", 0))
 	if got := again.deployment("web", 10, 6, nil).decision.String(); got != before {

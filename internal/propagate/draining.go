@@ -105,7 +105,7 @@ func (e *Engine) stepDrains() bool {
 	return true
 }
 
-// nextTurn is what was decided anew because it is its budget's turn. Engine.mu is held.
+// nextTurn is what was decided again because it is its budget's turn. Engine.mu is held.
 func (e *Engine) nextTurn() []Key {
 	waiting := map[types.NamespacedName]bool{}
 	resting := true // whether the turn that is, has been had

@@ -151,7 +151,7 @@ func (e *Engine) followSoon(key Key) {
 // followMembers takes over the numbers that members have set: it writes the
 // division and its sum at the hub, in one write that fails if anybody else has
 // written meanwhile. It is idempotent; where the hub is killed, the members
-// still have their numbers, and it begins anew.
+// still have their numbers, and it begins again.
 func (e *Engine) followMembers(ctx context.Context, key Key) error {
 	t, _ := e.template(key)
 	r := e.resource(key.GR)

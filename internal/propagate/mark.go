@@ -108,7 +108,7 @@ func (t *task) lastingMark() string {
 	return t.rec.seen.mark.Raw
 }
 
-// needsProof says whether the object is to be marked anew because somebody else put it there,
+// needsProof says whether the object is to be marked again because somebody else put it there,
 // a restored backup. That is done once: where it does not help, nothing does.
 func (t *task) needsProof() bool {
 	mark := t.rec.seen.mark

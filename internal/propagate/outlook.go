@@ -45,7 +45,7 @@ type outlooks struct {
 
 func newOutlooks() outlooks { return outlooks{all: map[*policy.Policy]*outlook{}} }
 
-// surroundingsChanged lets outlooks be made anew: something changed of what they are
+// surroundingsChanged lets outlooks be made again: something changed of what they are
 // made of. Engine.mu is held.
 func (e *Engine) surroundingsChanged() {
 	e.around.forgetAllRooms()

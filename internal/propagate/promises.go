@@ -122,7 +122,7 @@ func (e *Engine) ungrant(key Key) {
 }
 
 // grantIn is grant for one cluster. More of the same is taken off what is known to be
-// free; for anything else that is added up anew.
+// free; for anything else that is added up again.
 func (s *surroundings) grantIn(cluster string, key Key, d *demand, replicas int32) {
 	all := s.granted[cluster]
 	before, had := all[key]

@@ -48,7 +48,7 @@ func (s *session) undiscovered(wanted []*resource, why func(schema.GroupResource
 	}
 }
 
-// tellOf has the placements and statuses of a resource's objects made anew.
+// tellOf has the placements and statuses of a resource's objects made again.
 func (s *session) tellOf(gr schema.GroupResource) {
 	keys := s.keysOf(gr)
 	s.engine.changes.notify(keys...)

@@ -30,7 +30,7 @@ type Resource struct {
 	// Example has the type of the objects.
 	Example runtime.Object
 	// Into takes in what is read. Its methods are called one at a time. A panic of
-	// theirs is a failure to read: all is listed anew after a while.
+	// theirs is a failure to read: all is listed again after a while.
 	Into cache.ReflectorStore
 	// Told, if not nil, is called with why the resource cannot be read once that has
 	// lasted a moment, again when the reason is another, and with nil when all has been

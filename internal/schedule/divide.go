@@ -221,7 +221,7 @@ func (r *run) keepEvicted(left int64) int64 {
 	return left
 }
 
-// crowded says whether all is divided anew, and a cluster would have more with more room.
+// crowded says whether all is divided again, and a cluster would have more with more room.
 func (r *run) crowded() bool {
 	if !r.policy.Rebalance || r.strategy == FreeCapacity || r.strategy == Pack {
 		return false // what is free changes with every pod

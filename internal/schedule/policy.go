@@ -50,7 +50,7 @@ type Policy struct {
 	Spread []Spread
 	// Tolerations add to the template's.
 	Tolerations []corev1.Toleration
-	// Rebalance divides anew instead of keeping what runs where it is.
+	// Rebalance divides again instead of keeping what runs where it is.
 	Rebalance bool
 }
 

@@ -13,7 +13,7 @@ func roomy(name string, milliCPU int64) schedule.Cluster {
 	return schedule.Cluster{Name: name, Ready: true, Domains: []schedule.Domain{{Free: &free, Nodes: []schedule.NodeGroup{{Count: 1, Free: free}}}}}
 }
 
-// TestRebalanceFullClusters divides anew what fills the clusters: its own replicas are
+// TestRebalanceFullClusters divides again what fills the clusters: its own replicas are
 // no reason why there is no room for them.
 func TestRebalanceFullClusters(t *testing.T) {
 	w := schedule.Workload{Key: "deployments.apps/shop/web", Divided: true, Total: 4, Template: plainTemplate(),

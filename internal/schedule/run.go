@@ -312,7 +312,7 @@ func (r *run) refused(u *unit, kind ruleKind) *rule {
 const anyKind ruleKind = -1
 
 // count adds n replicas, which may be below zero, to a unit and all that
-// depends on it, but not to what is placed anew.
+// depends on it, but not to what is placed again.
 func (r *run) count(u *unit, n int64) {
 	if n == 0 {
 		return

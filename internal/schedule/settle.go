@@ -42,7 +42,7 @@ func (r *run) settle() {
 	}
 }
 
-// giveBack makes the room that replicas have which are divided anew. The pods
+// giveBack makes the room that replicas have which are divided again. The pods
 // that are known to be somewhere make it there.
 func (r *run) giveBack() {
 	for i := range r.members {

@@ -12,7 +12,7 @@ import (
 var embedded string
 
 // Embedded returns the database in the binary, which knows countries. It is
-// read anew by each call, in a twentieth of a second; callers keep it.
+// read again by each call, in a twentieth of a second; callers keep it.
 func Embedded() (*DB, error) {
 	d, err := decode(strings.NewReader(embedded))
 	if err != nil {

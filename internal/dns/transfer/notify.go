@@ -81,7 +81,7 @@ type notifier struct {
 	stop    context.CancelFunc
 }
 
-// run repeats a NOTIFY until it is acknowledged, ever more slowly, and begins anew
+// run repeats a NOTIFY until it is acknowledged, ever more slowly, and begins again
 // with each version. It gives up after the last retry: the secondary asks by
 // itself when the SOA's refresh time has passed.
 func (n *notifier) run(ctx context.Context) {

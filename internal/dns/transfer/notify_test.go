@@ -50,7 +50,7 @@ func TestNotifyUntilAcknowledged(t *testing.T) {
 }
 
 // A secondary that is silent is told ever more slowly, and in the end no more; a
-// newer version begins anew, nothing else does.
+// newer version begins again, nothing else does.
 func TestNotifyRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type sent struct {

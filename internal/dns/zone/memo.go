@@ -8,7 +8,7 @@ import (
 )
 
 // memo finds what has been compiled already, for another Host or for the previous
-// Snapshot, by everything that it depends on. A memo is made anew for each
+// Snapshot, by everything that it depends on. A memo is made again for each
 // Snapshot and takes over what it needs, so that nothing is kept for ever.
 type memo struct {
 	db       *geo.DB
