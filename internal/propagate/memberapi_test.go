@@ -72,6 +72,12 @@ func newMemberAPI(t *testing.T) *memberAPI {
 // engaged is an engine with this member, for the kinds that the member serves.
 func (m *memberAPI) engaged(t *testing.T) (*Engine, *member) {
 	t.Helper()
+	e := m.hub()
+	return e, m.join(t, e, "aws")
+}
+
+// hub is an engine that knows the member's resources and a cluster aws.
+func (m *memberAPI) hub() *Engine {
 	e := newEngine("11111111-2222-3333-4444-555555555555")
 	e.session = "run1"
 	e.history = lineage.History{}.Begin(e.session, lineage.Database{Revision: 1})
@@ -80,11 +86,19 @@ func (m *memberAPI) engaged(t *testing.T) (*Engine, *member) {
 		e.resources[gvr.GroupResource()] = &resource{gvr: gvr, gvk: gvk, synced: true, templates: map[types.NamespacedName]*template{}}
 	}
 	e.setClusters(map[string]*cluster{"aws": ready("aws", 0)})
-	return e, m.join(t, e, "aws")
+	return e
 }
 
 // join engages the member until the test ends.
 func (m *memberAPI) join(t *testing.T, e *Engine, name string) *member {
+	t.Helper()
+	joined, leave := m.joined(t, e, name)
+	t.Cleanup(leave)
+	return joined
+}
+
+// joined engages the member until leave is called, as when the hub is killed.
+func (m *memberAPI) joined(t *testing.T, e *Engine, name string) (joined *member, leave func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s, err := newSession(e, &rest.Config{Host: m.server.URL, QPS: -1}, cancel)
@@ -98,8 +112,7 @@ func (m *memberAPI) join(t *testing.T, e *Engine, name string) *member {
 	s.member.mu.Unlock()
 	done := make(chan struct{})
 	go func() { defer close(done); s.run(ctx) }()
-	t.Cleanup(func() { cancel(); m.server.CloseClientConnections(); <-done })
-	return s.member
+	return s.member, func() { cancel(); m.server.CloseClientConnections(); <-done }
 }
 
 // put has an object at the hub, as its watch would.

@@ -28,10 +28,13 @@ func TestWorkloadsThatStayLoseTheMarks(t *testing.T) {
 	for name, restart := range map[string]bool{"at once": false, "after a restart of the hub": true} {
 		t.Run(name, func(t *testing.T) {
 			m := newMemberAPI(t)
-			e, _ := m.engaged(t)
+			e := m.hub()
+			_, leave := m.joined(t, e, "aws")
+			defer leave()
 			key := put(e, configMaps(), configMap("settings"))
 			waitForState(t, e, key, v1alpha1.StateSynced)
 			if restart {
+				leave()
 				e, _ = m.engaged(t)
 				put(e, configMaps(), configMap("settings"))
 			}
