@@ -43,18 +43,42 @@ type Ring struct {
 	buffer  *bufio.Writer
 	written int64 // in file
 	head    []byte
-	begin   func() []Record // see Open
 }
 
 // Open opens the ring in a directory, which it makes, and begins a segment. bytes bounds what all of its segments
-// take. begin, if not nil, gives the records that every segment begins with, so that what follows can be understood
-// without the segments before; it is called from Append. Nobody else may write into the directory.
-func Open(dir string, bytes int64, begin func() []Record) (*Ring, error) {
+// take. Nobody else may write into the directory.
+func Open(dir string, bytes int64) (*Ring, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the flight recorder: %w", err)
 	}
-	r := &Ring{dir: dir, bytes: bytes, segment: max(bytes/segments, 1<<10), begin: begin, head: make([]byte, 0, 32)}
+	r := &Ring{dir: dir, bytes: bytes, segment: max(bytes/segments, 1<<10), head: make([]byte, 0, 32)}
 	return r, r.next()
+}
+
+// Full says whether it is time for Next.
+func (r *Ring) Full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written > r.segment/2
+}
+
+// Next begins a segment with records without which what follows could not be understood when the segments before are
+// gone. Without it one is begun when the last has as many bytes as it may have.
+func (r *Ring) Next(begin []Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == nil {
+		return os.ErrClosed
+	}
+	if err := r.next(); err != nil {
+		return err
+	}
+	for _, rec := range begin {
+		if err := r.append(rec); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // next ends the segment that is written and begins another; the oldest go as far as there would be no room for it.
@@ -86,14 +110,6 @@ func (r *Ring) next() error {
 	if _, err := r.buffer.WriteString(magic); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if r.begin == nil {
-		return nil
-	}
-	for _, rec := range r.begin() {
-		if err := r.write(rec); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -123,13 +139,17 @@ func (r *Ring) makeRoom(names []string) error {
 
 // Append adds a record. It may write to the disk; what it has not written yet is lost with the process: see Flush.
 func (r *Ring) Append(rec Record) error {
-	if len(rec.Payload) > LargestPayload {
-		return fmt.Errorf("a record of %d bytes is larger than %d", len(rec.Payload), LargestPayload)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.file == nil {
 		return os.ErrClosed
+	}
+	return r.append(rec)
+}
+
+func (r *Ring) append(rec Record) error {
+	if len(rec.Payload) > LargestPayload {
+		return fmt.Errorf("a record of %d bytes is larger than %d", len(rec.Payload), LargestPayload)
 	}
 	if r.written > int64(len(magic)) && r.written+frameSize(rec) > r.segment {
 		if err := r.next(); err != nil {

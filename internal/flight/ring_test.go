@@ -36,7 +36,7 @@ func TestTheNewestAreThere(t *testing.T) {
 		bound := rapid.Int64Range(8<<10, 64<<10).Draw(t, "bound")
 		n := 0
 		for range rapid.IntRange(1, 4).Draw(t, "runs") {
-			ring, err := Open(dir, bound, nil)
+			ring, err := Open(dir, bound)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestWhatIsCutOffOrDamagedEndsASegment(t *testing.T) {
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 		write := func(from, to int) {
-			ring, err := Open(dir, 1<<20, nil)
+			ring, err := Open(dir, 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,16 +134,20 @@ func TestWhatIsCutOffOrDamagedEndsASegment(t *testing.T) {
 	})
 }
 
-func TestEverySegmentBeginsWithWhatItNeeds(t *testing.T) {
+func TestASegmentBeginsWithWhatItNeeds(t *testing.T) {
 	dir := t.TempDir()
-	state := 0
-	ring, err := Open(dir, 8<<10, func() []Record { return []Record{{Kind: 'S', Payload: fmt.Append(nil, state)}} })
+	ring, err := Open(dir, 64<<10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for state = range 200 {
-		if err := ring.Append(Record{At: at(state), Kind: 'R', Payload: bytes.Repeat([]byte{1}, 100)}); err != nil {
+	for i := range 2000 {
+		if err := ring.Append(Record{At: at(i), Kind: 'R', Payload: bytes.Repeat([]byte{1}, 100)}); err != nil {
 			t.Fatal(err)
+		}
+		if ring.Full() {
+			if err := ring.Next([]Record{{Kind: 'S', Payload: fmt.Append(nil, i)}}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := ring.Close(); err != nil {
@@ -151,15 +155,15 @@ func TestEverySegmentBeginsWithWhatItNeeds(t *testing.T) {
 	}
 	begun := 0
 	err = Read(dir, func(rec Record, first bool) error {
+		if first != (rec.Kind == 'S') {
+			t.Errorf("a segment begins with %q, first: %v", rec.Kind, first)
+		}
 		if first {
 			begun++
-			if rec.Kind != 'S' {
-				t.Errorf("a segment begins with %q", rec.Kind)
-			}
 		}
 		return nil
 	})
-	if err != nil || begun < 2 {
+	if err != nil || begun < 4 {
 		t.Errorf("%d segments, %v", begun, err)
 	}
 }
@@ -192,7 +196,7 @@ func FuzzReadSegment(f *testing.F) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	ring, err := Open(b.TempDir(), 256<<20, nil)
+	ring, err := Open(b.TempDir(), 256<<20)
 	if err != nil {
 		b.Fatal(err)
 	}
