@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -108,12 +109,15 @@ func (v *view) conflict(patch map[string]any) step {
 	}
 	err := conflictError{fmt.Sprintf("an object of that name %s and differs (%s). Try: annotate the object at the hub with %s=%s to set the federation's fields in it, or =%s to replace it",
 		by, differences(patch), v1alpha1.AnnotationConflict, v1alpha1.ConflictAdopt, v1alpha1.ConflictOverwrite)}
-	s := step{err: err, again: longestRetry}
+	s := step{err: err, again: lookAtConflicts}
 	if f := v.rec.fault(); f == nil || !f.Conflict {
 		s.tell = []news{{eventType: corev1.EventTypeWarning, reason: ReasonConflict, message: err.Error()}}
 	}
 	return s
 }
+
+// lookAtConflicts is how often an object is looked at that is in the way.
+const lookAtConflicts = 30 * time.Second
 
 // namedDifferences is how many fields a conflict names.
 const namedDifferences = 3

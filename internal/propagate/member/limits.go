@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
 // Limits bound what is remembered of one member. What comes to it is somebody else's: whoever may write objects in the
@@ -85,8 +86,7 @@ func (m *Member) engageAgain(ctx context.Context, cfg *rest.Config, ended *sessi
 	for _, r := range m.source.Resources() {
 		m.listener.Changed(m.source.Keys(m.name, r.GVR.GroupResource())...)
 	}
-	sleep(ctx, m.clock, pause)
-	if ctx.Err() == nil && !m.Reachable() { // nobody has begun another session
+	if work.Rest(ctx, m.clock, pause, nil) && !m.Reachable() { // nobody has begun another session
 		if err := m.Engage(ctx, cfg); err != nil {
 			klog.FromContext(ctx).Error(err, "Member cannot be used", "cluster", m.name)
 		}

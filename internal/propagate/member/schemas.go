@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
 // A member may not keep all that is written: fields that its version or its CRD does not have, or that a feature gate
@@ -71,14 +72,13 @@ func (k *schemas) watch(s *session) {
 	}
 	k.watching = true
 	go func() {
-		keep(ctx, s.member.clock, s.member.name+"/schemas", func(ctx context.Context) { k.run(ctx, s) })
+		work.Keep(ctx, s.member.clock, s.member.name+"/schemas", func(ctx context.Context) { k.run(ctx, s) })
 	}()
 }
 
 func (k *schemas) run(ctx context.Context, s *session) {
 	for {
-		sleep(ctx, s.member.clock, s.member.schemasEvery)
-		if ctx.Err() != nil || k.over(s) {
+		if !work.Rest(ctx, s.member.clock, s.member.schemasEvery, nil) || k.over(s) {
 			return
 		}
 		hashes, err := s.readSchemas(ctx)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
 // session is a member that is engaged: what is watched, a queue and its workers, all of which end with it. While nothing is
@@ -26,7 +27,7 @@ type session struct {
 	http      *http.Client
 	client    dynamic.Interface
 	discovery discovery.DiscoveryInterface
-	queue     *queue
+	queue     *work.Pool
 	events    eventSink
 	again     chan struct{}
 	scalers   scalers
@@ -39,6 +40,9 @@ type session struct {
 	exceeded error           // why it was ended: the member is too large
 	granted  map[string]bool // rights to custom resources that the role has
 }
+
+// workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
+const workersAtOnce = 32
 
 func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
 	s := unconnected(m, cancel)
@@ -66,7 +70,7 @@ func unconnected(m *Member, cancel context.CancelFunc) *session {
 		member: m, cancel: cancel, again: make(chan struct{}, 1), lists: make(chan struct{}, listsAtOnce),
 		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
 	}
-	s.queue = newQueue(m.clock, s.attempt)
+	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, nil)
 	return s
 }
 
@@ -75,10 +79,10 @@ func (s *session) run(ctx context.Context) {
 	s.mu.Lock()
 	s.ctx = ctx
 	s.mu.Unlock()
-	s.queue.start(ctx)
+	s.queue.Start(ctx)
 	s.schemas.watch(s) // for what was dropped in an earlier session
-	keep(ctx, s.member.clock, s.member.name+"/discovery", s.watchAll)
-	s.queue.stop()
+	work.Keep(ctx, s.member.clock, s.member.name+"/discovery", s.watchAll)
+	s.queue.Stop()
 	s.events.stop()
 	s.member.ended(s)
 	s.tellAll()

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
 // lookAtWithdrawal is how often it is looked whether all that is to go from a member is gone.
@@ -23,7 +25,7 @@ func (m *Member) Withdraw(ctx context.Context, stay bool, ready func() bool) err
 		if left == 0 && ready() && m.heardAll() {
 			return nil
 		}
-		sleep(ctx, m.clock, lookAtWithdrawal)
+		work.Rest(ctx, m.clock, lookAtWithdrawal, nil)
 		switch err := ctx.Err(); {
 		case err == nil:
 		case left == 0:
