@@ -43,3 +43,15 @@ func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
 		Labels: t.Object.GetLabels(), NamespaceLabels: f.Namespaces[t.Key.Namespace],
 	}
 }
+
+// WithLost is f as if clusters were lost, for all workloads.
+func (f *Facts) WithLost(clusters ...string) *Facts {
+	out := *f
+	if out.lost = maps.Clone(f.lost); out.lost == nil {
+		out.lost = map[loss]bool{}
+	}
+	for _, name := range clusters {
+		out.lost[loss{cluster: name}] = true
+	}
+	return &out
+}

@@ -32,7 +32,7 @@ type Recorder struct {
 	published Published
 	into      func(decide.Input)
 	tell      func(decide.Tell)
-	blame     func(template.Key, map[string]error)
+	blame     func(template.Key, map[string]string)
 	clock     clock.WithTicker
 	began     time.Time
 
@@ -52,9 +52,9 @@ type RecorderConfig struct {
 	Into func(decide.Input)
 	// Tell makes the events of a Recording once it is written.
 	Tell func(decide.Tell)
-	// Blame is told of the clusters of which the words about an object make a fault, with the fault; and with nil
+	// Blame is told of the clusters of which the words about an object make a fault, with what to say of it; and with nil
 	// that there are none any more.
-	Blame func(template.Key, map[string]error)
+	Blame func(template.Key, map[string]string)
 	Clock clock.WithTicker
 	// Began is when this run of the hub began.
 	Began time.Time

@@ -52,7 +52,7 @@ type heart struct {
 	members []report.Member
 	inputs  []decide.Input
 	told    []decide.Tell
-	blamed  []map[string]error
+	blamed  []map[string]string
 }
 
 func newHeart() *heart {
@@ -96,7 +96,7 @@ func (h *heart) tell(t decide.Tell) {
 	h.told = append(h.told, t)
 }
 
-func (h *heart) blame(_ template.Key, all map[string]error) {
+func (h *heart) blame(_ template.Key, all map[string]string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.blamed = append(h.blamed, all)
@@ -434,13 +434,13 @@ func TestRecordingsGoFirst(t *testing.T) {
 func TestWhoIsBlamedIsTold(t *testing.T) {
 	h := newHeart()
 	r := NewRecorder(RecorderConfig{Published: h, Clock: clock.RealClock{}, Blame: h.blame})
-	fault := map[string]error{"aws": fmt.Errorf("rubbish")}
+	fault := map[string]string{"aws": "rubbish"}
 	r.tellBlame(webKey(), nil, nil)
 	r.tellBlame(webKey(), fault, nil)
 	r.tellBlame(webKey(), nil, fmt.Errorf("nobody knows"))
 	r.tellBlame(webKey(), nil, nil)
 	r.tellBlame(webKey(), nil, nil)
-	if len(h.blamed) != 2 || h.blamed[0]["aws"] == nil || h.blamed[1] != nil {
+	if len(h.blamed) != 2 || h.blamed[0]["aws"] == "" || h.blamed[1] != nil {
 		t.Errorf("told are %v", h.blamed)
 	}
 }

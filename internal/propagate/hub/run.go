@@ -152,7 +152,7 @@ func (r *Run) Session(member, last string) (now string, restored bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.restored[member] += 0
+	r.restored[member] += 0 // known from now on, with as many events as there were
 	return r.Name, true
 }
 

@@ -98,7 +98,7 @@ func (r *Recorder) outdated(t *template.Template, now time.Time) bool {
 }
 
 // tellBlame says who is to blame, and once, that nobody is any more.
-func (r *Recorder) tellBlame(key template.Key, blamed map[string]error, err error) {
+func (r *Recorder) tellBlame(key template.Key, blamed map[string]string, err error) {
 	r.mu.Lock()
 	was := r.blamed[key]
 	if len(blamed) > 0 {

@@ -31,7 +31,13 @@ func Placement(a *decide.Assignment, facts *decide.Facts, members []Member, name
 		},
 	}
 	fillClusters(&p, a, facts, members)
-	fillRollout(&p, a, facts, members, now)
+	err := guard.Run(func() error {
+		fillRollout(&p, a, facts, members, now)
+		return nil
+	})
+	if err != nil {
+		p.Rollout, p.Summary.Message = nil, cmp.Or(p.Summary.Message, err.Error())
+	}
 	return p
 }
 

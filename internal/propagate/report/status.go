@@ -21,8 +21,8 @@ const membersPatience = 10 * time.Second
 type Outcome struct {
 	// Patch is a merge patch of its status; nil: it is as it should be.
 	Patch map[string]any
-	// Blamed is the clusters of which the words make a fault, with the fault; nil: none.
-	Blamed map[string]error
+	// Blamed is the clusters of which the words make a fault, with what to say of it; nil: none.
+	Blamed map[string]string
 	// RetryAfter is when to ask again, because not all that is needed is known yet; 0: no need.
 	RetryAfter time.Duration
 }
@@ -66,7 +66,7 @@ func awaitsMembers(a *decide.Assignment, facts *decide.Facts, members []Member, 
 }
 
 // merged is the status out of what the members say. A member of which the words make a fault is left out.
-func merged(a *decide.Assignment, all []aggregate.MemberStatus) (out map[string]any, blamed map[string]error, err error) {
+func merged(a *decide.Assignment, all []aggregate.MemberStatus) (out map[string]any, blamed map[string]string, err error) {
 	merge := func(some []aggregate.MemberStatus) error {
 		return guard.Run(func() error {
 			out = aggregate.Status(a.GVK.GroupKind(), a.Object.Object, some)
@@ -76,10 +76,10 @@ func merged(a *decide.Assignment, all []aggregate.MemberStatus) (out map[string]
 	if err = merge(all); err == nil {
 		return out, nil, nil
 	}
-	blamed = map[string]error{}
+	blamed = map[string]string{}
 	for i := range all {
 		if alone := merge(all[i : i+1]); alone != nil {
-			blamed[all[i].Cluster] = alone
+			blamed[all[i].Cluster] = fmt.Sprintf("what cluster %s says of its status cannot be dealt with: %v", all[i].Cluster, alone)
 			all[i].Status = nil
 		}
 	}
