@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,9 +20,9 @@ type Facts struct {
 	Namespaces map[string]map[string]string // labels by name
 	// KnownPolicies are all policies at the hub, for their statuses.
 	KnownPolicies []KnownPolicy
-	lost         map[loss]bool
-	settled      time.Duration
-	after        time.Duration
+	lost          map[loss]bool
+	settled       time.Duration
+	after         time.Duration
 }
 
 // KnownPolicy is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
@@ -61,11 +62,25 @@ func (f *Facts) Dead(cluster string, p *policy.Policy) bool {
 	return f.Clusters[cluster] != nil && (f.lost[loss{cluster, cmp.Or(afterFor(f.after, p), f.settled)}] || f.Lost(cluster, p))
 }
 
+// WithLost is f as if clusters were lost, for all workloads.
+func (f *Facts) WithLost(clusters ...string) *Facts {
+	out := *f
+	if out.lost = maps.Clone(f.lost); out.lost == nil {
+		out.lost = map[loss]bool{}
+	}
+	for _, name := range clusters {
+		out.lost[loss{cluster: name}] = true
+	}
+	return &out
+}
+
 // PolicyClusters is what policies select the clusters by, by name.
 func (f *Facts) PolicyClusters() []policy.Cluster { return policyClusters(f.Clusters) }
 
 // PolicyObject is what policies select a template by.
-func (f *Facts) PolicyObject(t *template.Template) *policy.Object { return policyObject(t, f.Namespaces) }
+func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
+	return policyObject(t, f.Namespaces)
+}
 
 // loss is a cluster that is lost for workloads with a failover time; 0: for all, because it is to be left.
 type loss struct {

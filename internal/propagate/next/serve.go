@@ -11,7 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/endpoints/request"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
@@ -124,7 +124,7 @@ func (e *Engine) Plan(ctx context.Context, q PlanRequest) ([]Planned, error) {
 
 func serveHeld(e *Engine, w http.ResponseWriter, r *http.Request) (status int, err error) {
 	cluster := strings.TrimPrefix(r.URL.Path, PathHeld)
-	who, ok := request.UserFrom(r.Context())
+	who, ok := apirequest.UserFrom(r.Context())
 	if !ok {
 		return http.StatusForbidden, errors.New("nobody is known to ask")
 	}
