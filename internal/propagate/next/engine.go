@@ -130,6 +130,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
 	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true}
 	r := &running{ctx: ctx, run: run, loop: newLoop(decide.NewWorld(options), e.clock, e.carryOut)}
+	r.loop.applied = e.applied
 	if e.options.FlightDir != "" {
 		var err error
 		if r.flight, err = record.Open(e.options.FlightDir, e.options.FlightBytes, options, e.clock); err != nil {
@@ -170,6 +171,18 @@ func (e *Engine) apply(in decide.Input) {
 	r.loop.add(in)
 }
 
+// applied is called once the effects of an input have been carried out.
+func (e *Engine) applied(in decide.Input) {
+	listed, ok := in.(decide.Listed)
+	if !ok {
+		return
+	}
+	e.published.listed(listed.GR)
+	for _, m := range *e.published.members.Load() {
+		m.EnqueueAll(listed.GR) // it may have what has no template any more
+	}
+}
+
 // Synced says whether everything that is propagated has been read from the hub once since Run began, and decided about; nil
 // if so.
 func (e *Engine) Synced() error {
@@ -191,10 +204,10 @@ func (e *Engine) versionOf(cluster string) string {
 
 // blame says in the Placement of an object that what a member says of it makes a fault, or has the member's workers take
 // that away.
-func (e *Engine) blame(key template.Key, blamed map[string]error) {
+func (e *Engine) blame(key template.Key, blamed map[string]string) {
 	for _, m := range *e.published.members.Load() {
-		if err := blamed[m.Name()]; err != nil {
-			m.Blame(key, fmt.Sprintf("what cluster %s says of its status cannot be dealt with: %v", m.Name(), err))
+		if message := blamed[m.Name()]; message != "" {
+			m.Blame(key, message)
 		} else if len(blamed) == 0 {
 			m.Enqueue(key)
 		}

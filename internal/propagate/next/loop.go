@@ -17,6 +17,8 @@ type loop struct {
 	world *decide.World
 	clock clock.WithTicker
 	carry func(decide.Effect)
+	// applied is called once the effects of an input have been carried out.
+	applied func(decide.Input)
 	// trace, if not nil, hears of each input and its effects, for the flight recorder. It must not block.
 	trace func(at time.Time, in decide.Input, effects []decide.Effect)
 
@@ -43,8 +45,8 @@ type sighting struct {
 	key     template.Key
 }
 
-// applied is how many inputs are applied before work that was left may go on, so that neither starves.
-const applied = 64
+// batch is how many inputs are applied before work that was left may go on, so that neither starves.
+const batch = 64
 
 func newLoop(world *decide.World, clock clock.WithTicker, carry func(decide.Effect)) *loop {
 	return &loop{world: world, clock: clock, carry: carry, seen: map[sighting]int{}, woken: make(chan struct{}, 1)}
@@ -105,16 +107,16 @@ func (l *loop) ask(ctx context.Context, question func(*decide.World, time.Time))
 }
 
 // take is what waits, and makes room for what comes. Urgent is first; of the others at most a batch is taken.
-func (l *loop) take() (batch []request) {
+func (l *loop) take() (taken []request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	batch, l.urgent = l.urgent, nil
-	n := min(len(l.others), applied)
-	batch = append(batch, l.others[:n]...)
+	taken, l.urgent = l.urgent, nil
+	n := min(len(l.others), batch)
+	taken = append(taken, l.others[:n]...)
 	if n == len(l.others) {
 		l.others = nil
 		clear(l.seen)
-		return batch
+		return taken
 	}
 	l.others = l.others[n:]
 	for at, i := range l.seen {
@@ -124,7 +126,7 @@ func (l *loop) take() (batch []request) {
 			l.seen[at] = i - n
 		}
 	}
-	return batch
+	return taken
 }
 
 // depth is how many inputs wait.
@@ -141,8 +143,8 @@ func (l *loop) run(ctx context.Context) {
 	var due time.Time // when the World is to be called, zero: it waits for nothing
 	more := false     // it has work left
 	for {
-		batch := l.take()
-		for _, r := range batch {
+		taken := l.take()
+		for _, r := range taken {
 			due, more = l.do(r, due, more)
 		}
 		now := l.clock.Now()
@@ -150,7 +152,7 @@ func (l *loop) run(ctx context.Context) {
 			due, more = l.do(request{input: decide.Tick{}}, due, false)
 			continue
 		}
-		if len(batch) > 0 {
+		if len(taken) > 0 {
 			continue
 		}
 		var tick <-chan time.Time
@@ -188,6 +190,9 @@ func (l *loop) do(r request, due time.Time, more bool) (time.Time, bool) {
 		default:
 			l.carry(e)
 		}
+	}
+	if l.applied != nil {
+		l.applied(r.input)
 	}
 	if r.answer != nil {
 		r.answer <- effects

@@ -113,7 +113,7 @@ func (e *Engine) Plan(ctx context.Context, q PlanRequest) ([]Planned, error) {
 	e.measurer.Want()
 	// Without it a plan goes by what the members' nodes are to have.
 	_ = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, planPatience, true, func(ctx context.Context) (known bool, err error) {
-		return known, r.loop.ask(ctx, func(w *decide.World, _ time.Time) { known = w.Measured() })
+		return known, r.loop.ask(ctx, func(w *decide.World, _ time.Time) { known = !w.Unmeasured() })
 	})
 	var fork *decide.World
 	if err := r.loop.ask(ctx, func(w *decide.World, _ time.Time) { fork = w.Fork() }); err != nil {
