@@ -73,6 +73,9 @@ func engageLarge(t *testing.T, m *largeMember, l limits.Limits) *Member {
 	h := newHub()
 	o := h.options()
 	o.Limits = l
+	if m.stream {
+		h.put(configMaps(), configMap("settings")) // so that they are watched
+	}
 	member := New("aws", o, h, h)
 	server := httptest.NewServer(m)
 	t.Cleanup(server.Close)
