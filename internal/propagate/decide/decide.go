@@ -199,4 +199,3 @@ func (a *Assignment) asked(total int32, division map[string]int32) *Assignment {
 	asked.Template = &t
 	return &asked
 }
-

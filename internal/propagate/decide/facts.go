@@ -19,9 +19,9 @@ type Facts struct {
 	Namespaces map[string]map[string]string // labels by name
 	// KnownPolicies are all policies at the hub, for their statuses.
 	KnownPolicies []KnownPolicy
-	lost         map[loss]bool
-	settled      time.Duration
-	after        time.Duration
+	lost          map[loss]bool
+	settled       time.Duration
+	after         time.Duration
 }
 
 // KnownPolicy is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
@@ -65,7 +65,9 @@ func (f *Facts) Dead(cluster string, p *policy.Policy) bool {
 func (f *Facts) PolicyClusters() []policy.Cluster { return policyClusters(f.Clusters) }
 
 // PolicyObject is what policies select a template by.
-func (f *Facts) PolicyObject(t *template.Template) *policy.Object { return policyObject(t, f.Namespaces) }
+func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
+	return policyObject(t, f.Namespaces)
+}
 
 // loss is a cluster that is lost for workloads with a failover time; 0: for all, because it is to be left.
 type loss struct {

@@ -103,7 +103,9 @@ func policyObject(t *template.Template, namespaces map[string]map[string]string)
 }
 
 // matches says whether another policy applies to an object than before, or may.
-func (w *World) matches(o *object) bool { return o.a.AwaitsNamespace || w.policyFor(o.a.Template) != o.a.Policy }
+func (w *World) matches(o *object) bool {
+	return o.a.AwaitsNamespace || w.policyFor(o.a.Template) != o.a.Policy
+}
 
 // match decides about an object whose policy may be another, and says whether it did.
 func (w *World) match(o *object) bool {
