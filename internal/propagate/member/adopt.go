@@ -42,7 +42,7 @@ func (v *view) adopt() step {
 		return v.settle(s, v.live, false)
 	case how == v1alpha1.ConflictAdopt, v.key.GR == template.Namespaces(), onlyMarks(body), onlyCount(v.live, body):
 		setVersion(s.body, v.live)
-		return v.renewMark(s)
+		return v.sealed(s)
 	}
 	return v.conflict(body)
 }

@@ -1,11 +1,14 @@
 package member
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -90,7 +93,7 @@ func (s step) restored(what string) step {
 
 func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 	switch {
-	case apierrors.IsConflict(err):
+	case apierrors.IsConflict(err), anotherUID(err):
 		out := waits("a newer version of the object to compare with")
 		out.remember = func(r *record) { r.live = nil }
 		return out
@@ -100,6 +103,9 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 		return v.refused("update", err)
 	}
 	out := v.settle(s, obj, true)
+	if v.overtaken(s, obj) {
+		out = v.lookAgain(s, obj)
+	}
 	if rollout.Rolls(v.key.GR) {
 		out.remember = v.outliving(s, out.remember)
 	}
@@ -112,6 +118,15 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 		return out.restored(changedBack(s.body))
 	}
 	return out
+}
+
+// anotherUID says whether a patch was refused because the object is another one by now.
+func anotherUID(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // outliving notes beside what remember does that what the member said of its pods is about those of the pod template that

@@ -70,7 +70,7 @@ func (v *view) bringUpToDate(skipped []string) step {
 			return v.leave(m) // what changed at the hub is about other members, or came from here
 		case !lists && !hasNull(patch) && len(skip) == 0:
 			s.body = patch
-			return v.renewMark(s)
+			return v.sealed(s)
 		}
 	}
 	if read, missing := v.getting(); missing {
@@ -99,9 +99,9 @@ func (v *view) compare(s step, skip []string) step {
 		s.drift = slices.DeleteFunc(fieldmerge.Paths(patch), isMark)
 	}
 	if len(s.drift) > 0 {
-		return v.fight(v.renewMark(s))
+		return v.fight(v.sealed(s))
 	}
-	return v.renewMark(s)
+	return v.sealed(s)
 }
 
 // A controller in the member that insists on another value is not fought at full speed: after so many corrections in a
@@ -171,6 +171,14 @@ func (v *view) lastingMark() string {
 func (v *view) needsProof() bool {
 	mark := v.rec.seen.mark
 	return mark.Tracked && !mark.Proven && v.rec.wrote != v.rec.seen.uid
+}
+
+// sealed has the member refuse a patch that would hit a namesake of the object, which may have taken its place while no watch
+// has shown that.
+func (v *view) sealed(s step) step {
+	meta, _ := s.body["metadata"].(map[string]any)
+	s.body = template.With(s.body, "metadata", template.With(meta, "uid", string(v.rec.seen.uid)))
+	return v.renewMark(s)
 }
 
 // renewMark has a mark that does not name its object replaced by one that does, with a patch that is written anyway.

@@ -39,6 +39,8 @@ type memberAPI struct {
 	watching map[int]context.CancelFunc
 	watches  int
 	strict   bool // objects need their namespace, and finalizers hold deletions up
+	mishap   func(*http.Request) mishap
+	old      map[string]map[string]any // objects as they were at some time, which a stale list shows
 }
 
 type memberEvent struct {
@@ -196,6 +198,20 @@ func (m *memberAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	m.mu.Lock()
+	happens := m.mishap
+	m.mu.Unlock()
+	if happens != nil {
+		if what := happens(r); what != fine {
+			m.suffer(w, r, what)
+			return
+		}
+	}
+	m.serve(w, r)
+}
+
+// serve answers as an API server does.
+func (m *memberAPI) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if m.discovery(w, r.URL.Path) {
 		return
@@ -389,6 +405,10 @@ func (m *memberAPI) one(w http.ResponseWriter, r *http.Request, collection, path
 			next = runtime.DeepCopyJSON(live)
 		}
 		mergeInto(next, toJSON(body))
+		if live != nil && unstructuredOf(next).GetUID() != unstructuredOf(live).GetUID() {
+			refuse(w, 409, "Conflict")
+			return
+		}
 		if m.admit != nil {
 			m.admit(path, next)
 		}
@@ -460,7 +480,7 @@ func mergeInto(obj, patch map[string]any) {
 	}
 }
 
-func sameBut(a, b map[string]any) bool {
+func sameBut(a, b any) bool {
 	one, _ := json.Marshal(a)
 	two, _ := json.Marshal(b)
 	return string(one) == string(two)

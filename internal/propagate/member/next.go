@@ -85,6 +85,8 @@ type step struct {
 	again time.Duration
 	// awaits: the namespace or the kind may be missing; synced: the object is known to be as it is to be by this step.
 	awaits, synced bool
+	// atOnce: it is to be looked at again at once.
+	atOnce bool
 	// quietly: nothing that others hear of is another.
 	quietly bool
 }

@@ -53,7 +53,7 @@ func (v *view) putBack(paths []string) string {
 
 // changedBack says which fields a patch has put back.
 func changedBack(patch map[string]any) string {
-	paths := fieldmerge.Paths(patch)
+	paths := slices.DeleteFunc(fieldmerge.Paths(patch), func(path string) bool { return path == "metadata.uid" || path == "metadata.resourceVersion" })
 	if more := len(paths) - shownFields; more > 0 {
 		return fmt.Sprintf("%s and %d more fields changed back", strings.Join(paths[:shownFields], ", "), more)
 	}

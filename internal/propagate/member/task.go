@@ -144,6 +144,9 @@ func (t *task) note(s step) {
 
 // end is what becomes of an attempt that ends with s.
 func (t *task) end(s step) error {
+	if s.atOnce {
+		t.queue.Add(t.key)
+	}
 	if s.again > 0 {
 		t.queue.AddAfter(t.key, s.again)
 	}

@@ -39,6 +39,9 @@ func (p *Pool) Stop() {
 	p.ShutDownWithDrain()
 }
 
+// Idle says whether nobody works.
+func (p *Pool) Idle() bool { return p.working.Load() == 0 }
+
 // pushed is called with each key that comes to be in the queue, with the queue's lock held.
 func (p *Pool) pushed() {
 	p.waiting.Add(1)
