@@ -66,6 +66,16 @@ func New(settle time.Duration) *Judge {
 	return &Judge{settle: settle, clusters: map[string]*contact{}}
 }
 
+// Clone is a Judge that knows the same, and does not change with j.
+func (j *Judge) Clone() *Judge {
+	out := &Judge{settle: j.settle, cutOff: j.cutOff, clusters: make(map[string]*contact, len(j.clusters))}
+	for name, c := range j.clusters {
+		copied := *c
+		out.clusters[name] = &copied
+	}
+	return out
+}
+
 // Keep says which clusters there are; what is known of others is forgotten.
 func (j *Judge) Keep(names func(string) bool) {
 	for name := range j.clusters {

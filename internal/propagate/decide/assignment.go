@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"time"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -34,6 +36,8 @@ type Assignment struct {
 	// FollowsMembers: its total is the sum of what members set, because the object says so or because their
 	// autoscalers are the hub's.
 	FollowsMembers bool
+	// Progressed is when a rollout that is under way was last seen to come nearer to its goal, for RolloutInput.
+	Progressed time.Time
 	// Recording is what is to be written on the object at the hub; nil: nothing.
 	Recording *Recording
 }
