@@ -160,10 +160,9 @@ func (w *World) remove(in Deleted) {
 // gone forgets a template. What members show of the object is remembered.
 func (w *World) gone(o *object) {
 	a := o.a
+	w.forgetPast(o)
 	w.put(o, nil)
 	w.ungrant(o.key)
-	w.forgetPast(o)
-	delete(w.moving, o.key)
 	delete(w.stuck.ceilings, o.key)
 	delete(w.backlog.what, o.key)
 	*o = object{owner: o.owner, key: o.key, seen: o.seen, touched: true, force: o.force, before: o.before}

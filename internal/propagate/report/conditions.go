@@ -16,35 +16,16 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 )
 
-// problem is what somebody has to be told about where an object is; the zero problem is none.
-type problem struct{ reason, message string }
-
-// problemOf is something that makes no sense, or replicas without a place.
-func problemOf(a *decide.Assignment) problem {
-	d := &a.Decision
-	switch {
-	case d.Problem != "":
-		return problem{v1alpha1.ReasonPlacementProblem, d.Problem}
-	case d.Hold:
-		return problem{} // until members have been read, in a moment
-	case d.Unplaced > 0:
-		return problem{v1alpha1.ReasonUnplaced, d.Reason}
-	case d.Unmet != "":
-		return problem{v1alpha1.ReasonSpreadUnmet, d.Unmet}
-	}
-	return problem{}
-}
-
-// withProblem is the status of an object with its condition v1alpha1.ConditionPlaced, which is there as long as there is
+// withPlaced is the status of an object with its condition v1alpha1.ConditionPlaced, which is there as long as there is
 // something to say. nil leaves the status alone.
-func withProblem(a *decide.Assignment, merged map[string]any, now time.Time) map[string]any {
-	return withCondition(a, merged, v1alpha1.ConditionPlaced, metav1.ConditionFalse, problemOf(a), now)
+func withPlaced(a *decide.Assignment, merged map[string]any, now time.Time) map[string]any {
+	return withCondition(a, merged, v1alpha1.ConditionPlaced, metav1.ConditionFalse, a.Concern(), now)
 }
 
 // withReached is the status of an object with its condition v1alpha1.ConditionReached. nil leaves the status alone.
 func withReached(a *decide.Assignment, merged map[string]any, members []aggregate.MemberStatus, now time.Time) map[string]any {
 	var said []string
-	is, status := problem{}, metav1.ConditionUnknown
+	is, status := decide.Concern{}, metav1.ConditionUnknown
 	for _, s := range members {
 		if s.Reachable || s.Replicas != nil && *s.Replicas == 0 || a.Finished() {
 			continue
@@ -52,12 +33,12 @@ func withReached(a *decide.Assignment, merged map[string]any, members []aggregat
 		said = append(said, unreached(a, s))
 		switch {
 		case s.Lost:
-			is.reason, status = v1alpha1.ReasonClusterLost, metav1.ConditionFalse
-		case is.reason == "":
-			is.reason = v1alpha1.ReasonClusterAway
+			is.Reason, status = v1alpha1.ReasonClusterLost, metav1.ConditionFalse
+		case is.Reason == "":
+			is.Reason = v1alpha1.ReasonClusterAway
 		}
 	}
-	is.message = strings.Join(said, "; ")
+	is.Message = strings.Join(said, "; ")
 	return withCondition(a, merged, v1alpha1.ConditionReached, status, is, now)
 }
 
@@ -92,16 +73,16 @@ func replicas(n int32) string {
 	return fmt.Sprintf("%d replicas", n)
 }
 
-// withCondition is the status with a condition of Hanse's own; of the zero problem there is none. nil leaves the
+// withCondition is the status with a condition of Hanse's own; of the zero Concern there is none. nil leaves the
 // status alone.
-func withCondition(a *decide.Assignment, merged map[string]any, conditionType string, status metav1.ConditionStatus, is problem, now time.Time) map[string]any {
+func withCondition(a *decide.Assignment, merged map[string]any, conditionType string, status metav1.ConditionStatus, is decide.Concern, now time.Time) map[string]any {
 	isIt := func(c any) bool {
 		m, ok := c.(map[string]any)
 		return ok && m["type"] == conditionType
 	}
 	before, _, _ := unstructured.NestedSlice(a.Object.Object, "status", "conditions")
 	at := slices.IndexFunc(before, isIt)
-	if is == (problem{}) && at < 0 || !hasConditions(a) {
+	if is == (decide.Concern{}) && at < 0 || !hasConditions(a) {
 		return merged
 	}
 	if merged == nil {
@@ -112,14 +93,14 @@ func withCondition(a *decide.Assignment, merged map[string]any, conditionType st
 	}
 	conditions, _ := merged["conditions"].([]any)
 	conditions = slices.DeleteFunc(slices.Clone(conditions), isIt)
-	if is != (problem{}) {
+	if is != (decide.Concern{}) {
 		since := now.UTC().Format(time.RFC3339)
 		if at >= 0 && before[at].(map[string]any)["status"] == string(status) {
 			since, _ = before[at].(map[string]any)["lastTransitionTime"].(string)
 		}
 		conditions = append(conditions, map[string]any{
 			"type": conditionType, "status": string(status),
-			"reason": is.reason, "message": is.message, "lastTransitionTime": since,
+			"reason": is.Reason, "message": is.Message, "lastTransitionTime": since,
 		})
 	}
 	merged["conditions"] = conditions

@@ -53,6 +53,9 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 				map[string]any{"type": "NamespaceContentRemaining", "status": "False", "message": "All content removed"},
 				map[string]any{"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.com/theirs in 1 resource instances"}}}}
 		}, v1alpha1.StatePending, "namespace shop there is being deleted, which waits for finalizer example.com/ours; example.com/theirs in 1 resource instances"},
+		"its namespace is there": {func(r *rig, m *testMember, o *decide.Observed) {
+			o.InSync, m.objects[namespace] = false, &decide.Observed{UID: "n"}
+		}, v1alpha1.StatePending, "to be written"},
 		"being deleted": {func(r *rig, m *testMember, o *decide.Observed) { o.Deleting = true }, v1alpha1.StateDeleting, "being deleted"},
 		"to be deleted": {func(r *rig, m *testMember, o *decide.Observed) { delete(r.a.Shares, "aws") }, v1alpha1.StateDeleting, "to be deleted"},
 		"refused": {func(r *rig, m *testMember, o *decide.Observed) {
@@ -128,7 +131,7 @@ func TestAPlacementSaysWhereAndWhy(t *testing.T) {
 	if s := Placement(r.a, r.facts, r.all(), "p", at(100)).Summary; s.Message != "refused" {
 		t.Errorf("and what was refused before that: %+v", s)
 	}
-	r.a.Shares = nil
+	r.a.Decision.Unplaced, r.a.Shares = 0, nil
 	for _, m := range r.members {
 		clear(m.objects)
 	}
@@ -248,6 +251,14 @@ func TestARolloutIsShown(t *testing.T) {
 	}
 }
 
+func TestARolloutIsShownInTheOrderOfTurns(t *testing.T) {
+	clusters := []v1alpha1.ClusterRollout{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}}
+	sortByStep(clusters, []rollout.Step{{Clusters: []string{"d", "b"}}, {Clusters: []string{"c"}}, {Clusters: []string{"a"}}})
+	if clusters[0].Name != "b" || clusters[1].Name != "d" || clusters[2].Name != "c" || clusters[3].Name != "a" {
+		t.Errorf("%v", clusters)
+	}
+}
+
 // TestCountsAreOfWhatIsThereOrIsToBe, with the first in words.
 func TestCountsAreOfWhatIsThereOrIsToBe(t *testing.T) {
 	r, m, _ := one(t)
@@ -275,6 +286,7 @@ func TestCountsAreOfWhatIsThereOrIsToBe(t *testing.T) {
 	add("pending", true, nil)
 	add("z-fails", true, &decide.Observed{Fault: &decide.Problem{Message: "refused"}})
 	add("a-fails", true, &decide.Observed{UID: "u", Fault: &decide.Problem{Conflict: true, Message: "in the way"}})
+	add("b-fails", true, &decide.Observed{Fault: &decide.Problem{Message: "refused"}})
 	add("going", false, &decide.Observed{UID: "u", Deleting: true, Finalizers: []string{"f"}})
 	add("withheld", false, &decide.Observed{UID: "u", Withheld: lineage.UnknownSession})
 	surplus := map[template.Key]*decide.Observed{
@@ -284,7 +296,7 @@ func TestCountsAreOfWhatIsThereOrIsToBe(t *testing.T) {
 	}
 	for range 20 { // in any order
 		got := Count(m, r.facts, slices.Values(all), maps.All(surplus))
-		if got.Withheld != 2 || got.Failing != 2 || got.Pending != 3 {
+		if got.Withheld != 2 || got.Failing != 3 || got.Pending != 3 {
 			t.Fatalf("%+v", got)
 		}
 		if got.Message != "configmaps/shop/a-fails: in the way" || got.Waiting != "configmaps shop/b is being deleted" {

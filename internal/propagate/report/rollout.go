@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -18,12 +20,11 @@ func fillRollout(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fact
 	in := rollout.Input{Revision: a.Content.Revision}
 	var state *rollout.State
 	clusters := rolling(a, facts, members)
-	for _, c := range clusters {
-		in.Clusters = append(in.Clusters, c.Cluster)
-	}
 	if a.Governed() {
-		govern(&in, a, facts, now)
+		in = decide.RolloutInput(a, clusters, facts.PolicyClusters(), cmp.Or(a.Progressed, now), now)
 		state, out.Policy = a.Progress.State, a.Policy.String()
+	} else {
+		in.Clusters = decide.PlainClusters(clusters)
 	}
 	is := rollout.Advance(state, in)
 	out.State, out.Message, out.Step = is.Phase, is.Message, is.State.Step
@@ -34,7 +35,7 @@ func fillRollout(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fact
 		}
 	}
 	for _, c := range clusters {
-		shown := c.show(is.State)
+		shown := show(&c, is.State)
 		shown.Step = step[c.Name]
 		out.Clusters = append(out.Clusters, shown)
 		if shown.State == v1alpha1.RolloutClusterFailed && out.State == rollout.Progressing {
@@ -48,68 +49,33 @@ func fillRollout(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fact
 	}
 }
 
-// govern adds what a policy says of a rollout. Nobody is late by it: whether deadlines have passed is the World's business.
-func govern(in *rollout.Input, a *decide.Assignment, facts *decide.Facts, now time.Time) {
-	p := a.Policy.Rollout
-	in.Now, in.Progress = now, now
-	in.Held = a.Progress.Hold != ""
-	in.Paused = p.Paused || a.Progress.Hold == v1alpha1.RolloutPaused
-	in.Wait, in.Deadline, in.Stop = p.Wait, p.ProgressDeadline, p.Stop
-	for _, s := range p.Steps(facts.PolicyClusters()) {
-		in.Steps = append(in.Steps, rollout.Step(s))
-	}
-}
-
-// rollingCluster is a cluster with how its pods are doing.
-type rollingCluster struct {
-	rollout.Cluster
-	health   rollout.Health
-	revision string
-}
-
 // rolling is the clusters that have the workload or are to have it, by name.
-func rolling(a *decide.Assignment, facts *decide.Facts, members []Member) []rollingCluster {
-	var out []rollingCluster
-	for _, m := range members {
-		o := m.Observed(a.Key)
-		there := o.From(a.UID) && o.Ours
-		if _, placed := a.Shares[m.Name()]; !placed && !there {
-			continue
+func rolling(a *decide.Assignment, facts *decide.Facts, members []Member) []decide.RollingCluster {
+	seen := func(cluster string) *decide.Observed {
+		if m := memberOf(members, cluster); m != nil {
+			return m.Observed(a.Key)
 		}
-		c := rollingCluster{Cluster: rollout.Cluster{Name: m.Name(), Away: facts.Clusters[m.Name()] == nil || !facts.Clusters[m.Name()].Ready}}
-		o = known(o)
-		c.revision = o.Revision
-		if s := statusOf(a, facts, m, o); there {
-			c.health = rollout.HealthOf(rollout.Workload{
-				Kind: a.GVK.GroupKind(), Replicas: replicasOf(o), Generation: s.Generation, Observed: s.ObservedGeneration, Spec: s.Spec, Status: s.Status,
-			})
-			c.Updated = s.Synced || a.Governed() && o.Revision == a.Content.Revision
-			c.Ready = s.Synced && c.health.Done
-		}
-		c.Note = c.health.String()
-		if c.Updated && (o.Outlived == "" || o.Outlived != rollout.SaidAt(o.Status)) {
-			c.Failed = c.health.Failed
-		}
-		if o.Fault != nil {
-			c.Note = o.Fault.Message
-		}
-		out = append(out, c)
+		return nil
 	}
-	return out
+	unread := func(cluster string) bool {
+		m := memberOf(members, cluster)
+		return m != nil && m.Unread(a.Key.GR) != nil
+	}
+	return decide.Rolling(a, facts, seen, unread)
 }
 
-// replicasOf is what the member's object asks for, 1 by the API's default.
-func replicasOf(o *decide.Observed) int64 {
-	if o.Replicas == nil {
-		return 1
+func memberOf(members []Member, name string) Member {
+	at, found := slices.BinarySearchFunc(members, name, func(m Member, name string) int { return strings.Compare(m.Name(), name) })
+	if !found {
+		return nil
 	}
-	return int64(*o.Replicas)
+	return members[at]
 }
 
-func (c rollingCluster) show(state *rollout.State) v1alpha1.ClusterRollout {
+func show(c *decide.RollingCluster, state *rollout.State) v1alpha1.ClusterRollout {
 	out := v1alpha1.ClusterRollout{
-		Name: c.Name, Revision: c.revision, State: v1alpha1.RolloutClusterUpdating,
-		Updated: c.health.Updated, Ready: c.health.Ready, Total: c.health.Total,
+		Name: c.Name, Revision: c.Revision, State: v1alpha1.RolloutClusterUpdating,
+		Updated: c.Health.Updated, Ready: c.Health.Ready, Total: c.Health.Total,
 	}
 	failed := slices.Contains(state.Failed, c.Name) || slices.Contains(state.Skipped, c.Name) || c.Failed != ""
 	switch {

@@ -38,7 +38,7 @@ func Status(a *decide.Assignment, facts *decide.Facts, members []Member, began, 
 	if err != nil {
 		return Outcome{Blamed: blamed}, fmt.Errorf("merge the statuses of %s: %w", a.Key, err)
 	}
-	merged = withProblem(a, withReached(a, merged, said, now), now)
+	merged = withPlaced(a, withReached(a, merged, said, now), now)
 	if merged == nil {
 		return Outcome{Blamed: blamed}, nil
 	}
@@ -65,25 +65,33 @@ func awaitsMembers(a *decide.Assignment, facts *decide.Facts, members []Member, 
 	return 0
 }
 
-// merged is the status out of what the members say. A member of which the words make a fault is left out.
+// merged is the status out of what the members say.
 func merged(a *decide.Assignment, all []aggregate.MemberStatus) (out map[string]any, blamed map[string]string, err error) {
-	merge := func(some []aggregate.MemberStatus) error {
+	blamed, err = leaveOut(all, func(some []aggregate.MemberStatus) {
+		out = aggregate.Status(a.GVK.GroupKind(), a.Object.Object, some)
+	})
+	return out, blamed, err
+}
+
+// leaveOut merges what members say, without those of which the words make a fault, which are blamed.
+func leaveOut(all []aggregate.MemberStatus, merge func([]aggregate.MemberStatus)) (blamed map[string]string, err error) {
+	try := func(some []aggregate.MemberStatus) error {
 		return guard.Run(func() error {
-			out = aggregate.Status(a.GVK.GroupKind(), a.Object.Object, some)
+			merge(some)
 			return nil
 		})
 	}
-	if err = merge(all); err == nil {
-		return out, nil, nil
+	if err = try(all); err == nil {
+		return nil, nil
 	}
 	blamed = map[string]string{}
 	for i := range all {
-		if alone := merge(all[i : i+1]); alone != nil {
+		if alone := try(all[i : i+1]); alone != nil {
 			blamed[all[i].Cluster] = fmt.Sprintf("what cluster %s says of its status cannot be dealt with: %v", all[i].Cluster, alone)
 			all[i].Status = nil
 		}
 	}
-	return out, blamed, merge(all)
+	return blamed, try(all)
 }
 
 // turnNow lets conditions that turn out other than they were told before have done so now, where members know

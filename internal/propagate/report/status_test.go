@@ -55,6 +55,21 @@ func TestALostClusterIsNotReady(t *testing.T) {
 		}
 	}
 
+	r.a.Object.Object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Available", "status": "True", "lastTransitionTime": at(5).Format(time.RFC3339)}}}
+	for _, m := range r.members {
+		m.objects[r.a.Key].Status["conditions"].([]any)[0].(map[string]any)["lastTransitionTime"] = at(4).Format(time.RFC3339)
+	}
+	turned, _ := r.status(t)["conditions"].([]any)
+	if len(turned) == 0 || turned[0].(map[string]any)["lastTransitionTime"] != at(100).Format(time.RFC3339) {
+		t.Errorf("it is not available from now on: %v", turned)
+	}
+	delete(r.a.Object.Object, "status")
+	r.member("azure").away = false
+	if got := r.status(t); got["readyReplicas"] != int64(6) {
+		t.Errorf("it answers, whatever was taken for granted: %v", got)
+	}
+	r.member("azure").away = true
+
 	r.a.Shares = map[string]template.Share{"aws": {Replicas: 3, Total: 6}, "azure": {Total: 6}, "google": {Replicas: 3, Total: 6}}
 	if got := r.status(t); got["readyReplicas"] != int64(4) || strings.Contains(said(got), "azure") {
 		t.Errorf("failed over, and yet it says %v", got)
@@ -122,8 +137,21 @@ func TestWhatAMemberSaysIsOnlyItsOwn(t *testing.T) {
 	if err != nil || blamed != nil || good["readyReplicas"] != int64(6) {
 		t.Fatalf("%v, %v, %v", good, blamed, err)
 	}
+	merges := 0
+	blamed, err = leaveOut(all, func(some []aggregate.MemberStatus) {
+		merges = 0
+		for _, s := range some {
+			if s.Cluster == "azure" && s.Status != nil {
+				panic("rubbish")
+			}
+			merges++
+		}
+	})
+	if err != nil || merges != 3 || len(blamed) != 1 || blamed["azure"] != "what cluster azure says of its status cannot be dealt with: a fault in Hanse: rubbish" {
+		t.Errorf("%d are merged, %v, %v", merges, blamed, err)
+	}
 	r.a.Object = nil // nothing can be made of it, whoever says what
-	if _, blamed, err = merged(r.a, all); err == nil || !strings.HasPrefix(blamed["aws"], "what cluster aws says of its status cannot be dealt with: a fault in Hanse") {
+	if _, blamed, err := merged(r.a, all); err == nil || !strings.HasPrefix(blamed["aws"], "what cluster aws says of its status cannot be dealt with: a fault in Hanse") {
 		t.Errorf("%v, %v", blamed, err)
 	}
 }
@@ -259,7 +287,7 @@ func TestProblemsAreACondition(t *testing.T) {
 	with := func(status map[string]any, change func(*decide.Assignment)) string {
 		next := *a
 		change(&next)
-		got := withProblem(&next, status, at(100))
+		got := withPlaced(&next, status, at(100))
 		if got == nil {
 			return "nothing"
 		}
@@ -290,7 +318,7 @@ func TestProblemsAreACondition(t *testing.T) {
 	a.Object.Object["status"] = map[string]any{"conditions": []any{told}}
 	still := *a
 	still.Decision.Problem = "nonsense"
-	got := fmt.Sprint(withProblem(&still, map[string]any{}, at(100)))
+	got := fmt.Sprint(withPlaced(&still, map[string]any{}, at(100)))
 	if !strings.Contains(got, "2026-01-01T00:00:05Z") || !strings.Contains(got, "nonsense") {
 		t.Errorf("it began when it was told first: %s", got)
 	}
@@ -300,7 +328,7 @@ func TestProblemsAreACondition(t *testing.T) {
 
 	settings := *newRig("aws").assign(t, configMaps(), configMap())
 	settings.Decision.Problem = "nonsense"
-	if got := withProblem(&settings, nil, at(100)); got != nil {
+	if got := withPlaced(&settings, nil, at(100)); got != nil {
 		t.Errorf("a ConfigMap gets a status: %v", got)
 	}
 }
