@@ -34,11 +34,10 @@ func newFederation(ctx context.Context, hub *rest.Config, ends []uint64, o Serve
 	if err != nil {
 		return nil, err
 	}
-	engine, err := propagate.New(hub, uid, o.FailoverAfter)
+	engine, err := propagate.New(hub, propagate.Options{HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: ends})
 	if err != nil {
 		return nil, err
 	}
-	engine.SetEnds(ends)
 	names, err := dns.New(hub, o.DNS.config(string(uid)))
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -97,7 +98,7 @@ func (o *planFlags) plan(ctx context.Context, hub *hubFlags, objects []*unstruct
 		}
 		all = slices.DeleteFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name })
 	}
-	planner, err := propagate.NewPlanner(all, instead(others, objects))
+	planner, err := propagate.NewPlanner(all, instead(others, objects), time.Now())
 	if err != nil {
 		return nil, err
 	}

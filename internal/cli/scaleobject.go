@@ -168,7 +168,7 @@ func (w *scaledWorkload) planner(ctx context.Context) (*propagate.Planner, error
 	for i := range clusters {
 		w.ready[clusters[i].Name] = meta.IsStatusConditionTrue(clusters[i].Status.Conditions, v1alpha1.ConditionReady)
 	}
-	return propagate.NewPlanner(clusters, others)
+	return propagate.NewPlanner(clusters, others, time.Now())
 }
 
 // decide is what the hub would decide about obj with another total, division and

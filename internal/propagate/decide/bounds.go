@@ -163,7 +163,7 @@ func (w *World) newBounds(a, target *Assignment) map[string]autoscale.Bounds {
 	permitted := w.permitted(a)
 	var clusters []autoscale.Cluster
 	for _, name := range w.names {
-		c := w.scaledCluster(a, target, name)
+		c := w.scaledCluster(a, name)
 		if permitted[name] {
 			c.Replicas = target.Shares[name].Replicas
 		}
@@ -187,7 +187,7 @@ func (w *World) newBounds(a, target *Assignment) map[string]autoscale.Bounds {
 }
 
 // scaledCluster is what is known of an autoscaler in one member, but for how many replicas there are to scale.
-func (w *World) scaledCluster(a, target *Assignment, cluster string) autoscale.Cluster {
+func (w *World) scaledCluster(a *Assignment, cluster string) autoscale.Cluster {
 	seen := w.stored(a.Key).seen[cluster]
 	c := autoscale.Cluster{Name: cluster, Bounds: a.Scaler.Bounds[cluster], Away: !w.reached(cluster)}
 	c.Confirmed = a.Synced(cluster, seen)

@@ -29,9 +29,11 @@ const (
 
 // NewQueue is a queue that hands out keys by the tier of their kind, first come first served within a
 // tier. Its name is that of its metrics, empty: it has none.
-func NewQueue(name string, c clock.WithTicker) Queue {
+func NewQueue(name string, c clock.WithTicker) Queue { return newQueue(name, c, func() {}) }
+
+func newQueue(name string, c clock.WithTicker, pushed func()) Queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[template.Key](firstRetry, longestRetry)
-	ordered := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[template.Key]{Name: name, Clock: c, Queue: &tiers{}})
+	ordered := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[template.Key]{Name: name, Clock: c, Queue: &tiers{pushed: pushed}})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[template.Key]{Name: name, Clock: c, Queue: ordered})
 	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[template.Key]{DelayingQueue: delaying})
 }
@@ -40,6 +42,7 @@ func NewQueue(name string, c clock.WithTicker) Queue {
 type tiers struct {
 	waiting [5][]template.Key
 	count   int
+	pushed  func() // called with each key that is added
 }
 
 func (t *tiers) Touch(template.Key) {}
@@ -50,6 +53,7 @@ func (t *tiers) Push(k template.Key) {
 	tier := min(kinds.Tier(k.GR), len(t.waiting)-1)
 	t.waiting[tier] = append(t.waiting[tier], k)
 	t.count++
+	t.pushed()
 }
 
 func (t *tiers) Pop() template.Key {

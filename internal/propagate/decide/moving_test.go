@@ -1,0 +1,121 @@
+package decide
+
+import (
+	"testing"
+
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// runs has a member in reach show that it runs so many replicas of web, of which some are ready; wrote is the share that
+// the hub wrote there last, nil if that is not known.
+func (r *rig) runs(name string, n int32, ready int64, wrote *template.Share) string {
+	if !r.w.reached(name) {
+		r.engage(name)
+	}
+	o := there(r.get("web").UID, n, map[string]any{"readyReplicas": ready})
+	if wrote != nil {
+		o.Left = &template.Target{Share: *wrote}
+	}
+	r.apply(Seen{name, r.key("web"), o})
+	return name
+}
+
+// runsNow is what a member is to run of web now.
+func (r *rig) runsNow(name string) int32 {
+	return r.get("web").For(name, r.w.facts).Share.Replicas
+}
+
+// moving is a rig with a deployment that is to be divided as given.
+func moving(division map[string]int32) *rig {
+	r := newRig(deployments())
+	var total int64
+	var all []*Cluster
+	for name, n := range division {
+		total += int64(n)
+		all = append(all, ready(name, 0))
+	}
+	r.clusters(all...)
+	r.deployment("web", 10, total, map[string]string{"hanse.dev/division": schedule.FormatDivision(division)})
+	return r
+}
+
+func TestLessOnlyWhenOthersAreReady(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 4, "google": 5})
+	wrote := &template.Share{Replicas: 3, Total: 9}
+	aws := r.runs("aws", 3, 3, wrote)
+	azure := r.runs("azure", 3, 3, wrote)
+	google := r.runs("google", 3, 3, wrote)
+	if a, b, c := r.runsNow(aws), r.runsNow(azure), r.runsNow(google); a != 3 || b != 4 || c != 5 {
+		t.Fatalf("at first %d, %d, %d", a, b, c)
+	}
+	r.runs("azure", 4, 4, nil)
+	if !delivered(r.last, r.key("web")) {
+		t.Error("the members are not told")
+	}
+	r.runs("google", 5, 3, nil)
+	if n := r.runsNow(aws); n != 2 {
+		t.Errorf("with one ready elsewhere: %d", n)
+	}
+	// It has not happened so far, and counts already.
+	if n := r.runsNow(aws); n != 2 {
+		t.Errorf("asked again: %d", n)
+	}
+	key := r.key("web")
+	if !r.w.moving[key] {
+		t.Error("nobody looks at it again")
+	}
+	r.runs("google", 5, 5, nil)
+	if n := r.runsNow(aws); n != 0 {
+		t.Errorf("with all ready elsewhere: %d", n)
+	}
+	r.runs("aws", 0, 0, nil)
+	if len(r.w.moving) != 0 || r.get("web").Now != nil {
+		t.Error("what is done is remembered")
+	}
+}
+
+func TestTwoThatAreToHaveLessShareWhatIsToSpare(t *testing.T) {
+	r := moving(map[string]int32{"aws": 1, "azure": 1, "google": 3})
+	wrote := &template.Share{Replicas: 2, Total: 5}
+	aws, azure := r.runs("aws", 2, 2, wrote), r.runs("azure", 2, 2, wrote)
+	r.runs("google", 3, 2, wrote)
+	if a, b := r.runsNow(aws), r.runsNow(azure); a != 1 || b != 2 {
+		t.Errorf("%d and %d with one to spare", a, b)
+	}
+}
+
+func TestACloudThatIsAwayIsNotReady(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 4, "google": 5})
+	wrote := &template.Share{Replicas: 3, Total: 9}
+	r.apply(Seen{"google", r.key("web"), there(r.get("web").UID, 5, map[string]any{"readyReplicas": int64(5)})})
+	r.runs("azure", 4, 4, wrote)
+	aws := r.runs("aws", 3, 3, wrote)
+	if n := r.runsNow(aws); n != 3 {
+		t.Errorf("%d, although what the others have is out of reach", n)
+	}
+}
+
+func TestScalingDownIsNotHeldUp(t *testing.T) {
+	r := moving(map[string]int32{"aws": 1, "azure": 1, "google": 1})
+	wrote := &template.Share{Replicas: 3, Total: 9}
+	aws := r.runs("aws", 3, 3, wrote) // the only ones that are ready
+	r.runs("azure", 3, 0, wrote)
+	r.runs("google", 3, 0, wrote)
+	if n := r.runsNow(aws); n != 1 {
+		t.Errorf("scaled from 9 to 3: told to run %d", n)
+	}
+	if r.get("web").Now != nil {
+		t.Error("something is in motion")
+	}
+}
+
+func TestWhatAPersonScaledInAMemberIsPutBackAtOnce(t *testing.T) {
+	r := moving(map[string]int32{"aws": 3, "azure": 3})
+	wrote := &template.Share{Replicas: 3, Before: 0, Total: 6}
+	aws := r.runs("aws", 9, 9, wrote)
+	r.runs("azure", 3, 0, wrote)
+	if n := r.runsNow(aws); n != 3 {
+		t.Errorf("told to run %d", n)
+	}
+}

@@ -1,0 +1,205 @@
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/flight"
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+)
+
+const (
+	// DefaultBytes is how much of the disk a recording takes at most.
+	DefaultBytes = 256 << 20
+	// waiting is how many inputs may wait to be written. What comes beyond is left out, and that is recorded.
+	waiting = 8192
+	// flushEvery is how much of a recording a crash of the machine or the process may cost.
+	flushEvery = time.Second
+)
+
+// Recorder writes a recording. Whoever decides or writes to members never waits for it.
+type Recorder struct {
+	ring    *flight.Ring
+	clock   clock.WithTicker
+	items   chan item
+	missed  atomic.Int64
+	rotate  atomic.Bool // a checkpoint is wanted
+	options decide.Options
+
+	last map[string]uint64 // fingerprints of the last outcomes by object; run alone uses it
+}
+
+// item is what is to be recorded.
+type item struct {
+	at         time.Time
+	in         decide.Input
+	effects    []decide.Effect
+	checkpoint []decide.Input // that rebuilds the World as it is after in; nil: none was asked for
+	write      *Write
+}
+
+// run is how a segment begins: a World with these options, or one that Continues from the segment before.
+type run struct {
+	Options   decide.Options
+	Continues bool
+}
+
+// Open opens the recording in a directory, of at most that many bytes, for a World with these options.
+func Open(dir string, bytes int64, options decide.Options, clock clock.WithTicker) (*Recorder, error) {
+	ring, err := flight.Open(dir, bytes)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recorder{ring: ring, clock: clock, items: make(chan item, waiting), options: options, last: map[string]uint64{}}
+	return r, r.begin(nil)
+}
+
+// Trace records an input and what followed. It does not block. checkpoint is called, before it returns, when the next segment is to
+// begin.
+func (r *Recorder) Trace(at time.Time, in decide.Input, effects []decide.Effect, checkpoint func() []decide.Input) {
+	next := item{at: at, in: in, effects: effects}
+	if r.rotate.CompareAndSwap(true, false) {
+		next.checkpoint = checkpoint()
+	}
+	r.put(next)
+}
+
+// Wrote records a request to a member. It does not block. Of err its text is kept, which must not have anything of a Secret in
+// it.
+func (r *Recorder) Wrote(cluster string, key template.Key, verb string, err error) {
+	w := &Write{At: r.clock.Now().UTC(), Object: key.String(), Cluster: cluster, Verb: verb}
+	if err != nil {
+		w.Error = err.Error()
+	}
+	r.put(item{at: w.At, write: w})
+}
+
+func (r *Recorder) put(i item) {
+	select {
+	case r.items <- i:
+	default:
+		r.missed.Add(1)
+		r.rotate.Store(true) // what follows can only be understood from a checkpoint on
+	}
+}
+
+// Run writes until ctx ends, and closes the recording. What cannot be written is said in the log, once, and left out.
+func (r *Recorder) Run(ctx context.Context) {
+	log := klog.FromContext(ctx)
+	ticker := r.clock.NewTicker(flushEvery)
+	defer ticker.Stop()
+	failing := false
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			r.drain()
+			if err := r.ring.Close(); err != nil {
+				log.Error(err, "The flight recorder could not be closed")
+			}
+			return
+		case i := <-r.items:
+			err = r.write(i)
+		case <-ticker.C():
+			err = r.ring.Flush()
+		}
+		if err != nil && !failing {
+			log.Error(err, "The flight recorder cannot write; what is decided meanwhile is not recorded")
+		}
+		failing = err != nil
+	}
+}
+
+// drain writes what waits already.
+func (r *Recorder) drain() {
+	for {
+		select {
+		case i := <-r.items:
+			if r.write(i) != nil {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+func (r *Recorder) write(i item) error {
+	if n := r.missed.Swap(0); n > 0 {
+		if err := r.append(i.at, kindGap, n); err != nil {
+			return err
+		}
+	}
+	if i.write != nil {
+		return r.append(i.at, kindWrite, i.write)
+	}
+	encoded, err := encode(i.in)
+	if err != nil {
+		return err
+	}
+	if err := r.ring.Append(flight.Record{At: i.at, Kind: kindInput, Payload: encoded}); err != nil {
+		return err
+	}
+	for _, e := range i.effects {
+		if p, ok := e.(decide.Publish); ok {
+			if err := r.outcome(i, p); err != nil {
+				return err
+			}
+		}
+	}
+	if i.checkpoint != nil {
+		return r.begin(&i)
+	}
+	if r.ring.Full() {
+		r.rotate.Store(true)
+	}
+	return nil
+}
+
+// outcome records what was decided about an object, if that is something else than before.
+func (r *Recorder) outcome(i item, p decide.Publish) error {
+	o := outcomeOf(i.at, CauseOf(i.in), p)
+	print, err := o.fingerprint()
+	if err != nil || print == r.last[o.Object] {
+		return err
+	}
+	if r.last[o.Object] = print; o.Gone {
+		delete(r.last, o.Object)
+	}
+	return r.append(i.at, kindOutcome, o)
+}
+
+// begin begins a segment, with a checkpoint if there is one.
+func (r *Recorder) begin(i *item) error {
+	options, err := json.Marshal(run{r.options, i != nil})
+	if err != nil {
+		return fmt.Errorf("encode the options of a recording: %w", err)
+	}
+	begin := []flight.Record{{At: r.clock.Now(), Kind: kindRun, Payload: options}}
+	if i == nil {
+		return r.ring.Append(begin[0])
+	}
+	for _, in := range i.checkpoint {
+		encoded, err := encode(in)
+		if err != nil {
+			return err
+		}
+		begin = append(begin, flight.Record{At: i.at, Kind: kindCheckpoint, Payload: encoded})
+	}
+	return r.ring.Next(begin)
+}
+
+func (r *Recorder) append(at time.Time, kind byte, v any) error {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode a record: %w", err)
+	}
+	return r.ring.Append(flight.Record{At: at, Kind: kind, Payload: encoded})
+}
