@@ -2,7 +2,6 @@ package decide
 
 import (
 	"cmp"
-	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,18 +59,6 @@ func (f *Facts) Lost(cluster string, p *policy.Policy) bool {
 // is lost for them, or, where they are not to fail over, would be by the hub's own time.
 func (f *Facts) Dead(cluster string, p *policy.Policy) bool {
 	return f.Clusters[cluster] != nil && (f.lost[loss{cluster, cmp.Or(afterFor(f.after, p), f.settled)}] || f.Lost(cluster, p))
-}
-
-// WithLost is f as if clusters were lost, for all workloads.
-func (f *Facts) WithLost(clusters ...string) *Facts {
-	out := *f
-	if out.lost = maps.Clone(f.lost); out.lost == nil {
-		out.lost = map[loss]bool{}
-	}
-	for _, name := range clusters {
-		out.lost[loss{cluster: name}] = true
-	}
-	return &out
 }
 
 // PolicyClusters is what policies select the clusters by, by name.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -82,7 +83,7 @@ type Options struct {
 	History lineage.History
 	Hasher  fieldmerge.Hasher
 	// Limits of what is remembered of one member; zero: DefaultLimits.
-	Limits Limits
+	Limits limits.Limits
 	// Clock is the real one if nil.
 	Clock clock.WithTicker
 	// Metrics may be nil.

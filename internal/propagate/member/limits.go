@@ -8,37 +8,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
-// Limits bound what is remembered of one member. What comes to it is somebody else's: whoever may write objects in the
-// member with the hub's marks may make it grow.
-type Limits struct{ Objects, Bytes int }
-
-// DefaultLimits are far beyond what a federation needs: of an object that is as it is to be, some 1 KiB is remembered and
-// its status; of one that the hub has no template for, 1 KiB; of 10,000 objects that have to be compared when a session begins,
-// some 60 KiB each at worst.
-func DefaultLimits() Limits { return Limits{Objects: 250_000, Bytes: 768 << 20} }
-
-func (l Limits) check(objects, bytes int) error {
-	switch {
-	case objects > l.Objects:
-		return fmt.Errorf("more than %d objects with the hub's marks", l.Objects)
-	case bytes > l.Bytes:
-		return fmt.Errorf("objects with the hub's marks of more than %d MiB", l.Bytes>>20)
-	}
-	return nil
-}
+// DefaultLimits bound what is remembered of one member: what comes to it is somebody else's, and whoever may write objects in
+// the member with the hub's marks may make it grow. They are far beyond what a federation needs: of an object that is as it
+// is to be, some 1 KiB is remembered and its status; of one that the hub has no template for, 1 KiB; of 10,000 objects that
+// have to be compared when a session begins, some 60 KiB each at worst.
+func DefaultLimits() limits.Limits { return limits.Limits{Objects: 250_000, Bytes: 768 << 20} }
 
 const (
-	// listsAtOnce is how many pages of lists of one member are in memory at the same time.
-	listsAtOnce = 2
+	// pagesAtOnce is how many pages of lists of one member are in memory at the same time.
+	pagesAtOnce = 2
 	// recordWeight is about what a record costs beside what its object says.
 	recordWeight = 1 << 10
 	// firstTruce and longestExile are how long a member that was too large is left alone.
@@ -52,7 +39,7 @@ const (
 func (m *Member) within() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.options.Limits.check(len(m.records), m.bytes)
+	return m.options.Limits.Check(len(m.records), m.bytes)
 }
 
 // overrun is that a member was too large, and when it is, or was, tried again.
@@ -127,11 +114,6 @@ func (m *Member) Disengaged() *metav1.Condition {
 		m.overrun.err, v1alpha1.LabelManaged)}
 }
 
-// bounded is a resource of the member, of whose objects cut leaves what is needed.
-func (s *session) bounded(gvr schema.GroupVersionResource, cut func(*unstructured.Unstructured) int) dynamic.ResourceInterface {
-	return &boundedResource{ResourceInterface: s.client.Resource(gvr), lists: s.lists, cut: cut, limits: s.member.options.Limits, exceed: s.exceed}
-}
-
 // cutObject is the field that tells an object that was cut down from a whole one.
 const cutObject = "hanse.dev/cut"
 
@@ -139,12 +121,12 @@ func isCut(obj *unstructured.Unstructured) bool { return obj.Object[cutObject] !
 
 // cutManaged leaves all of an object that the hub has a template for, or may have, and of any other what
 // says whose it is.
-func (s *session) cutManaged(gr schema.GroupResource) func(*unstructured.Unstructured) int {
-	return func(obj *unstructured.Unstructured) int {
+func (s *session) cutManaged(gr schema.GroupResource) func(*unstructured.Unstructured) {
+	return func(obj *unstructured.Unstructured) {
 		key := template.Key{GR: gr, Namespace: obj.GetNamespace(), Name: obj.GetName()}
 		mark, marked := readMark(key, obj)
 		if w, known := s.member.source.Wanted(s.member.name, key); marked && (w != nil || !known) {
-			return weightOf(obj.Object)
+			return
 		}
 		metadata, _ := obj.Object["metadata"].(map[string]any)
 		kept := map[string]any{}
@@ -158,7 +140,6 @@ func (s *session) cutManaged(gr schema.GroupResource) func(*unstructured.Unstruc
 			kept["managedFields"] = mark.Evidence()
 		}
 		obj.Object = map[string]any{cutObject: true, "apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "metadata": kept}
-		return recordWeight
 	}
 }
 
@@ -175,7 +156,7 @@ func marks(metadata map[string]any) map[string]any {
 }
 
 // cutAutoscaler leaves of a HorizontalPodAutoscaler what it targets.
-func cutAutoscaler(obj *unstructured.Unstructured) int {
+func cutAutoscaler(obj *unstructured.Unstructured) {
 	target, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "scaleTargetRef")
 	ref := map[string]any{}
 	for k, v := range target {
@@ -185,26 +166,12 @@ func cutAutoscaler(obj *unstructured.Unstructured) int {
 		"apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "spec": map[string]any{"scaleTargetRef": ref},
 		"metadata": map[string]any{"name": obj.GetName(), "namespace": obj.GetNamespace(), "uid": string(obj.GetUID()), "resourceVersion": obj.GetResourceVersion()},
 	}
-	return weightOf(obj.Object)
 }
 
-// weightOf is about how many bytes of memory a value of decoded JSON takes.
-func weightOf(v any) int {
-	switch v := v.(type) {
-	case map[string]any:
-		n := 48
-		for k, field := range v {
-			n += 32 + len(k) + weightOf(field)
-		}
-		return n
-	case []any:
-		n := 24
-		for _, item := range v {
-			n += 16 + weightOf(item)
-		}
-		return n
-	case string:
-		return 16 + len(v)
+// weigh is about how many bytes of memory an object takes that was cut down, or not.
+func weigh(obj *unstructured.Unstructured) int {
+	if isCut(obj) {
+		return recordWeight
 	}
-	return 8
+	return limits.Weight(obj.Object)
 }

@@ -14,67 +14,17 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/limits"
 )
-
-// endless lists without end, in pages of which none may have more than most objects.
-type endless struct {
-	dynamic.ResourceInterface
-	most  int64
-	pages int
-}
-
-func (e *endless) List(_ context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-	if o.Limit > e.most {
-		return nil, fmt.Errorf("read the list: %w", &tooLarge{"GET", largestResponse})
-	}
-	e.pages++
-	list := &unstructured.UnstructuredList{}
-	list.SetContinue("more")
-	for range o.Limit {
-		list.Items = append(list.Items, unstructured.Unstructured{Object: map[string]any{}})
-	}
-	return list, nil
-}
-
-func TestListsHaveAnEnd(t *testing.T) {
-	for name, c := range map[string]struct {
-		most, pages int64
-	}{
-		"pages of any size":    {1000, 5},
-		"small pages":          {40, 65},
-		"one object at a time": {1, 2001},
-		"not even one":         {0, 0},
-	} {
-		var exceeded error
-		source := &endless{most: c.most}
-		b := &boundedResource{
-			ResourceInterface: source, lists: make(chan struct{}, 1), limits: Limits{Objects: 2000, Bytes: 1 << 40},
-			cut: func(*unstructured.Unstructured) int { return 1 }, exceed: func(err error) { exceeded = err },
-		}
-		o, err := metav1.ListOptions{ResourceVersion: "0"}, error(nil)
-		for pages := 0; err == nil && pages < 10_000; pages++ {
-			var list *unstructured.UnstructuredList
-			if list, err = b.List(t.Context(), o); err == nil {
-				o = metav1.ListOptions{Continue: list.GetContinue()}
-			}
-		}
-		if err == nil || exceeded == nil || int64(source.pages) != c.pages {
-			t.Errorf("%s: %v, the session was told %v, after %d pages; want an end after %d", name, err, exceeded, source.pages, c.pages)
-		}
-	}
-}
 
 // largeMember is an API server that has ConfigMaps, and answers as pages says.
 type largeMember struct {
 	lists  atomic.Int32
-	stream bool // it lists by watch
+	stream bool // its lists are empty, and page answers watches
 	page   func(w http.ResponseWriter, r *http.Request, object func(i int) []byte)
 }
 
@@ -92,10 +42,9 @@ func (m *largeMember) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path != "/api/v1/configmaps":
 		w.WriteHeader(http.StatusNotFound)
 		answer(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
-	case query.Get("sendInitialEvents") == "true" && !m.stream:
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		answer(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`)
-	case query.Get("watch") != "" && query.Get("sendInitialEvents") != "true":
+	case m.stream && query.Get("watch") == "":
+		answer(`{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`)
+	case query.Get("watch") != "" && !m.stream:
 		<-r.Context().Done()
 	default:
 		m.lists.Add(1)
@@ -120,10 +69,13 @@ func (m *largeMember) object(i int) []byte {
 	return encoded
 }
 
-func engageLarge(t *testing.T, m *largeMember, l Limits) *Member {
+func engageLarge(t *testing.T, m *largeMember, l limits.Limits) *Member {
 	h := newHub()
 	o := h.options()
 	o.Limits = l
+	if m.stream {
+		h.put(configMaps(), configMap("settings")) // so that they are watched
+	}
 	member := New("aws", o, h, h)
 	server := httptest.NewServer(m)
 	t.Cleanup(server.Close)
@@ -171,16 +123,6 @@ func TestLargeObjectsAreNotKept(t *testing.T) {
 				}
 			}
 			_, _ = fmt.Fprint(w, `]}`)
-		}},
-		"by a watch": {stream: true, page: func(w http.ResponseWriter, r *http.Request, object func(int) []byte) {
-			for i := range objects {
-				if _, err := fmt.Fprintf(w, `{"type":"ADDED","object":%s}`+"\n", object(i)); err != nil {
-					return
-				}
-			}
-			_, _ = fmt.Fprint(w, `{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"1000","annotations":{"k8s.io/initial-events-end":"true"}}}}`+"\n")
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +172,7 @@ func TestMemberWithoutEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			member := engageLarge(t, m, Limits{Objects: 2000, Bytes: 100 << 20})
+			member := engageLarge(t, m, limits.Limits{Objects: 2000, Bytes: 100 << 20})
 			waitFor(t, "it to be left alone", func() bool { return member.Disengaged() != nil })
 			waitFor(t, "all to be forgotten", func() bool {
 				member.mu.Lock()
@@ -286,7 +228,8 @@ func TestObjectsAreCutDown(t *testing.T) {
 	cut := r.session.cutManaged(configMaps())
 	r.atHub("wanted", "value")
 	wanted := r.unseen("wanted", "uid-wanted", "value", r.origin("wanted").String(), "hanse", 0)
-	if whole := wanted.DeepCopy(); cut(wanted) < 500 || isCut(wanted) || !reflect.DeepEqual(whole, wanted) {
+	whole := wanted.DeepCopy()
+	if cut(wanted); isCut(wanted) || !reflect.DeepEqual(whole, wanted) {
 		t.Errorf("what has a template was cut down: %v", wanted)
 	}
 	for manager, proven := range map[string]bool{"hanse": true, "velero": false} {
@@ -295,12 +238,12 @@ func TestObjectsAreCutDown(t *testing.T) {
 		obj.SetAnnotations(map[string]string{v1alpha1.AnnotationOrigin: before.Raw, v1alpha1.AnnotationAdopted: "true", "large": strings.Repeat("x", 5000)})
 		cut(obj)
 		after, ok := readMark(keyOf("web"+manager), obj)
-		if !isCut(obj) || !ok || after != before || after.Proven != proven || obj.GetAnnotations()[v1alpha1.AnnotationAdopted] == "" || weightOf(obj.Object) > 2*recordWeight {
-			t.Errorf("%s: %d bytes are left, with the mark %+v, which was %+v", manager, weightOf(obj.Object), after, before)
+		if !isCut(obj) || !ok || after != before || after.Proven != proven || obj.GetAnnotations()[v1alpha1.AnnotationAdopted] == "" || limits.Weight(obj.Object) > 2*recordWeight {
+			t.Errorf("%s: %d bytes are left, with the mark %+v, which was %+v", manager, limits.Weight(obj.Object), after, before)
 		}
 	}
 	stray := r.unseen("stray", "uid-stray", strings.Repeat("x", 5000), "rubbish", "kubectl", 0)
-	if cut(stray); weightOf(stray.Object) > recordWeight || stray.GetUID() != "uid-stray" || stray.GetAnnotations() != nil {
+	if cut(stray); limits.Weight(stray.Object) > recordWeight || stray.GetUID() != "uid-stray" || stray.GetAnnotations() != nil {
 		t.Errorf("of a copy there is left %v", stray)
 	}
 
@@ -337,7 +280,7 @@ func TestMemberIsCounted(t *testing.T) {
 	}
 	ended := false
 	r.session.cancel = func() { ended = true }
-	r.member.options.Limits = Limits{Objects: 1, Bytes: 1 << 30}
+	r.member.options.Limits = limits.Limits{Objects: 1, Bytes: 1 << 30}
 	r.there("a", "uid-a", "value", r.origin("a").String(), "hanse", 0)
 	if ended {
 		t.Error("a member within its limits is disengaged")

@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -48,7 +49,7 @@ func New(name string, o Options, s Source, l Listener) *Member {
 	if m.clock == nil {
 		m.clock = clock.RealClock{}
 	}
-	if m.options.Limits == (Limits{}) {
+	if m.options.Limits == (limits.Limits{}) {
 		m.options.Limits = DefaultLimits()
 	}
 	m.told.Store(-1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -98,8 +99,8 @@ func observe(h fieldmerge.Hasher, key template.Key, obj *unstructured.Unstructur
 	}
 	o.replicas = template.NumberIn(obj.Object, "replicas")
 	o.parallelism, o.completions = template.NumberIn(obj.Object, "parallelism"), template.NumberIn(obj.Object, "completions")
-	o.size = int32(len(o.mark.Raw) + len(o.uid) + len(o.revision) + weightOf(o.status))
-	o.whole = o.size + int32(weightOf(obj.Object))
+	o.size = int32(len(o.mark.Raw) + len(o.uid) + len(o.revision) + limits.Weight(o.status))
+	o.whole = o.size + int32(limits.Weight(obj.Object))
 	return o
 }
 

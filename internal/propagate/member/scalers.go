@@ -41,10 +41,13 @@ func (a *scalers) watch(s *session) {
 		return
 	}
 	a.watching = true
-	go watchInto(ctx, s.bounded(template.Autoscalers(), cutAutoscaler), s.member.name+"/autoscalers", "", &scalerSink{s}, func(err error) {
-		if ctx.Err() == nil {
-			a.setUnread(err)
-		}
+	go s.follow(ctx, followed{
+		name: "autoscalers", gvr: template.Autoscalers(), cut: cutAutoscaler, into: &scalerSink{s}, absent: lookAgain,
+		told: func(err error) {
+			if ctx.Err() == nil {
+				a.setUnread(err)
+			}
+		},
 	})
 }
 

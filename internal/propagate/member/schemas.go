@@ -122,7 +122,7 @@ func (k *schemas) compare(hashes map[schema.GroupVersion]string, now time.Time) 
 
 // readSchemas asks the member for the hashes of its schemas.
 func (s *session) readSchemas(ctx context.Context) (map[schema.GroupVersion]string, error) {
-	body, err := s.rest().Get().AbsPath("/openapi/v3").DoRaw(ctx)
+	body, err := s.watches.Get().AbsPath("/openapi/v3").DoRaw(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -32,7 +33,8 @@ type session struct {
 	again     chan struct{}
 	scalers   scalers
 	schemas   schemas
-	lists     chan struct{} // holds an item for each list that is in memory
+	watches   rest.Interface // for lists and watches
+	pages     chan struct{}  // holds an item for each page of a list that is in memory
 
 	mu       sync.Mutex
 	ctx      context.Context // of watches; nil before run
@@ -46,7 +48,7 @@ const workersAtOnce = 32
 
 func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
 	s := unconnected(m, cancel)
-	cfg = limitResponses(cfg, largestResponse, s.exceed)
+	cfg = limits.Responses(cfg, limits.Response, s.exceed)
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return agents{next} })
 	client, err := rest.HTTPClientFor(cfg)
@@ -60,6 +62,9 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	if s.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
+	if s.watches, err = newRESTClient(cfg, client); err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
 	s.events.cfg, s.events.client = cfg, client
 	return s, nil
 }
@@ -67,7 +72,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 // unconnected is a session without a way to its member.
 func unconnected(m *Member, cancel context.CancelFunc) *session {
 	s := &session{
-		member: m, cancel: cancel, again: make(chan struct{}, 1), lists: make(chan struct{}, listsAtOnce),
+		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
 		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
 	}
 	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, nil)

@@ -9,12 +9,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/json"
-	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // A watch is open for resources of which something is in the member or is to be there. What else the member serves
@@ -110,13 +110,9 @@ func (s *session) look(ctx context.Context, k *kind) {
 
 // isEmpty asks the member whether it has no object of a resource with the hub's label.
 func (s *session) isEmpty(ctx context.Context, gvr schema.GroupVersionResource) (bool, error) {
-	path := "/apis/" + gvr.Group + "/" + gvr.Version + "/" + gvr.Resource
-	if gvr.Group == "" {
-		path = "/api/" + gvr.Version + "/" + gvr.Resource
-	}
 	ctx, cancel := context.WithTimeout(ctx, lateAfter)
 	defer cancel()
-	body, err := s.rest().Get().AbsPath(path).
+	body, err := s.watches.Get().AbsPath(watch.Path(gvr, "")).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").
 		VersionedParams(&metav1.ListOptions{LabelSelector: kinds.ManagedSelector(gvr.GroupResource()), Limit: 1}, metav1.ParameterCodec).
 		DoRaw(ctx)
@@ -136,8 +132,6 @@ func (s *session) isEmpty(ctx context.Context, gvr schema.GroupVersionResource) 
 	return list.Kind != "" && len(list.Items) == 0 && list.Metadata.Continue == "", nil
 }
 
-func (s *session) rest() rest.Interface { return s.discovery.RESTClient() }
-
 // watchSoon opens a watch on a resource that the member serves, if there is none.
 func (s *session) watchSoon(gr schema.GroupResource) {
 	s.mu.Lock()
@@ -154,8 +148,10 @@ func (s *session) watchSoon(gr schema.GroupResource) {
 	if scalable(gr) {
 		s.scalers.watch(s)
 	}
-	go watchInto(ctx, s.bounded(gvr, s.cutManaged(gr)), s.member.name+"/"+gr.String(), kinds.ManagedSelector(gr), &sink{session: s, gr: gr},
-		func(err error) { s.setUnread(ctx, gr, err) })
+	go s.follow(ctx, followed{
+		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: &sink{session: s, gr: gr},
+		told: func(err error) { s.setUnread(ctx, gr, err) },
+	})
 }
 
 // early notes that an object was written: a list that was read before does not say that it is gone.
