@@ -218,6 +218,9 @@ func TestWhatIsOutOfDateWritesNothing(t *testing.T) {
 			idle(t, r, api, 1)
 			r.Record(webKey()) // whatever else is done with the key has been by then
 			idle(t, r, api, 2)
+			if n := r.recordings.NumRequeues(webKey()); n != 0 {
+				t.Errorf("it is tried again: %d times", n)
+			}
 			if n := api.asked("PATCH " + webPath); n != 2 {
 				t.Errorf("%d requests for 2 that it was asked for", n)
 			}
@@ -396,10 +399,13 @@ func TestAStatusIsNotComparedWithAnOldOne(t *testing.T) {
 	h.shows(a, 2)
 	r.Status(webKey(), 0)
 	waitFor(t, "the first", func() bool { return readyAtHub(api) == 2 })
-	h.shows(a, 0) // which is as the version before the first says
-	r.Status(webKey(), 0)
 	now := time.Now()
 	waitFor(t, "the version of the first to be known", func() bool { return r.outdated(a.Template, now) })
+	h.shows(a, 1)
+	if err := r.writeStatus(t.Context(), webKey()); err != nil || api.asked("PATCH "+webPath+"/status") != 1 {
+		t.Errorf("it is written against the old version: %v", err)
+	}
+	h.shows(a, 0) // which is as the version before the first says
 	next := h.decided(t, api.get(webPath), nil)
 	next.Shares = a.Shares
 	waitFor(t, "the second", func() bool { return readyAtHub(api) == 0 })

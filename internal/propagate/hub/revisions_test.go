@@ -151,7 +151,10 @@ func TestWhatSomebodyHasDeletedIsKeptAgain(t *testing.T) {
 		api.remove(path)
 	}
 	r.Keep(first)
-	waitFor(t, "it", func() bool { return slices.Equal(kept(t, api), []string{"web:1"}) })
+	waitFor(t, "it", func() bool { return slices.Equal(kept(t, api), []string{"web:1"}) && len(heard[decide.Revised](h)) > 2 })
+	if got := h.history(); !slices.Equal(got, []string{"web:2", "web:1"}) {
+		t.Errorf("the history is %v", got)
+	}
 }
 
 // TestWhatCannotBeKeptIsTriedAgain, with what came meanwhile after it; an answer that is lost is no second revision.
