@@ -38,8 +38,8 @@ func (r *run) lowerTo(n int64, floor func(*member) int64) (took int64) {
 	if r.gradual() && len(r.moving)+len(r.spreads) == 0 && r.even(candidates, compare) {
 		took = r.sink(candidates, n, floor)
 	}
-	h := heap{items: candidates, before: func(a, b int32) bool {
-		return cmp.Or(compare(a, b), r.spares(&r.units[a], &r.units[b])) < 0
+	h := heap[int32]{items: candidates, before: func(a, b *int32) bool {
+		return cmp.Or(compare(*a, *b), r.spares(&r.units[*a], &r.units[*b])) < 0
 	}}
 	for _, i := range candidates {
 		r.units[i].seen = r.members[r.units[i].member].n

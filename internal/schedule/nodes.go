@@ -24,7 +24,7 @@ type nodeRules struct {
 	// their values: many sites have the same.
 	keys    []*topology
 	memo    map[uint64]verdict
-	scratch corev1.Node // upstream's matcher wants a node
+	scratch *corev1.Node // upstream's matcher wants a node
 }
 
 // verdict is what the rules say of a site: why it cannot run the pods, or "",
@@ -41,6 +41,12 @@ func newNodeRules(w *Workload, x *sites) (*nodeRules, error) {
 		r.looksAt(x, corev1.LabelTopologyZone)
 	}
 	spec := &w.Template.Spec
+	if spec.NodeName != "" {
+		r.ignored = append(r.ignored, "nodeName")
+	}
+	if len(spec.NodeSelector) == 0 && (spec.Affinity == nil || spec.Affinity.NodeAffinity == nil) {
+		return r, nil
+	}
 	selector := map[string]string{}
 	var said []string
 	for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
@@ -54,9 +60,6 @@ func newNodeRules(w *Workload, x *sites) (*nodeRules, error) {
 	}
 	if len(said) > 0 {
 		r.text = "does not match the nodeSelector " + strings.Join(said, ",")
-	}
-	if spec.NodeName != "" {
-		r.ignored = append(r.ignored, "nodeName")
 	}
 	affinity := &corev1.Affinity{}
 	if spec.Affinity != nil && spec.Affinity.NodeAffinity != nil {
@@ -154,9 +157,12 @@ func (r *nodeRules) looksAt(x *sites, key string) {
 	}
 }
 
+// any reports whether anything is asked at all.
+func (r *nodeRules) any() bool { return r.asked || r.preferred != nil || len(r.volumeZones) > 0 }
+
 // verdict is what the rules say of a site with these labels.
 func (r *nodeRules) verdict(site int32, labels map[string]string) verdict {
-	if !r.asked && r.preferred == nil && len(r.volumeZones) == 0 {
+	if !r.any() {
 		return verdict{}
 	}
 	values, combinations := uint64(0), uint64(1)
@@ -179,9 +185,12 @@ func (r *nodeRules) verdict(site int32, labels map[string]string) verdict {
 }
 
 func (r *nodeRules) judge(labels map[string]string) (v verdict) {
+	if r.scratch == nil {
+		r.scratch = &corev1.Node{}
+	}
 	r.scratch.Labels = labels
 	if r.asked {
-		if ok, err := r.required.Match(&r.scratch); err != nil || !ok {
+		if ok, err := r.required.Match(r.scratch); err != nil || !ok {
 			v.why = r.text
 		}
 	}
@@ -189,7 +198,7 @@ func (r *nodeRules) judge(labels map[string]string) (v verdict) {
 		v.why = "its volumes are in zone " + strings.Join(r.volumeZones, ", ")
 	}
 	if r.preferred != nil {
-		v.score = r.preferred.Score(&r.scratch)
+		v.score = r.preferred.Score(r.scratch)
 	}
 	return v
 }

@@ -29,6 +29,7 @@ type rule struct {
 	values []string
 	said   map[int32]string // detail by domain
 	text   string           // for people, of all domains
+	even   string           // text where the share is even nevertheless
 
 	anywhere *int64 // together: the counts of all the workload's terms
 	selfAll  bool   // together: its own match all of them

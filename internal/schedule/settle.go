@@ -36,7 +36,9 @@ func (r *run) settle() {
 	if r.x != nil {
 		r.findOwn()
 	}
-	r.merge()
+	if !r.whole {
+		r.merge()
+	}
 	if r.policy.Rebalance {
 		r.giveBack()
 	}
@@ -66,7 +68,7 @@ func (r *run) findOwn() {
 	for _, own := range r.x.own[r.w.Key] {
 		m := &r.members[r.x.cluster[own.site]]
 		for u := m.units; u < m.until; u++ {
-			if r.units[u].site == own.site {
+			if r.whole || r.units[u].site == own.site {
 				r.units[u].own += int64(own.count)
 			}
 		}

@@ -99,6 +99,8 @@ type Snapshot struct {
 	clusters []Cluster // by name
 	prepare  sync.Once
 	sites    sites
+	hash     sync.Once
+	hashes   []uint64  // of the clusters' names
 	spare    sync.Pool // of *workspace
 }
 
