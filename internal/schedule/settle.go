@@ -33,10 +33,8 @@ func (r *run) settle() {
 	if len(r.moving)+len(r.spreads) > 0 {
 		r.classify()
 	}
-	if r.x != nil {
+	if r.x != nil && !r.whole {
 		r.findOwn()
-	}
-	if !r.whole {
 		r.merge()
 	}
 	if r.policy.Rebalance {
@@ -68,7 +66,7 @@ func (r *run) findOwn() {
 	for _, own := range r.x.own[r.w.Key] {
 		m := &r.members[r.x.cluster[own.site]]
 		for u := m.units; u < m.until; u++ {
-			if r.whole || r.units[u].site == own.site {
+			if r.units[u].site == own.site {
 				r.units[u].own += int64(own.count)
 			}
 		}
