@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hanse-dev/hanse/internal/schedule/constraints"
 )
 
 // standing is what may be done with a cluster.
@@ -71,7 +73,7 @@ type run struct {
 	whole   bool    // nothing tells the parts of a cluster apart: each is one unit
 	moving  []*rule // rules that own replicas change
 	spreads []*usage
-	nodes   *nodeRules
+	nodes   *constraints.NodeAffinity
 	request Resources
 	classes int32
 	total   int64 // wanted in all, what is frozen included
@@ -147,16 +149,16 @@ func (r *run) problem() string {
 		return ""
 	}
 	var err error
-	if r.nodes, err = newNodeRules(r.w, r.x); err != nil {
+	if r.nodes, err = constraints.NewNodeAffinity(r.w.Template, r.w.VolumeZones, &r.x.Sites); err != nil {
 		return err.Error()
 	}
-	r.ignored = r.nodes.ignored
+	r.ignored = r.nodes.Ignored()
 	rules, ignored, err := podRules(r.w, r.s)
 	if err != nil {
 		return err.Error()
 	}
 	r.rules, r.ignored = rules, append(r.ignored, ignored...)
-	r.whole = len(r.rules)+len(r.policy.Spread) == 0 && !r.nodes.any()
+	r.whole = len(r.rules)+len(r.policy.Spread) == 0 && !r.nodes.Any()
 	r.request = RequestOf(r.w.Template)
 	return ""
 }
@@ -215,14 +217,14 @@ func (r *run) judge(m *member, groups map[string]int32) {
 	if groups != nil {
 		m.group, allowed = groups[m.Name]
 	}
-	var t taints
+	var t constraints.Taints
 	if len(m.Taints) > 0 {
 		var own []corev1.Toleration
 		if r.w.Template != nil {
 			own = r.w.Template.Spec.Tolerations
 		}
-		t = readTaints(m.Taints, own, r.policy.Tolerations, r.s.Now)
-		m.preferNot, m.noSchedule = t.preferNot, t.noSchedule != nil || t.noExecute != nil
+		t = constraints.ReadTaints(m.Taints, own, r.policy.Tolerations, r.s.Now)
+		m.preferNot, m.noSchedule = t.PreferNoSchedule, t.NoSchedule != nil || t.NoExecute != nil
 	}
 	set := func(s standing, why string) { m.standing, m.why = s, why }
 	switch {
@@ -239,12 +241,12 @@ func (r *run) judge(m *member, groups map[string]int32) {
 		m.gone = true
 	case m.Drained:
 		set(leaving, "drained")
-	case t.noExecute != nil:
-		set(leaving, "taint "+taintString(t.noExecute)+" is not tolerated")
+	case t.NoExecute != nil:
+		set(leaving, "taint "+constraints.TaintString(t.NoExecute)+" is not tolerated")
 	case m.Cordoned:
 		set(keeping, "cordoned")
-	case t.noSchedule != nil:
-		set(keeping, "taint "+taintString(t.noSchedule)+" is not tolerated")
+	case t.NoSchedule != nil:
+		set(keeping, "taint "+constraints.TaintString(t.NoSchedule)+" is not tolerated")
 	}
 }
 
@@ -261,7 +263,7 @@ func (r *run) addUnits(i int32) {
 		return
 	}
 	if r.w.Template == nil {
-		r.addUnit(i, r.x.first[i])
+		r.addUnit(i, r.x.First[i])
 		return
 	}
 	if r.whole {
@@ -269,15 +271,15 @@ func (r *run) addUnits(i int32) {
 		return
 	}
 	why := ""
-	for site := r.x.first[i]; site < r.x.first[i+1]; site++ {
-		v := r.nodes.verdict(site, r.x.labels[site])
-		if v.why != "" && m.standing != frozen {
-			why = v.why
+	for site := r.x.First[i]; site < r.x.First[i+1]; site++ {
+		v := r.nodes.Verdict(site)
+		if v.Why != "" && m.standing != frozen {
+			why = v.Why
 			continue
 		}
 		u := r.addUnit(i, site)
-		u.score = v.score - 100*m.preferNot
-		if d := int(site - r.x.first[i]); d < len(m.Domains) {
+		u.score = v.Score - 100*m.preferNot
+		if d := int(site - r.x.First[i]); d < len(m.Domains) {
 			u.room, u.more = r.roomOf(&m.Domains[d])
 		}
 	}
@@ -289,7 +291,7 @@ func (r *run) addUnits(i int32) {
 // addWhole adds a cluster as one unit, as merge would make of its parts.
 func (r *run) addWhole(i int32) {
 	m := &r.members[i]
-	u := r.addUnit(i, r.x.first[i])
+	u := r.addUnit(i, r.x.First[i])
 	u.score = -100 * m.preferNot
 	for d := range m.Domains {
 		room, more := r.roomOf(&m.Domains[d])
