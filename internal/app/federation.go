@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns"
@@ -29,7 +30,7 @@ type federation struct {
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config, ends []uint64, o ServerOptions) (*federation, error) {
+func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker, ends []uint64, o ServerOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func newFederation(ctx context.Context, hub *rest.Config, ends []uint64, o Serve
 	if err != nil {
 		return nil, err
 	}
-	members, err := fleet.New(hub, string(uid), propagator{engine, names})
+	members, err := fleet.New(hub, string(uid), clock, propagator{engine, names})
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +108,7 @@ func (p placements) Subscribe(ctx context.Context) <-chan types.NamespacedName {
 // after the API server: until then there are no placements, and it is not
 // ready.
 type late struct {
+	clock  clock.PassiveClock
 	engine atomic.Pointer[propagate.Engine]
 	dns    atomic.Pointer[dns.Controller]
 	// standby: another hub on the same database propagates; this one serves.
@@ -138,7 +140,7 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return placement.Filter(l.placements)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
+	return placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
 }
 
 func (l *late) ready() error {

@@ -11,6 +11,7 @@ import (
 
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
 )
@@ -62,17 +63,19 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// Upstream's clients decode what members send in goroutines of their own, which hand
 	// panics on unless they are told not to: one member must not end the process of all.
 	utilruntime.ReallyCrash = false
-	began := time.Now()
+	clock := clock.RealClock{}
+	began := clock.Now()
 	setGCPercent()
 
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var later late
+	later := late{clock: clock}
 	hub, err := controlplane.Start(starting, controlplane.Config{
 		DataDir:     o.DataDir,
 		Name:        hubContext,
 		Role:        controlplane.Hub,
+		Clock:       clock,
 		Listen:      o.Listen,
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
@@ -89,7 +92,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	var members *federation
 	err = prepare(starting, hub.RESTConfig())
 	if err == nil {
-		members, err = newFederation(starting, hub.RESTConfig(), hub.Ends(), o)
+		members, err = newFederation(starting, hub.RESTConfig(), clock, hub.Ends(), o)
 	}
 	if err == nil {
 		later.engine.Store(members.engine)
@@ -105,7 +108,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 			})
 		}, func() {
 			fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
-				hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
+				hub.Address(), clock.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
 		})
 	}
 

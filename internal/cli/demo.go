@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/demo"
 )
@@ -93,7 +94,7 @@ func runDemo(ctx context.Context, s Streams, o demo.Options, detach bool) error 
 	if err != nil {
 		return err
 	}
-	d, err := demo.New(o, members, joinDemo, newProgress(s.Err).begin)
+	d, err := demo.New(o, clock.RealClock{}, members, joinDemo, newProgress(s.Err).begin)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/demo"
 	"github.com/hanse-dev/hanse/internal/fleet"
@@ -60,6 +61,6 @@ func joinDemo(ctx context.Context, hub *rest.Config, c demo.Cluster, kubeconfig 
 	if err != nil {
 		return err
 	}
-	_, err = fleet.Join(ctx, fleet.JoinOptions{Name: c.Name, Hub: hub, Member: member})
+	_, err = fleet.Join(ctx, clock.RealClock{}, fleet.JoinOptions{Name: c.Name, Hub: hub, Member: member})
 	return err
 }

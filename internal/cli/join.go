@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -95,7 +96,7 @@ func runJoin(ctx context.Context, s Streams, f joinFlags, name string) error {
 		}
 		return printPlan(s, name, plan)
 	}
-	joined, err := fleet.Join(ctx, o)
+	joined, err := fleet.Join(ctx, clock.RealClock{}, o)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 )
 
@@ -21,6 +23,8 @@ type Config struct {
 	// Name is the name of the context in DataDir/admin.kubeconfig.
 	Name string
 	Role Role
+	// Clock is what certificates and the database's revision go by.
+	Clock clock.PassiveClock
 	// Listen is HOST:PORT. Port 0 is chosen once and remembered in DataDir, so
 	// that a restart has the same.
 	Listen string

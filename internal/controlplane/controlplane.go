@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"k8s.io/client-go/rest"
@@ -72,7 +71,7 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	}
 	c.address = address(listener)
 	listenHost, _, _ := net.SplitHostPort(cfg.Listen)
-	if c.credentials, err = c.dir.Credentials(cfg.Name, c.address, hosts(listenHost, listener)); err != nil {
+	if c.credentials, err = c.dir.Credentials(cfg.Name, c.address, hosts(listenHost, listener), cfg.Clock.Now); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	etcd := cfg.EtcdServers
@@ -81,7 +80,7 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 			return errors.Join(err, listener.Close())
 		}
 		if cfg.Role == Hub {
-			if c.ends, err = c.db.setForward(ctx, time.Now()); err != nil {
+			if c.ends, err = c.db.setForward(ctx, cfg.Clock.Now()); err != nil {
 				return errors.Join(err, listener.Close())
 			}
 		}

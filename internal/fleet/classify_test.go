@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -107,7 +108,7 @@ func TestClassify(t *testing.T) {
 			if name != "silent" {
 				ctx = t.Context()
 			}
-			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, &line{broken: func() {}}))
+			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, &line{clock: clock.RealClock{}, broken: func() {}}))
 			err := readyz(ctx, client)
 			if err == nil {
 				t.Fatal("no error")

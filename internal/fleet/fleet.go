@@ -39,7 +39,7 @@ type Fleet struct {
 
 // New makes the Fleet of a hub; hubUID is the UID of the hub's kube-system
 // Namespace. Nothing is dialled before Run.
-func New(hub *rest.Config, hubUID string, p Propagator) (*Fleet, error) {
+func New(hub *rest.Config, hubUID string, clock clock.Clock, p Propagator) (*Fleet, error) {
 	clusters, err := NewClusterClient(hub)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func New(hub *rest.Config, hubUID string, p Propagator) (*Fleet, error) {
 	}
 	return &Fleet{
 		clusterClient: clusters, kube: kube, hubUID: hubUID, prop: p,
-		clock: clock.RealClock{}, members: map[string]*member{},
+		clock: clock, members: map[string]*member{},
 	}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -56,11 +57,12 @@ type JoinPlan struct {
 // Join makes a cluster a member of a hub and returns when the hub says that it
 // is ready. If it fails, or ctx ends, what it made is removed again. Its
 // errors are for the user.
-func Join(ctx context.Context, o JoinOptions) (*JoinResult, error) {
+func Join(ctx context.Context, clock clock.PassiveClock, o JoinOptions) (*JoinResult, error) {
 	j, err := newJoin(ctx, o)
 	if err != nil {
 		return nil, err
 	}
+	j.clock = clock
 	held, err := j.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -108,6 +110,7 @@ func PlanJoin(ctx context.Context, o JoinOptions) (*JoinPlan, error) {
 // join is one run of Join, after its checks.
 type join struct {
 	JoinOptions
+	clock    clock.PassiveClock
 	hub      kubernetes.Interface
 	clusters *ClusterClient
 	member   kubernetes.Interface

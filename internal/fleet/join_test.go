@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -27,7 +28,7 @@ type federation struct {
 
 func newFederation(t *testing.T) *federation {
 	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{reached: map[string]bool{}, engaged: map[string]*rest.Config{}}}
-	fl, err := New(f.hub.config(), "hub-uid", f.prop)
+	fl, err := New(f.hub.config(), "hub-uid", clock.RealClock{}, f.prop)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func (f *federation) options() JoinOptions {
 
 func (f *federation) join(t *testing.T) {
 	t.Helper()
-	if _, err := Join(t.Context(), f.options()); err != nil {
+	if _, err := Join(t.Context(), clock.RealClock{}, f.options()); err != nil {
 		t.Fatalf("Join: %v", err)
 	}
 }
@@ -68,7 +69,7 @@ func (f *federation) eventually(t *testing.T, what string, ok func() bool) {
 func TestJoinMakesAMember(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
-	result, err := Join(t.Context(), f.options())
+	result, err := Join(t.Context(), clock.RealClock{}, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestJoinAgainRenews(t *testing.T) {
 	f := newFederation(t)
 	f.join(t)
 	before := f.hub.get("/api/v1/namespaces/hanse-system/secrets/cluster-aws")["data"]
-	result, err := Join(t.Context(), f.options())
+	result, err := Join(t.Context(), clock.RealClock{}, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestJoinAgainWhileTheHubWrites(t *testing.T) {
 		}
 		return 0
 	})
-	result, err := Join(t.Context(), f.options())
+	result, err := Join(t.Context(), clock.RealClock{}, f.options())
 	if err != nil || !result.Refreshed || !refused {
 		t.Errorf("got %+v, %v; refused: %v", result, err, refused)
 	}
@@ -157,7 +158,7 @@ func TestJoinRefusesWhatCannotWork(t *testing.T) {
 			o := f.options()
 			c.change(&o)
 			f.hub.writes()
-			_, err := Join(t.Context(), o)
+			_, err := Join(t.Context(), clock.RealClock{}, o)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Try: ") {
 				t.Errorf("unexpected error: %v", err)
 			}
@@ -182,7 +183,7 @@ func TestJoinTakesOver(t *testing.T) {
 		"metadata": map[string]any{"name": "hanse-hub", "uid": "old"}})
 	o := f.options()
 	o.TakeOver = true
-	if _, err := Join(t.Context(), o); err != nil {
+	if _, err := Join(t.Context(), clock.RealClock{}, o); err != nil {
 		t.Fatal(err)
 	}
 	account := f.member.get("/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub")
@@ -204,7 +205,7 @@ func TestFailedJoinLeavesNothing(t *testing.T) {
 			}
 			f.member.setIntercept(deny)
 			f.hub.setIntercept(deny)
-			if _, err := Join(t.Context(), f.options()); err == nil || !strings.Contains(err.Error(), "Try: ") {
+			if _, err := Join(t.Context(), clock.RealClock{}, f.options()); err == nil || !strings.Contains(err.Error(), "Try: ") {
 				t.Fatalf("unexpected error: %v", err)
 			}
 			f.assertNothing(t)
@@ -225,7 +226,7 @@ func TestInterruptedJoinLeavesNothing(t *testing.T) {
 		}
 		return 0
 	})
-	_, err := Join(ctx, f.options())
+	_, err := Join(ctx, clock.RealClock{}, f.options())
 	if err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Fatalf("unexpected error: %v", err)
 	}
@@ -261,7 +262,7 @@ func TestJoinWaitsForWhatIsBeingDeleted(t *testing.T) {
 			f.member.mu.Unlock()
 		}
 	}
-	if _, err := Join(t.Context(), o); err != nil {
+	if _, err := Join(t.Context(), clock.RealClock{}, o); err != nil {
 		t.Fatal(err)
 	}
 	if f.member.get(role)["metadata"].(map[string]any)["uid"] == "old" {
@@ -310,13 +311,13 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, com
 	if o.Member, err = LoadKubeconfig(kubeconfig("wrong"), "eks"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Join(t.Context(), o); err == nil || !strings.Contains(err.Error(), "401") {
+	if _, err := Join(t.Context(), clock.RealClock{}, o); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("unexpected error: %v", err)
 	}
 	if o.Member, err = LoadKubeconfig(kubeconfig(adminToken), ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Join(t.Context(), o); err != nil {
+	if _, err := Join(t.Context(), clock.RealClock{}, o); err != nil {
 		t.Errorf("unexpected error: %v", err)
 	}
 }

@@ -97,9 +97,9 @@ func (l *joinLock) acquire(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.join.Timeout)
 	defer cancel()
 	leases := l.join.hub.CoordinationV1().Leases(v1alpha1.SystemNamespace)
-	holder, seconds, seen, since := string(uuid.NewUUID()), int32(lockDuration/time.Second), "", time.Now()
+	holder, seconds, seen, since := string(uuid.NewUUID()), int32(lockDuration/time.Second), "", l.join.clock.Now()
 	return wait.PollUntilContextCancel(ctx, lockPoll, true, func(ctx context.Context) (done bool, err error) {
-		now := metav1.NowMicro()
+		now := metav1.NewMicroTime(l.join.clock.Now())
 		l.lease, err = leases.Create(ctx, &coordinationv1.Lease{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
@@ -115,13 +115,13 @@ func (l *joinLock) acquire(ctx context.Context, name string) error {
 			l.join.Progress("waiting until another join of this cluster, or under this name, has ended")
 		}
 		if version := string(other.UID) + other.ResourceVersion; version != seen {
-			seen, since = version, time.Now()
+			seen, since = version, l.join.clock.Now()
 		}
 		patience := lockDuration
 		if s := other.Spec.LeaseDurationSeconds; s != nil {
 			patience = min(patience, max(time.Duration(*s)*time.Second, lockPoll))
 		}
-		if time.Since(since) < patience {
+		if l.join.clock.Since(since) < patience {
 			return false, nil
 		}
 		err = leases.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &other.UID, ResourceVersion: &other.ResourceVersion}})
@@ -140,16 +140,16 @@ func (l *joinLock) keep(lost func()) {
 	leases := l.join.hub.CoordinationV1().Leases(v1alpha1.SystemNamespace)
 	go func() {
 		defer close(done)
-		renewed := time.Now()
+		renewed := l.join.clock.Now()
 		wait.UntilWithContext(ctx, func(ctx context.Context) {
-			now := metav1.NowMicro()
+			now := metav1.NewMicroTime(l.join.clock.Now())
 			l.lease.Spec.RenewTime = &now
 			lease, err := leases.Update(ctx, l.lease, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
 			switch {
 			case err == nil:
-				l.lease, renewed = lease, time.Now()
+				l.lease, renewed = lease, l.join.clock.Now()
 			case ctx.Err() != nil:
-			case apierrors.IsConflict(err), apierrors.IsNotFound(err), time.Since(renewed) >= lockDuration-lockRenewal:
+			case apierrors.IsConflict(err), apierrors.IsNotFound(err), l.join.clock.Since(renewed) >= lockDuration-lockRenewal:
 				l.lost.Store(true)
 				lost()
 			}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
@@ -20,7 +22,7 @@ func joinAtOnce(t *testing.T, all ...JoinOptions) (won []int, failed []error) {
 	var wg sync.WaitGroup
 	for i, o := range all {
 		wg.Go(func() {
-			_, err := Join(t.Context(), o)
+			_, err := Join(t.Context(), clock.RealClock{}, o)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -106,7 +108,7 @@ func TestALockOfAJoinThatWasKilledIsTaken(t *testing.T) {
 		"spec": map[string]any{"leaseDurationSeconds": 1}})
 	o := f.options()
 	o.Timeout = 300 * time.Millisecond
-	if _, err := Join(t.Context(), o); err == nil || !strings.Contains(err.Error(), "another join") || !strings.Contains(err.Error(), "Try: ") {
+	if _, err := Join(t.Context(), clock.RealClock{}, o); err == nil || !strings.Contains(err.Error(), "another join") || !strings.Contains(err.Error(), "Try: ") {
 		t.Errorf("unexpected error: %v", err)
 	}
 	waiting := make(chan struct{})
@@ -117,7 +119,7 @@ func TestALockOfAJoinThatWasKilledIsTaken(t *testing.T) {
 		}
 	}
 	done := make(chan error, 1)
-	go func() { _, err := Join(t.Context(), o); done <- err }()
+	go func() { _, err := Join(t.Context(), clock.RealClock{}, o); done <- err }()
 	<-waiting
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -30,7 +30,7 @@ func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
 		}
 	}
 	j.Progress("getting a credential")
-	cred, err := requestToken(ctx, j.member, time.Now())
+	cred, err := requestToken(ctx, j.member, j.clock.Now())
 	if err != nil {
 		return nil, j.interrupted(ctx, j.memberError(err))
 	}
@@ -157,7 +157,7 @@ func (j *join) tryCredential(ctx context.Context, cred credential) error {
 	tok.set(cred.token)
 	ctx, cancel := context.WithTimeout(ctx, joinRequestTimeout)
 	defer cancel()
-	link, err := newLink(ctx, j.cluster().Spec, &tok, &line{broken: func() {}})
+	link, err := newLink(ctx, j.cluster().Spec, &tok, &line{clock: j.clock, broken: func() {}})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/connrotation"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -47,6 +48,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // line is what is known of all connections to a member.
 type line struct {
+	clock clock.PassiveClock
 	// broken is called, and must not block, when a connection that had lasted
 	// breaks.
 	broken func()
@@ -86,7 +88,7 @@ func trackedConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l
 				conn.Close()
 				return nil, errDisengaged
 			}
-			return &tellingConn{Conn: conn, ctx: ctx, opened: time.Now(), line: l}, nil
+			return &tellingConn{Conn: conn, ctx: ctx, opened: l.clock.Now(), line: l}, nil
 		},
 		WrapTransport: func(next http.RoundTripper) http.RoundTripper { return bearer{tok, next} },
 	}
@@ -109,11 +111,11 @@ const lasting = 2 * retryInterval
 
 func (c *tellingConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if now := time.Now(); n > 0 && now.Sub(c.opened) > lasting {
+	if now := c.line.clock.Now(); n > 0 && now.Sub(c.opened) > lasting {
 		c.line.heard.Store(now.UnixNano())
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) &&
-		c.ctx.Err() == nil && time.Since(c.opened) > lasting {
+		c.ctx.Err() == nil && c.line.clock.Since(c.opened) > lasting {
 		c.once.Do(c.line.broken)
 	}
 	return n, err

@@ -225,21 +225,3 @@ func TestErrors(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestAffected(t *testing.T) {
-	before := made(t, "shop", "web", 0, `select: {names: [web]}`)
-	after := made(t, "shop", "web", 0, `select: {labels: {matchLabels: {app: api}}}`)
-	web, api, other := deployment("shop", "web", nil), deployment("shop", "api", map[string]string{"app": "api"}), deployment("shop", "other", nil)
-	for _, c := range []struct {
-		before, after *policy.Policy
-		object        *policy.Object
-		want          bool
-	}{
-		{before, after, web, true}, {before, after, api, true}, {before, after, other, false},
-		{nil, after, web, false}, {nil, after, api, true}, {before, nil, web, true}, {before, nil, api, false}, {nil, nil, web, false},
-	} {
-		if got := policy.Affected(c.before, c.after)(c.object); got != c.want {
-			t.Errorf("%v → %v: %s affected: %v", c.before, c.after, c.object, got)
-		}
-	}
-}

@@ -46,7 +46,7 @@ func (r *run) addMembers(d *Decision) (holder *member) {
 			}
 			if why == "" {
 				why = "no replicas left for it"
-				if holder == nil || cmp.Or(cmp.Compare(m.rank, holder.rank), cmp.Compare(m.Name, holder.Name)) < 0 {
+				if holder == nil || m.rank < holder.rank || m.rank == holder.rank && m.Name < holder.Name {
 					holder = m
 				}
 			}
@@ -182,7 +182,10 @@ func (r *run) givenReason(m *member, all *span) string {
 		}
 	}
 	if rule := r.governing(m); rule != nil {
-		return "even share; " + rule.text
+		if rule.even == "" {
+			rule.even = "even share; " + rule.text
+		}
+		return rule.even
 	}
 	return "even share"
 }

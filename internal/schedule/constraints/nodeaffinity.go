@@ -1,50 +1,56 @@
-package schedule
+package constraints
 
 import (
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
-	"k8s.io/klog/v2"
 )
 
-// nodeRules is what a template asks of nodes, cut down to labels of clusters.
-type nodeRules struct {
+// NodeAffinity is what a template asks of nodes, cut down to labels of clusters.
+type NodeAffinity struct {
 	required    nodeaffinity.RequiredNodeAffinity
 	asked       bool // required says anything
 	preferred   *nodeaffinity.PreferredSchedulingTerms
 	volumeZones []string
 	text        string // required, for people
 	ignored     []string
+	sites       *Sites
 	// keys is the labels that any of this looks at, and memo the verdict by
 	// their values: many sites have the same.
-	keys    []*topology
-	memo    map[uint64]verdict
-	scratch corev1.Node // upstream's matcher wants a node
+	keys    []*Topology
+	memo    map[uint64]Verdict
+	scratch *corev1.Node // upstream's matcher wants a node
 }
 
-// verdict is what the rules say of a site: why it cannot run the pods, or "",
-// and how much they would like to be there.
-type verdict struct {
-	why   string
-	score int64
+// Verdict is what is said of a site: why it cannot run the pods, or "", and how much
+// they would like to be there.
+type Verdict struct {
+	Why   string
+	Score int64
 }
 
-// newNodeRules errs on terms that do not parse.
-func newNodeRules(w *Workload, x *sites) (*nodeRules, error) {
-	r := &nodeRules{volumeZones: w.VolumeZones}
-	if len(w.VolumeZones) > 0 {
+// NewNodeAffinity reads the nodeSelector and node affinity of a template whose bound
+// volumes are in some zones; empty: in any. It errs on terms that do not parse.
+func NewNodeAffinity(template *corev1.PodTemplateSpec, volumeZones []string, x *Sites) (*NodeAffinity, error) {
+	r := &NodeAffinity{volumeZones: volumeZones, sites: x}
+	if len(volumeZones) > 0 {
 		r.looksAt(x, corev1.LabelTopologyZone)
 	}
-	spec := &w.Template.Spec
+	spec := &template.Spec
+	if spec.NodeName != "" {
+		r.ignored = append(r.ignored, "nodeName")
+	}
+	if len(spec.NodeSelector) == 0 && (spec.Affinity == nil || spec.Affinity.NodeAffinity == nil) {
+		return r, nil
+	}
 	selector := map[string]string{}
 	var said []string
 	for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
-		if !x.above(key) {
+		if !x.Above(key) {
 			r.ignored = append(r.ignored, key)
 			continue
 		}
@@ -54,9 +60,6 @@ func newNodeRules(w *Workload, x *sites) (*nodeRules, error) {
 	}
 	if len(said) > 0 {
 		r.text = "does not match the nodeSelector " + strings.Join(said, ",")
-	}
-	if spec.NodeName != "" {
-		r.ignored = append(r.ignored, "nodeName")
 	}
 	affinity := &corev1.Affinity{}
 	if spec.Affinity != nil && spec.Affinity.NodeAffinity != nil {
@@ -84,7 +87,7 @@ func newNodeRules(w *Workload, x *sites) (*nodeRules, error) {
 
 // cut leaves the expressions out that are about single nodes. A term that asks
 // for nothing else matches every cluster, and with it the whole: nil.
-func (r *nodeRules) cut(s *corev1.NodeSelector, x *sites) (*corev1.NodeSelector, string) {
+func (r *NodeAffinity) cut(s *corev1.NodeSelector, x *Sites) (*corev1.NodeSelector, string) {
 	var out corev1.NodeSelector
 	var said []string
 	all := false
@@ -103,10 +106,10 @@ func (r *nodeRules) cut(s *corev1.NodeSelector, x *sites) (*corev1.NodeSelector,
 	return &out, strings.Join(said, " or ")
 }
 
-func (r *nodeRules) cutTerm(term corev1.NodeSelectorTerm, x *sites) corev1.NodeSelectorTerm {
+func (r *NodeAffinity) cutTerm(term corev1.NodeSelectorTerm, x *Sites) corev1.NodeSelectorTerm {
 	var kept corev1.NodeSelectorTerm
 	for _, e := range term.MatchExpressions {
-		if x.above(e.Key) {
+		if x.Above(e.Key) {
 			r.looksAt(x, e.Key)
 			kept.MatchExpressions = append(kept.MatchExpressions, e)
 		} else {
@@ -119,7 +122,7 @@ func (r *nodeRules) cutTerm(term corev1.NodeSelectorTerm, x *sites) corev1.NodeS
 	return kept
 }
 
-func (r *nodeRules) cutPreferred(terms []corev1.PreferredSchedulingTerm, x *sites) (*nodeaffinity.PreferredSchedulingTerms, error) {
+func (r *NodeAffinity) cutPreferred(terms []corev1.PreferredSchedulingTerm, x *Sites) (*nodeaffinity.PreferredSchedulingTerms, error) {
 	var out []corev1.PreferredSchedulingTerm
 	for _, t := range terms {
 		if kept := r.cutTerm(t.Preference, x); len(kept.MatchExpressions) > 0 {
@@ -147,96 +150,58 @@ func termString(t corev1.NodeSelectorTerm) string {
 	return strings.Join(parts, " and ")
 }
 
-func (r *nodeRules) looksAt(x *sites, key string) {
-	t := x.topology(key)
-	if !slices.ContainsFunc(r.keys, func(o *topology) bool { return o.key == key }) {
+func (r *NodeAffinity) looksAt(x *Sites, key string) {
+	t := x.Topology(key)
+	if !slices.ContainsFunc(r.keys, func(o *Topology) bool { return o.Key == key }) {
 		r.keys = append(r.keys, t)
 	}
 }
 
-// verdict is what the rules say of a site with these labels.
-func (r *nodeRules) verdict(site int32, labels map[string]string) verdict {
-	if !r.asked && r.preferred == nil && len(r.volumeZones) == 0 {
-		return verdict{}
+// Ignored is what is asked of single nodes: labels, and nodeName.
+func (r *NodeAffinity) Ignored() []string { return r.ignored }
+
+// Any reports whether anything is asked at all.
+func (r *NodeAffinity) Any() bool { return r.asked || r.preferred != nil || len(r.volumeZones) > 0 }
+
+// Verdict is what is said of a site. It may not be called by several goroutines at once.
+func (r *NodeAffinity) Verdict(site int32) Verdict {
+	if !r.Any() {
+		return Verdict{}
 	}
 	values, combinations := uint64(0), uint64(1)
 	for _, t := range r.keys {
-		n := uint64(len(t.values) + 1)
+		n := uint64(len(t.Values) + 1)
 		if combinations > 1<<32 {
-			return r.judge(labels)
+			return r.judge(r.sites.Labels[site])
 		}
-		values, combinations = values*n+uint64(t.of[site]+1), combinations*n
+		values, combinations = values*n+uint64(t.Of[site]+1), combinations*n
 	}
 	v, known := r.memo[values]
 	if !known {
-		v = r.judge(labels)
+		v = r.judge(r.sites.Labels[site])
 		if r.memo == nil {
-			r.memo = map[uint64]verdict{}
+			r.memo = map[uint64]Verdict{}
 		}
 		r.memo[values] = v
 	}
 	return v
 }
 
-func (r *nodeRules) judge(labels map[string]string) (v verdict) {
+func (r *NodeAffinity) judge(labels map[string]string) (v Verdict) {
+	if r.scratch == nil {
+		r.scratch = &corev1.Node{}
+	}
 	r.scratch.Labels = labels
 	if r.asked {
-		if ok, err := r.required.Match(&r.scratch); err != nil || !ok {
-			v.why = r.text
+		if ok, err := r.required.Match(r.scratch); err != nil || !ok {
+			v.Why = r.text
 		}
 	}
-	if v.why == "" && len(r.volumeZones) > 0 && !slices.Contains(r.volumeZones, labels[corev1.LabelTopologyZone]) {
-		v.why = "its volumes are in zone " + strings.Join(r.volumeZones, ", ")
+	if v.Why == "" && len(r.volumeZones) > 0 && !slices.Contains(r.volumeZones, labels[corev1.LabelTopologyZone]) {
+		v.Why = "its volumes are in zone " + strings.Join(r.volumeZones, ", ")
 	}
 	if r.preferred != nil {
-		v.score = r.preferred.Score(&r.scratch)
+		v.Score = r.preferred.Score(r.scratch)
 	}
 	return v
-}
-
-// taints is what a cluster's taints mean for pods with these tolerations.
-type taints struct {
-	noExecute, noSchedule *corev1.Taint // the first that is not tolerated
-	preferNot             int64
-}
-
-func readTaints(all []corev1.Taint, tolerations, more []corev1.Toleration, now time.Time) taints {
-	var t taints
-	for i := range all {
-		taint := &all[i]
-		if tolerated(taint, tolerations, now) || tolerated(taint, more, now) {
-			continue
-		}
-		switch {
-		case taint.Effect == corev1.TaintEffectNoExecute && t.noExecute == nil:
-			t.noExecute = taint
-		case taint.Effect == corev1.TaintEffectNoSchedule && t.noSchedule == nil:
-			t.noSchedule = taint
-		case taint.Effect == corev1.TaintEffectPreferNoSchedule:
-			t.preferNot++
-		}
-	}
-	return t
-}
-
-func tolerated(taint *corev1.Taint, tolerations []corev1.Toleration, now time.Time) bool {
-	for i := range tolerations {
-		t := &tolerations[i]
-		if !t.ToleratesTaint(klog.Logger{}, taint, false) {
-			continue
-		}
-		if taint.Effect == corev1.TaintEffectNoExecute && t.TolerationSeconds != nil && taint.TimeAdded != nil && !now.IsZero() &&
-			!now.Before(taint.TimeAdded.Add(time.Duration(*t.TolerationSeconds)*time.Second)) {
-			continue
-		}
-		return true
-	}
-	return false
-}
-
-func taintString(t *corev1.Taint) string {
-	if t.Value == "" {
-		return t.Key + ":" + string(t.Effect)
-	}
-	return t.Key + "=" + t.Value + ":" + string(t.Effect)
 }
