@@ -76,6 +76,7 @@ func (r *fleetRun) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stop := r.world.profile(ctx, "fleet-idle")
 	began := time.Now()
 	if err := pause(ctx, idleFor); err != nil {
 		return err
@@ -84,6 +85,7 @@ func (r *fleetRun) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stop()
 	wrote, err := r.world.hub.writes(ctx)
 	if err != nil {
 		return err
@@ -92,7 +94,11 @@ func (r *fleetRun) idle(ctx context.Context) error {
 		row{Group: "fleet", Name: "idle", Value: (after - before).Seconds() / time.Since(began).Seconds(), Unit: "core", Target: 0.15, Karmada: "KubeFleet: 0.65"},
 		row{Group: "fleet", Name: fmt.Sprintf("hub writes in %.0f s of idling", idleFor.Seconds()), Value: float64(sum(wrote) - sum(written)), None: true, Detail: since(wrote, written)},
 	)
-	return r.reportMemory(r.world, "fleet", "idle", 1000, "KubeFleet: 1,400")
+	if err := r.reportMemory(r.world, "fleet", "idle", 1000, "KubeFleet: 1,400"); err != nil {
+		return err
+	}
+	r.world.snapshot(ctx, "fleet-idle")
+	return nil
 }
 
 // quietly is quiet for a hub whose idling costs more than a small one's.
