@@ -60,20 +60,21 @@ func (w *Watcher) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = runtime.ContentTypeProtobuf
 	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	client, err := kubernetes.NewForConfig(cfg)
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "Member's capacity cannot be watched", "cluster", name)
-		return
-	}
-	w.engage(ctx, name, client)
+	w.engage(ctx, name, func() (kubernetes.Interface, error) { return kubernetes.NewForConfig(cfg) })
 }
 
-func (w *Watcher) engage(ctx context.Context, name string, client kubernetes.Interface) {
+// engage makes the client when it is wanted: it is large.
+func (w *Watcher) engage(ctx context.Context, name string, connect func() (kubernetes.Interface, error)) {
 	s := w.cluster(name).state
 	go func() {
 		select {
 		case <-w.wanted:
 		case <-ctx.Done():
+			return
+		}
+		client, err := connect()
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Member's capacity cannot be watched", "cluster", name)
 			return
 		}
 		follow := func(what string, example runtime.Object, source cache.ListerWatcher, into cache.ReflectorStore) {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 )
@@ -61,7 +62,7 @@ func TestWatcher(t *testing.T) {
 	w := New(func(cluster string) { told <- cluster })
 	ctx, away := context.WithCancel(t.Context())
 	defer away()
-	w.engage(ctx, "aws", client)
+	w.engage(ctx, "aws", func() (kubernetes.Interface, error) { return client, nil })
 	if len(client.Actions()) > 0 || w.View("aws") != nil {
 		t.Fatalf("nobody wants it, and there is %v", client.Actions())
 	}
@@ -116,7 +117,7 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 	told := make(chan string, 100)
 	w := New(func(cluster string) { told <- cluster })
 	ctx, away := context.WithCancel(t.Context())
-	w.engage(ctx, "aws", client)
+	w.engage(ctx, "aws", func() (kubernetes.Interface, error) { return client, nil })
 	w.Want()
 	known := heard(t, w, told, func(*View) bool { return true })
 	if unread := w.Unread("aws"); len(unread) > 0 {

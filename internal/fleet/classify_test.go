@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
@@ -107,8 +105,11 @@ func TestClassify(t *testing.T) {
 			if name != "silent" {
 				ctx = t.Context()
 			}
-			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, &line{broken: func() {}}))
-			err := readyz(ctx, client)
+			link, err := newLink(t.Context(), spec, &token{}, &line{broken: func() {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = readyz(ctx, link.client())
 			if err == nil {
 				t.Fatal("no error")
 			}
