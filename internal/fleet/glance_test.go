@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -169,4 +170,28 @@ func TestAGlanceSeesTheNoteOfTheHubsRun(t *testing.T) {
 	if got := asked(); len(got) != 5 {
 		t.Errorf("an answer that is too long for a glance: asked for %v, want a whole look", got)
 	}
+}
+
+// What somebody else writes into a status does not stay because the hub has nothing
+// else to say than before.
+func TestAStatusThatSomebodyElseWritesIsPutRight(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.join(t)
+	phase := func() string {
+		status, _ := f.hub.get(clusterPath)["status"].(map[string]any)
+		s, _ := status["phase"].(string)
+		return s
+	}
+	for range 2 {
+		f.eventually(t, "ready", func() bool { return phase() == v1alpha1.ClusterReady && f.reason() == v1alpha1.ReasonReachable })
+		f.hub.mu.Lock()
+		o := maps.Clone(f.hub.objects[clusterPath])
+		o["metadata"] = maps.Clone(o["metadata"].(map[string]any))
+		o["status"] = maps.Clone(o["status"].(map[string]any))
+		o["status"].(map[string]any)["phase"] = "Forged"
+		f.hub.store(clusterPath, o)
+		f.hub.mu.Unlock()
+	}
+	f.eventually(t, "put right", func() bool { return phase() == v1alpha1.ClusterReady })
 }

@@ -93,6 +93,7 @@ func (m *member) survey(ctx context.Context, now time.Time) verdict {
 		return reachable(m.spec.Endpoint)
 	}
 	m.facts = found
+	m.surveys++
 	if found.nodes > 0 && found.ready == found.nodes {
 		m.surveyAt = now.Add(surveyInterval)
 	}

@@ -31,8 +31,10 @@ type member struct {
 	cred   credential
 	health health
 	facts  facts
-	said   said    // at the last look that was answered
-	glance glanced // what the next glance is at
+	// surveys counts how often facts were another.
+	surveys int
+	said    said    // at the last look that was answered
+	glance  glanced // what the next glance is at
 	// session is the run of the hub, "" if it has not begun.
 	session string
 
