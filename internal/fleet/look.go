@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,8 +93,10 @@ func (m *member) survey(ctx context.Context, now time.Time) verdict {
 		klog.FromContext(ctx).V(2).Info("Cannot look at the nodes", "err", err)
 		return reachable(m.spec.Endpoint)
 	}
-	m.facts = found
-	m.surveys++
+	if !reflect.DeepEqual(found, m.facts) {
+		m.facts = found
+		m.surveys++
+	}
 	if found.nodes > 0 && found.ready == found.nodes {
 		m.surveyAt = now.Add(surveyInterval)
 	}
