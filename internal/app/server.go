@@ -66,6 +66,9 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	clock := clock.RealClock{}
 	began := clock.Now()
 	setGCPercent()
+	over, stop := context.WithCancel(ctx)
+	defer stop()
+	go returnMemory(over)
 
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)

@@ -63,19 +63,20 @@ func (w *Watcher) WantVolumes() {
 // Engage begins to watch a member, until ctx ends and as soon as somebody
 // wants it: the terms are those of fleet.Propagator. It does not block.
 func (w *Watcher) Engage(ctx context.Context, name string, cfg *rest.Config) {
-	client, err := watch.NewClient(cfg)
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "Member's capacity cannot be watched", "cluster", name)
-		return
-	}
 	s := w.cluster(name).state
 	go func() {
 		select {
 		case <-w.wanted:
-			w.watch(ctx, name, s, client)
-			s.forgetUnread()
 		case <-ctx.Done():
+			return
 		}
+		client, err := watch.NewClient(cfg) // not before: it is large
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Member's capacity cannot be watched", "cluster", name)
+			return
+		}
+		w.watch(ctx, name, s, client)
+		s.forgetUnread()
 	}()
 }
 

@@ -28,18 +28,16 @@ const (
 // fleet.Propagator. It does not block.
 func (c *Controller) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	log := klog.FromContext(ctx).WithValues("cluster", name)
-	cfg = rest.CopyConfig(cfg)
-	typed, err := kubernetes.NewForConfig(protobuf(cfg))
-	if err != nil {
-		log.Error(err, "Member cannot be watched for DNS")
-		return
+	c.attend(klog.NewContext(ctx, log), &memberSession{c: c, caches: c.caches, name: name, cfg: cfg})
+}
+
+// connect makes the clients of a session once they are wanted: they are large.
+func (s *memberSession) connect() (err error) {
+	if s.typed, err = kubernetes.NewForConfig(protobuf(s.cfg)); err != nil {
+		return err
 	}
-	gateways, err := newGateways(cfg)
-	if err != nil {
-		log.Error(err, "Member cannot be watched for DNS")
-		return
-	}
-	c.attend(klog.NewContext(ctx, log), &memberSession{c: c, caches: c.caches, name: name, typed: typed, gateways: gateways})
+	s.gateways, err = newGateways(s.cfg)
+	return err
 }
 
 // attend runs a session until ctx ends. It does not block.
@@ -50,7 +48,11 @@ func (c *Controller) attend(ctx context.Context, s *memberSession) {
 		// does not take the cache from the one that came after it.
 		defer c.caches.end(s)
 		if c.wanted(ctx) {
-			s.run(ctx)
+			if err := s.connect(); err != nil {
+				klog.FromContext(ctx).Error(err, "Member cannot be watched for DNS")
+			} else {
+				s.run(ctx)
+			}
 		}
 		<-ctx.Done()
 	}()
@@ -69,6 +71,7 @@ type memberSession struct {
 	c        *Controller
 	caches   *caches
 	name     string
+	cfg      *rest.Config
 	typed    kubernetes.Interface
 	gateways *gateways
 

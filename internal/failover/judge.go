@@ -26,6 +26,8 @@ package failover
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -44,6 +46,7 @@ const (
 type Judge struct {
 	settle   time.Duration
 	clusters map[string]*contact
+	failing  int // of them
 	cutOff   bool
 }
 
@@ -78,9 +81,12 @@ func (j *Judge) Clone() *Judge {
 
 // Keep says which clusters there are; what is known of others is forgotten.
 func (j *Judge) Keep(names func(string) bool) {
-	for name := range j.clusters {
+	for name, c := range j.clusters {
 		if !names(name) {
 			delete(j.clusters, name)
+			if c.failing() {
+				j.failing--
+			}
 		}
 	}
 }
@@ -99,7 +105,11 @@ func (j *Judge) of(name string) *contact {
 
 // Answered takes in a look that began at a time and got an answer.
 func (j *Judge) Answered(name string, began, now time.Time) {
-	*j.of(name) = contact{answered: began}
+	c := j.of(name)
+	if c.failing() {
+		j.failing--
+	}
+	*c = contact{answered: began}
 	j.Weigh(now)
 }
 
@@ -109,6 +119,7 @@ func (j *Judge) Failed(name string, began, now time.Time) {
 	c.failed = now
 	c.failures++
 	if !c.failing() {
+		j.failing++
 		c.since = began
 		if earliest := now.Add(-longestLook); began.Before(earliest) {
 			c.since = earliest
@@ -121,6 +132,10 @@ func (j *Judge) Failed(name string, began, now time.Time) {
 // Weigh counts time up to now. It has to be called for time to count, and may be
 // called at any time.
 func (j *Judge) Weigh(now time.Time) {
+	if !j.Failing() { // as nearly always, at each look at each of very many clusters
+		j.cutOff = false
+		return
+	}
 	voters, failing := 0, 0
 	for _, c := range j.clusters {
 		if j.settled(c) {
@@ -134,6 +149,7 @@ func (j *Judge) Weigh(now time.Time) {
 	cutOff := 2*failing > voters
 	ended := j.cutOff && !cutOff
 	j.cutOff = cutOff
+	heard := j.heard((voters+1)/2, now)
 	for _, c := range j.clusters {
 		if !c.failing() {
 			continue
@@ -141,7 +157,7 @@ func (j *Judge) Weigh(now time.Time) {
 		if ended {
 			c.from = now
 		}
-		if !cutOff && c.failures > 1 && now.Sub(c.failed) <= Fresh && 2*j.heard(c.from, now) >= voters {
+		if !cutOff && c.failures > 1 && now.Sub(c.failed) <= Fresh && heard <= now.Sub(c.from) {
 			c.away = max(c.away, now.Sub(c.from))
 		}
 	}
@@ -149,28 +165,27 @@ func (j *Judge) Weigh(now time.Time) {
 
 func (j *Judge) settled(c *contact) bool { return c.away >= j.settle }
 
-// heard counts the clusters that have answered after a time, and lately.
-func (j *Judge) heard(after, now time.Time) (n int) {
-	if earliest := now.Add(-Fresh); after.Before(earliest) {
-		after = earliest
+// heard is the shortest time in which so many clusters have answered, which are in
+// reach; longer than any if they have not lately.
+func (j *Judge) heard(clusters int, now time.Time) time.Duration {
+	if clusters == 0 {
+		return 0
 	}
+	var ago []time.Duration
 	for _, c := range j.clusters {
-		if !c.failing() && !c.answered.Before(after) && !c.answered.IsZero() {
-			n++
+		if age := now.Sub(c.answered); !c.failing() && !c.answered.IsZero() && age <= Fresh {
+			ago = append(ago, age)
 		}
 	}
-	return n
+	if len(ago) < clusters {
+		return math.MaxInt64
+	}
+	slices.Sort(ago)
+	return ago[clusters-1]
 }
 
 // Failing says whether any cluster is out of reach.
-func (j *Judge) Failing() bool {
-	for _, c := range j.clusters {
-		if c.failing() {
-			return true
-		}
-	}
-	return false
-}
+func (j *Judge) Failing() bool { return j.failing > 0 }
 
 // Away says whether the last look at a cluster failed.
 func (j *Judge) Away(name string) bool {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 
 	"k8s.io/client-go/kubernetes"
@@ -15,6 +16,10 @@ type said struct {
 	uid      string // of the cluster
 	otherHub string // that it says it belongs to, "" if that is this one or nobody
 	session  string // the run of this hub that was there last, "" if none is known
+	// namespace is the UID of the hub's Namespace there, "" if there is none; digest
+	// is that of the answer that showed it, zero if that is not known.
+	namespace string
+	digest    [sha256.Size]byte
 }
 
 // asked is what one attempt brought.
@@ -23,20 +28,31 @@ type asked struct {
 	err error
 }
 
-// ask asks the member whether it is ready, which cluster it is and whose. If
+// ask asks the member whether it is ready, which cluster it is and whose; one that was
+// well, and need not be looked at as a whole, only one of that in turn. If
 // there is no answer it asks once more by a new connection, beside the first: a
 // connection may be dead although both ends are well. Blocks for as long as
 // patienceFor says.
-func (m *member) ask(ctx context.Context) (said, verdict) {
+func (m *member) ask(ctx context.Context, whole bool) (said, verdict) {
 	limit := patienceFor(m.health, m.pace)
 	began := m.fleet.clock.Now()
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	attempts := make(chan asked, 2)
-	attempt := func(client kubernetes.Interface) {
-		m.fleet.wg.Go(func() { attempts <- askOnce(limited, client, m.fleet.hubUID) })
+	was, at := m.said, m.glance
+	m.glance = !m.glance
+	attempt := func(l *link) {
+		m.fleet.wg.Go(func() {
+			if !whole {
+				if a, ok := glanceOnce(limited, l, at, was, m.fleet.hubUID); ok {
+					attempts <- a
+					return
+				}
+			}
+			attempts <- askOnce(limited, l, m.fleet.hubUID)
+		})
 	}
-	attempt(m.link.client)
+	attempt(m.link)
 	again := m.fleet.clock.NewTimer(limit / 4)
 	defer again.Stop()
 	var last asked
@@ -49,7 +65,7 @@ func (m *member) ask(ctx context.Context) (said, verdict) {
 			}
 		case <-again.C():
 			if spare := m.another(ctx); spare != nil {
-				attempt(spare.client)
+				attempt(spare)
 				running++
 			}
 		}
@@ -91,11 +107,27 @@ func answered(err error) bool {
 	return p.reason != v1alpha1.ReasonNetworkUnreachable || p.refused || guard.Stack(err) != nil
 }
 
+// glanceOnce is askOnce by a glance; ok is false if that does not do.
+func glanceOnce(ctx context.Context, l *link, at glanced, was said, hubUID string) (a asked, ok bool) {
+	err := guard.Run(func() (err error) {
+		a.said, ok, err = l.glance(ctx, at, was, hubUID)
+		return err
+	})
+	if err != nil {
+		return asked{err: err}, true
+	}
+	return a, ok
+}
+
 // askOnce asks all at once, so that a slow member is waited for once. A member
 // that says that it is not ready need not say anything else.
-func askOnce(ctx context.Context, client kubernetes.Interface, hubUID string) (a asked) {
+func askOnce(ctx context.Context, l *link, hubUID string) (a asked) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var client kubernetes.Interface
+	if err := guard.Run(func() error { client = l.client(); return nil }); err != nil {
+		return asked{err: err}
+	}
 	var ready, which, whose error
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -109,7 +141,14 @@ func askOnce(ctx context.Context, client kubernetes.Interface, hubUID string) (a
 		which = guard.Run(func() (err error) { a.uid, err = identity(ctx, client); return err })
 	})
 	wg.Go(func() {
-		whose = guard.Run(func() (err error) { a.otherHub, a.session, err = otherHub(ctx, client, hubUID); return err })
+		whose = guard.Run(func() error {
+			ns, err := systemNamespace(ctx, client)
+			if ns != nil {
+				a.namespace = string(ns.UID)
+				a.otherHub, a.session = ownerOf(ns, hubUID)
+			}
+			return err
+		})
 	})
 	wg.Wait()
 	for _, err := range []error{ready, which, whose} {

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -108,8 +107,11 @@ func TestClassify(t *testing.T) {
 			if name != "silent" {
 				ctx = t.Context()
 			}
-			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, &line{clock: clock.RealClock{}, broken: func() {}}))
-			err := readyz(ctx, client)
+			link, err := newLink(t.Context(), spec, &token{}, &line{clock: clock.RealClock{}, broken: func() {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = readyz(ctx, link.client())
 			if err == nil {
 				t.Fatal("no error")
 			}

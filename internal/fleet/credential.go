@@ -108,7 +108,7 @@ func (m *member) rotate(ctx context.Context, c *v1alpha1.Cluster) {
 func (m *member) renew(ctx context.Context, c *v1alpha1.Cluster, now time.Time) (credential, error) {
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
-	cred, err := requestToken(ctx, m.link.client, now)
+	cred, err := requestToken(ctx, m.link.client(), now)
 	if err != nil {
 		return credential{}, err
 	}

@@ -3,6 +3,8 @@ package fleet
 import (
 	"fmt"
 
+	"k8s.io/client-go/tools/cache"
+
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
@@ -42,12 +44,30 @@ func (f *Fleet) namesakes(c *v1alpha1.Cluster) (all []*v1alpha1.Cluster) {
 	if c.Spec.UID == "" {
 		return nil
 	}
-	for _, o := range f.clusters.List() {
-		if o := o.(*v1alpha1.Cluster); o.Spec.UID == c.Spec.UID && o.Name != c.Name {
+	same, err := f.clusters.ByIndex(byUID, c.Spec.UID)
+	if err != nil {
+		return nil // there is no such index: a bug that tests show
+	}
+	for _, o := range same {
+		if o := o.(*v1alpha1.Cluster); o.Name != c.Name {
 			all = append(all, o)
 		}
 	}
 	return all
+}
+
+// byUID finds Clusters by the cluster that they are, without going through all of them
+// at each look at each.
+const byUID = "uid"
+
+func clusterIndex() cache.Indexers {
+	return cache.Indexers{byUID: func(o any) ([]string, error) {
+		c, ok := o.(*v1alpha1.Cluster)
+		if !ok || c.Spec.UID == "" {
+			return nil, nil
+		}
+		return []string{c.Spec.UID}, nil
+	}}
 }
 
 func before(a, b *v1alpha1.Cluster) bool {

@@ -82,6 +82,7 @@ func (m *member) fault(ctx context.Context, err error) verdict {
 	klog.FromContext(ctx).Error(err, "Panic over a member", "faults", m.faults.row, "stack", string(guard.Stack(err)))
 	m.drop()
 	m.facts, m.surveyAt = facts{}, time.Time{}
+	m.surveys++
 	return verdict{reason: v1alpha1.ReasonInternalFault, sure: true, message: fmt.Sprintf(
 		"what %s answers led to %s (%d in a row); the hub begins again with it. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
 }

@@ -34,7 +34,7 @@ func TestAPanicOverAMemberIsSaidAndPasses(t *testing.T) {
 // A look that panics must not keep a cluster from leaving.
 func TestALookThatPanicsIsAVerdict(t *testing.T) {
 	closed := false
-	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewStore(cache.MetaNamespaceKeyFunc)}, "aws")
+	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
 	m.cred = credential{token: "x"}
 	m.link = &link{close: func() { closed = true }} // without a client
 	v := m.guardedLook(t.Context(), &v1alpha1.Cluster{})
@@ -75,7 +75,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, "member-uid")
 	spec := v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}
-	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewStore(cache.MetaNamespaceKeyFunc)}, "aws")
+	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
 	m.spec, m.cred = spec, credential{token: adminToken}
 	m.token.set(adminToken)
 	var err error
@@ -92,7 +92,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 		if v := m.guardedLook(t.Context(), &v1alpha1.Cluster{Spec: spec}); v.ok() || v.reason == v1alpha1.ReasonInternalFault {
 			t.Errorf("%.40q: %+v", body, v)
 		}
-		if _, err := discover(t.Context(), m.link.client); err != nil {
+		if _, err := discover(t.Context(), m.link.client()); err != nil {
 			t.Logf("%.40q: %v", body, err)
 		}
 	}

@@ -29,8 +29,9 @@ type Fleet struct {
 	clock         clock.Clock
 	events        events
 
-	clusters, secrets cache.Store
-	synced            func() bool // whether clusters holds all of them
+	clusters cache.Indexer
+	secrets  cache.Store
+	synced   func() bool // whether clusters holds all of them
 
 	mu      sync.Mutex
 	members map[string]*member // by name of the Cluster
@@ -76,13 +77,14 @@ func (f *Fleet) Run(ctx context.Context) error {
 	clusters, clustersCtl := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: f.listClusters(),
 		ObjectType:    &v1alpha1.Cluster{},
+		Indexers:      clusterIndex(),
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(o any) { f.start(ctx, o.(*v1alpha1.Cluster)) },
 			UpdateFunc: func(old, o any) { f.update(ctx, old.(*v1alpha1.Cluster), o.(*v1alpha1.Cluster)) },
 			DeleteFunc: func(o any) { f.stop(o) },
 		},
 	})
-	f.secrets, f.clusters, f.synced = secrets, clusters, clustersCtl.HasSynced
+	f.secrets, f.clusters, f.synced = secrets, clusters.(cache.Indexer), clustersCtl.HasSynced // as there are Indexers
 	f.wg.Go(func() { secretsCtl.RunWithContext(ctx) })
 	if !cache.WaitForCacheSync(ctx.Done(), secretsCtl.HasSynced) {
 		f.wg.Wait()

@@ -164,7 +164,7 @@ func (j *join) tryCredential(ctx context.Context, cred credential) error {
 	defer link.close()
 	var last error
 	err = wait.PollUntilContextCancel(ctx, 25*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		_, last = identity(ctx, link.client)
+		_, last = identity(ctx, link.client())
 		return last == nil, nil
 	})
 	if err != nil {

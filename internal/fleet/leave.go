@@ -144,7 +144,7 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 	if m.health.ok() {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
-		err = removeFromMember(ctx, m.link.client, m.fleet.hubUID)
+		err = removeFromMember(ctx, m.link.client(), m.fleet.hubUID)
 	}
 	switch {
 	case m.health.foreign:

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
@@ -39,7 +41,9 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 		return verdict{reason: v1alpha1.ReasonAuthenticationFailed, message: fmt.Sprintf(
 			"the hub has no credential for it: Secret %s/%s has no token. Try: hanse join %s --kubeconfig FILE again", v1alpha1.SystemNamespace, c.Spec.CredentialSecret, c.Name)}
 	}
-	said, v := m.ask(ctx)
+	now := m.fleet.clock.Now()
+	surveyed := m.health.ok() && now.Before(m.surveyAt)
+	said, v := m.ask(ctx, !surveyed || m.health.failures > 0 || m.said.namespace == "")
 	if !v.ok() {
 		return v
 	}
@@ -52,15 +56,14 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 		return verdict{reason: v1alpha1.ReasonPermissionDenied, sure: true, foreign: true, message: fmt.Sprintf(
 			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", oneLine(said.otherHub), m.spec.Endpoint, m.name, m.name)}
 	}
-	now := m.fleet.clock.Now()
-	if m.health.ok() && now.Before(m.surveyAt) {
+	if surveyed {
 		return reachable(m.spec.Endpoint)
 	}
 	if v := m.survey(ctx, now); !v.ok() {
 		return v
 	}
 	if !m.health.ok() {
-		if err := ensureRole(ctx, m.link.client); err != nil {
+		if err := ensureRole(ctx, m.link.client()); err != nil {
 			klog.FromContext(ctx).Error(err, "Role in the member not brought up to date")
 			m.fleet.events.roleOutdated(c, err)
 		}
@@ -80,7 +83,7 @@ func (m *member) survey(ctx context.Context, now time.Time) verdict {
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
 	m.surveyAt = now.Add(surveySoon)
-	found, err := discover(ctx, m.link.client)
+	found, err := discover(ctx, m.link.client())
 	if err != nil {
 		p := classify(err)
 		if p.reason == v1alpha1.ReasonAuthenticationFailed || p.reason == v1alpha1.ReasonPermissionDenied {
@@ -90,7 +93,10 @@ func (m *member) survey(ctx context.Context, now time.Time) verdict {
 		klog.FromContext(ctx).V(2).Info("Cannot look at the nodes", "err", err)
 		return reachable(m.spec.Endpoint)
 	}
-	m.facts = found
+	if !reflect.DeepEqual(found, m.facts) {
+		m.facts = found
+		m.surveys++
+	}
 	if found.nodes > 0 && found.ready == found.nodes {
 		m.surveyAt = now.Add(surveyInterval)
 	}
@@ -126,19 +132,11 @@ func identity(ctx context.Context, client kubernetes.Interface) (string, error) 
 	return string(ns.UID), nil
 }
 
-// otherHub is the UID of the hub that the member says it belongs to, "" if that
-// is this one or nobody; session is the run of this hub that was there last.
-func otherHub(ctx context.Context, client kubernetes.Interface, hubUID string) (uid, session string, err error) {
+// systemNamespace is the hub's Namespace in a member, nil if there is none.
+func systemNamespace(ctx context.Context, client kubernetes.Interface) (*corev1.Namespace, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
-	ns, err := found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
-	if err != nil || ns == nil {
-		return "", "", err
-	}
-	if ns.Annotations[annotationHub] == hubUID {
-		return "", ns.Annotations[annotationSession], nil
-	}
-	return ns.Annotations[annotationHub], "", nil
+	return found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
 }
 
 // discover reads a cluster's version and goes through its nodes.

@@ -31,8 +31,12 @@ type member struct {
 	cred   credential
 	health health
 	facts  facts
-	said   said // at the last look that was answered
-	begun  bool // the run of the hub is known to the member
+	// surveys counts how often facts were another.
+	surveys int
+	said    said    // at the last look that was answered
+	glance  glanced // what the next glance is at
+	// session is the run of the hub, "" if it has not begun.
+	session string
 
 	surveyAt, rotateAt time.Time // when next
 	engagement         context.Context
@@ -150,7 +154,7 @@ func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)
-		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token, m.line))
+		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.link, m.noting(m.engagement)))
 	case !wanted && m.disengage != nil:
 		m.release()
 	}
@@ -164,7 +168,7 @@ func (m *member) release() {
 	}
 }
 
-// drop ends the engagement and closes fleet's own connections.
+// drop ends the engagement and closes the connections.
 func (m *member) drop() {
 	m.release()
 	for _, l := range []*link{m.link, m.spare} {

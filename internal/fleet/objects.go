@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// annotationSession on it is the run of the hub that was engaged with the
-	// member last. Whoever writes another there makes the hub say that it was
+	// annotationSession on it is the run of the hub that wrote in the member
+	// last. Whoever writes another there makes the hub say that it was
 	// restored, and no more.
 	annotationSession = "hanse.dev/hub-session"
 	// annotationHub on a member's SystemNamespace is the UID of the hub that it

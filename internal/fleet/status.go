@@ -30,6 +30,18 @@ type publishing struct {
 	pending int       // looks in a row at which something was pending
 	written time.Time // when status was written last
 	refused string    // why labels were not written, as was said
+	said    statement // what labels and status say, as was seen; zero: nobody knows
+}
+
+// statement is what a status is made of, and of which version of the Cluster it was
+// found that there is nothing to write. Most looks find what the last one did: two
+// numbers are compared then, and no statuses.
+type statement struct {
+	version string
+	health  health
+	surveys int
+	report  Report
+	leaving leaving
 }
 
 // view is all that a Cluster's status is made of.
@@ -51,19 +63,30 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	} else if m.publishing.pending++; m.publishing.pending < 2 {
 		report.Pending = 0 // it may well be done in a moment
 	}
+	says := statement{c.ResourceVersion, m.health, m.surveys, report, m.leaving}
+	if says == m.publishing.said {
+		return
+	}
+	m.publishing.said = statement{}
 	now := m.fleet.clock.Now()
 	want := render(c, view{m.health, m.facts, report, m.leaving, now})
 	// Labels first: whoever waits for ready clusters wants to choose among them.
-	if labelled, err := m.publishLabels(ctx, c, want); err == nil {
+	labelled, err := m.publishLabels(ctx, c, want)
+	if err == nil {
 		c, m.publishing.refused = labelled, ""
 	} else {
 		m.refusedLabels(ctx, c, err)
 	}
-	if equality.Semantic.DeepEqual(c.Status, want) ||
-		now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
+	if equality.Semantic.DeepEqual(c.Status, want) {
+		if err == nil && c.ResourceVersion == says.version {
+			m.publishing.said = says
+		}
 		return
 	}
-	if err := m.writeStatus(ctx, c, want); err != nil {
+	if now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
+		return
+	}
+	if err = m.writeStatus(ctx, c, want); err != nil {
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 			klog.FromContext(ctx).Error(err, "Status not written")
 		}

@@ -87,6 +87,8 @@ func (w *world) startMembers(ctx context.Context, members int) (*lightFleet, err
 	return f, nil
 }
 
+func (f *lightFleet) pid() int { return f.process.Process.Pid }
+
 func (f *lightFleet) close() error {
 	if err := f.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("ending the light members: %w", err)
