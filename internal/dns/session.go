@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 const (
@@ -173,6 +174,7 @@ func (s *memberSession) current(m *memberCache, d *dirty, kind string) (event fu
 // crashed says that what a member said of a kind made the hub panic.
 func (s *memberSession) crashed(ctx context.Context, kind string, p *panicError) {
 	n := s.c.crashes.count(s.name)
+	guard.Count(ctx, "dns")
 	klog.FromContext(ctx).Error(p, "What a member says made a watch panic; it begins again",
 		"kind", kind, "panics", n, "stack", string(p.stack))
 	said := "what it says of its " + plural(kind) + " makes the hub fail (see its log): " + brief(p.Error())

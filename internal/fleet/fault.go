@@ -79,6 +79,7 @@ func (m *member) guardedStep(ctx context.Context) (wait time.Duration) {
 // fault counts a panic, lets go of the member and forgets what it said.
 func (m *member) fault(ctx context.Context, err error) verdict {
 	m.faults.add(m.fleet.clock.Now())
+	guard.Count(ctx, "fleet")
 	klog.FromContext(ctx).Error(err, "Panic over a member", "faults", m.faults.row, "stack", string(guard.Stack(err)))
 	m.drop()
 	m.facts, m.surveyAt = facts{}, time.Time{}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 // Fleet watches the Clusters of a hub and keeps in touch with each.
@@ -28,6 +29,7 @@ type Fleet struct {
 	prop          Propagator
 	clock         clock.Clock
 	events        events
+	metrics       *metrics.Fleet // nil: nothing is measured
 
 	clusters, secrets cache.Store
 	synced            func() bool // whether clusters holds all of them
@@ -53,6 +55,9 @@ func New(hub *rest.Config, hubUID string, p Propagator) (*Fleet, error) {
 		clock: clock.RealClock{}, members: map[string]*member{},
 	}, nil
 }
+
+// Measure has the fleet measured by m; it is called before Run.
+func (f *Fleet) Measure(m *metrics.Fleet) { f.metrics = m }
 
 // Run keeps the members' status true until ctx ends. Then no member is engaged
 // any more and nothing of it runs on.

@@ -59,6 +59,8 @@ func (m *member) wake() {
 // run looks after the member until ctx ends.
 func (m *member) run(ctx context.Context) {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", m.name))
+	m.fleet.metrics.Joined(m.name)
+	defer m.fleet.metrics.Left(m.name)
 	defer m.drop()
 	for ctx.Err() == nil {
 		timer := m.fleet.clock.NewTimer(m.guardedStep(ctx))
@@ -87,6 +89,7 @@ func (m *member) step(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
+	m.measure(v, began)
 	m.fleet.prop.Looked(m.name, began, v.reached())
 	was := m.health.reason
 	m.health = m.health.next(v)
@@ -94,6 +97,7 @@ func (m *member) step(ctx context.Context) time.Duration {
 		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason)
 		m.fleet.events.health(cluster, m.health)
 	}
+	m.fleet.metrics.Ready(m.name, m.health.ok())
 	m.engage(ctx, cluster)
 	m.rotate(ctx, cluster)
 	m.leave(ctx, cluster)
@@ -117,6 +121,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		m.cred = credential{}
 		m.token.set("")
 	}
+	m.fleet.metrics.Credential(m.name, m.cred.expires)
 	if m.link != nil && sameWay(m.spec, c.Spec) {
 		return
 	}
@@ -125,6 +130,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		m.health = newHealth()
 	}
 	m.spec = c.Spec
+	m.fleet.metrics.Authority(m.name, bundleExpiry(c.Spec.CABundle))
 	link, err := newLink(ctx, c.Spec, m.token, m.line)
 	if err != nil {
 		m.link = nil
@@ -150,6 +156,7 @@ func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)
+		m.fleet.metrics.Session(m.name, true)
 		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token, m.line))
 	case !wanted && m.disengage != nil:
 		m.release()
@@ -161,6 +168,7 @@ func (m *member) release() {
 	if m.disengage != nil {
 		m.disengage()
 		m.disengage = nil
+		m.fleet.metrics.Session(m.name, false)
 	}
 }
 
