@@ -113,7 +113,9 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) crashed(ctx context.Context, p *panicError) bool {
 	n := l.c.crashes.count("")
 	guard.Count(ctx, "dns")
-	klog.FromContext(ctx).Error(p, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(p.stack))
+	if telling(n) {
+		klog.FromContext(ctx).Error(p, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(p.stack))
+	}
 	if !pause(ctx, min(crashRest<<min(n-1, 6), crashRestMost)) {
 		return false
 	}

@@ -28,7 +28,7 @@ const (
 // Engage begins to watch a member, until ctx ends: the terms are those of
 // fleet.Propagator. It does not block.
 func (c *Controller) Engage(ctx context.Context, name string, cfg *rest.Config) {
-	log := klog.FromContext(ctx).WithValues("cluster", name)
+	log := klog.FromContext(ctx).WithValues("cluster", klog.KRef("", name))
 	cfg = rest.CopyConfig(cfg)
 	typed, err := kubernetes.NewForConfig(protobuf(cfg))
 	if err != nil {
@@ -175,8 +175,10 @@ func (s *memberSession) current(m *memberCache, d *dirty, kind string) (event fu
 func (s *memberSession) crashed(ctx context.Context, kind string, p *panicError) {
 	n := s.c.crashes.count(s.name)
 	guard.Count(ctx, "dns")
-	klog.FromContext(ctx).Error(p, "What a member says made a watch panic; it begins again",
-		"kind", kind, "panics", n, "stack", string(p.stack))
+	if telling(n) {
+		klog.FromContext(ctx).Error(p, "What a member says made a watch panic; it begins again",
+			"kind", kind, "panics", n, "stack", string(p.stack))
+	}
 	said := "what it says of its " + plural(kind) + " makes the hub fail (see its log): " + brief(p.Error())
 	s.change(func(m *memberCache, d *dirty) {
 		m.outdated[kind] = said

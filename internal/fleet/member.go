@@ -8,6 +8,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // syncPoll is how often a member asks whether all Clusters are known.
@@ -40,6 +41,7 @@ type member struct {
 	leaving            leaving
 	publishing         publishing
 	faults             faults
+	troubles           trouble.Log[string] // by what is tried
 }
 
 func newMember(f *Fleet, name string) *member {
@@ -58,7 +60,7 @@ func (m *member) wake() {
 
 // run looks after the member until ctx ends.
 func (m *member) run(ctx context.Context) {
-	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", m.name))
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", klog.KRef("", m.name)))
 	m.fleet.metrics.Joined(m.name)
 	defer m.fleet.metrics.Left(m.name)
 	defer m.drop()
@@ -94,7 +96,7 @@ func (m *member) step(ctx context.Context) time.Duration {
 	was := m.health.reason
 	m.health = m.health.next(v)
 	if m.health.reason != was {
-		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason)
+		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason, "message", m.health.message)
 		m.fleet.events.health(cluster, m.health)
 	}
 	m.fleet.metrics.Ready(m.name, m.health.ok())
