@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -190,6 +192,13 @@ func (f *Fleet) secretChanged(o any) {
 			f.wake(c.Name)
 		}
 	}
+}
+
+// Members are the names of all Clusters, and of those that have left and are not gone yet, in no order.
+func (f *Fleet) Members() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.members))
 }
 
 // wake has a member looked at now.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/util/connrotation"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/attribution"
 )
 
 // dialTimeout bounds one TCP connection attempt to a member.
@@ -33,7 +34,7 @@ func (t *token) get() string {
 	return ""
 }
 
-// bearer adds the current token to each request.
+// bearer adds the current token to each request, and whose write at the hub led to it.
 type bearer struct {
 	token *token
 	next  http.RoundTripper
@@ -42,6 +43,7 @@ type bearer struct {
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+b.token.get())
+	attribution.Mark(r)
 	return b.next.RoundTrip(r)
 }
 

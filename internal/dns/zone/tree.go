@@ -38,7 +38,7 @@ func (n *node) set(rtype uint16) *set {
 type builder struct {
 	*Snapshot
 	before map[string]*domain // of the previous snapshot
-	slab []node
+	slab   []node
 }
 
 func newBuilder(previous *Snapshot, db *geo.DB, zones []Zone) *builder {
