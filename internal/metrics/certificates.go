@@ -12,7 +12,7 @@ type Certificates struct {
 }
 
 func newCertificates(r *registrar) *Certificates {
-	c := &Certificates{}
+	c := &Certificates{gathered[map[string]time.Time]{hub: r.hub}}
 	expiry := c.desc("certificate_expiry_timestamp_seconds",
 		"Unix time at which the hub's own certificate expires. The hub renews its certificates when it starts.", "certificate")
 	c.collect = func(expires map[string]time.Time, emit emit) {

@@ -35,7 +35,7 @@ type DNSZone struct {
 type DNS struct{ gathered[DNSSnapshot] }
 
 func newDNS(r *registrar) *DNS {
-	d := &DNS{}
+	d := &DNS{gathered[DNSSnapshot]{hub: r.hub}}
 	responses := d.desc("dns_responses_total", "Number of responses of the hub's name server, by zone (empty for queries outside all zones) and by rcode.", "zone", "rcode")
 	tcp := d.desc("dns_tcp_responses_total", "Number of responses of the hub's name server that went by TCP.")
 	truncated := d.desc("dns_truncated_responses_total", "Number of responses of the hub's name server that told the client to ask again by TCP, because of size or the rate limit.")

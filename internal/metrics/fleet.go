@@ -54,7 +54,10 @@ func (f *Fleet) Joined(cluster string) {
 	f.clusters.during(cluster, func() {
 		f.ready.WithLabelValues(cluster).Set(0)
 		f.open.WithLabelValues(cluster).Set(0)
-		f.opened.WithLabelValues(cluster).Add(0)
+		f.opened.WithLabelValues(cluster)
+		f.rotations.WithLabelValues(cluster, "success")
+
+		f.rotations.WithLabelValues(cluster, "failure")
 	})
 }
 

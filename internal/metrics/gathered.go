@@ -12,6 +12,7 @@ import (
 // metrics, or never. A panic of the source leaves them out of the scrape: it would end the process otherwise, since
 // they are collected in goroutines of Prometheus' own.
 type gathered[T any] struct {
+	hub     *Hub
 	source  atomic.Pointer[func() T]
 	descs   []*prometheus.Desc
 	collect func(T, emit)
@@ -50,6 +51,7 @@ func (g *gathered[T]) Collect(ch chan<- prometheus.Metric) {
 		return nil
 	})
 	if err != nil {
+		g.hub.Panicked("metrics")
 		return
 	}
 	for _, m := range all {

@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Hub are the metrics of the process as a whole.
 type Hub struct {
@@ -15,7 +19,16 @@ func newHub(r *registrar) *Hub {
 			"Number of panics that were recovered, by the component that panicked. Each one is a bug in Hanse; its stack is in the hub's log.", "component"),
 	}
 	h.leading.WithLabelValues().Set(0)
+	for _, component := range components() {
+		h.panics.WithLabelValues(component)
+	}
 	return h
+}
+
+// components are those that panics are counted of. They are there from the start, so that a first panic is seen to be an
+// increase.
+func components() []string {
+	return []string{"dns", "dns-lookup", "dns-probe", "fleet", "metrics", "propagation", "upstream", "watch"}
 }
 
 // Leading says whether this hub propagates.
@@ -25,9 +38,12 @@ func (h *Hub) Leading(yes bool) {
 	}
 }
 
-// Panicked counts a panic that was recovered. The component is a constant of the caller's.
+// Panicked counts a panic that was recovered, of one of the components.
 func (h *Hub) Panicked(component string) {
 	if h != nil {
+		if !slices.Contains(components(), component) {
+			component = other
+		}
 		h.panics.WithLabelValues(component).Inc()
 	}
 }

@@ -32,8 +32,9 @@ type Metrics struct {
 func New(r prometheus.Registerer) (*Metrics, error) {
 	reg := &registrar{to: r}
 	c := newClusters()
+	reg.hub = newHub(reg)
 	m := &Metrics{
-		Hub:          newHub(reg),
+		Hub:          reg.hub,
 		Fleet:        newFleet(reg, c),
 		Propagation:  newPropagation(reg, c),
 		Workqueues:   newWorkqueues(reg, c),
@@ -47,6 +48,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 // registrar makes collectors, and remembers which could not be registered.
 type registrar struct {
 	to   prometheus.Registerer
+	hub  *Hub // counts panics of what is gathered
 	errs []error
 }
 

@@ -238,8 +238,11 @@ func TestSourceThatPanics(t *testing.T) {
 	m.Hub.Leading(true)
 	m.DNS.Source(func() DNSSnapshot { panic("a zone that is none") })
 	all := r.scrape(t)
-	if got := of(all, "dns"); len(got) > 0 || all["hanse_hub_leading"] != 1 {
+	if got := of(all, "hanse_dns"); len(got) > 0 || all["hanse_hub_leading"] != 1 {
 		t.Error(all)
+	}
+	if r.scrape(t)[`hanse_panics_recovered_total{component="metrics"}`] == 0 {
+		t.Error("its panics are not counted")
 	}
 }
 

@@ -37,7 +37,7 @@ type ClusterObjects struct {
 type Objects struct{ gathered[ObjectsSnapshot] }
 
 func newObjects(r *registrar, c *clusters) *Objects {
-	o := &Objects{}
+	o := &Objects{gathered[ObjectsSnapshot]{hub: r.hub}}
 	states := o.desc("objects", "Number of the hub's objects in the cluster, by state: synced, pending, failing or unknown.", clusterLabel, "state")
 	held := o.desc("deletions_held", "Number of objects in the cluster that the hub does not know and therefore does not delete until they are approved with hanse prune.", clusterLabel)
 	unreadable := o.desc("cluster_objects_unreadable", "Whether the hub cannot read some of its objects in the cluster, so that their state is unknown.", clusterLabel)

@@ -34,7 +34,7 @@ func newWorkqueues(r *registrar, c *clusters) *Workqueues {
 		worked:  r.histogram("workqueue_work_duration_seconds", "How long it took to work on an item of the work queue.", queueBuckets(), "name"),
 	}
 	c.own(w.adds, w.retries)
-	g := &gathered[[]queueState]{}
+	g := &gathered[[]queueState]{hub: r.hub}
 	depth := g.desc("workqueue_depth", "Number of items that wait in the work queue.", "name", clusterLabel)
 	unfinished := g.desc("workqueue_unfinished_work_seconds", "Sum of how long the items that are being worked on have been worked on. If it keeps rising, workers are stuck.", "name", clusterLabel)
 	longest := g.desc("workqueue_longest_running_processor_seconds", "How long the item that has been worked on for longest has been worked on.", "name", clusterLabel)
