@@ -28,9 +28,9 @@ func TestAuthors(t *testing.T) {
 		t.Error("a write that failed has an author")
 	}
 	undo = s.Wrote(key("web"), bob)
-	s.Wrote(key("web"), alice)
+	s.Wrote(key("web"), Author{"carol", "3"})
 	undo()
-	if s.Of(key("web")) != alice {
+	if s.Of(key("web")).User != "carol" {
 		t.Error("what failed took back what somebody wrote later")
 	}
 	first := s.Wrote(key("new"), alice)
