@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
 )
 
@@ -43,6 +44,8 @@ type ServerOptions struct {
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
 	// fail over to others; 0: never.
 	FailoverAfter time.Duration
+	// TellMembers is what members are told of the author of the write at the hub that led to one there.
+	TellMembers attribution.Tell
 }
 
 // DNSOptions are the settings of a hub's DNS.
@@ -69,6 +72,10 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	over, stop := context.WithCancel(ctx)
 	defer stop()
 	go returnMemory(over)
+	measured, err := newMetrics()
+	if err != nil {
+		return err
+	}
 
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
@@ -83,6 +90,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
 		Filter:      later.filter,
+		Authors:     attribution.NewAuthors(o.TellMembers),
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
 	})
@@ -100,13 +108,16 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	if err == nil {
 		later.engine.Store(members.engine)
 		later.dns.Store(members.dns)
-		err = serve(ctx, hub, func(ctx context.Context) error {
+		members.measure(measured, hub)
+		err = serve(observed(ctx, measured, hub.Log()), hub, func(ctx context.Context) error {
 			if len(o.EtcdServers) == 0 {
+				measured.Hub.Leading(true)
 				return members.run(ctx) // the lock on DataDir keeps others away
 			}
 			later.standby.Store(true)
-			return led(ctx, hub.RESTConfig(), log, func(ctx context.Context) error {
+			return led(ctx, hub.RESTConfig(), func(ctx context.Context) error {
 				later.standby.Store(false)
+				measured.Hub.Leading(true)
 				return members.run(ctx)
 			})
 		}, func() {

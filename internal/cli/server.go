@@ -8,11 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hanse-dev/hanse/internal/app"
+	"github.com/hanse-dev/hanse/internal/attribution"
 )
 
 // newServerCommand is hanse server: the hub alone, in the foreground.
 func newServerCommand(s Streams) *cobra.Command {
 	var o app.ServerOptions
+	var tell string
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
 		Short: "Run a hub in the foreground",
@@ -31,6 +33,10 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 			if o.FailoverAfter != 0 && o.FailoverAfter < time.Second {
 				return fmt.Errorf("--failover-after=%s is too short to tell a lost cluster from a lost packet. Try: 5s, or 0 for never", o.FailoverAfter)
 			}
+			var err error
+			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
+				return fmt.Errorf("--tell-members: %w", err)
+			}
 			return app.Server(cmd.Context(), o, s.Err)
 		},
 	}
@@ -46,6 +52,7 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.StringVar(&o.DNS.Resolver, "dns-resolver", "", "HOST:PORT to look up load balancers and delegations at (default: the system's)")
 	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers a second to one network of clients; 0: no limit")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others; 0: never")
+	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd

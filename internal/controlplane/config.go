@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	// Filter wraps the API server's handler, inside authentication and
 	// authorization; may be nil.
 	Filter func(http.Handler) http.Handler
+	// Authors remember who wrote which object last; nil: nobody does.
+	Authors *attribution.Authors
 	// ReadyChecks are part of /readyz. Start does not wait for them.
 	ReadyChecks []ReadyCheck
 	// Controllers are the kube-controller-manager controllers to run; nil: the

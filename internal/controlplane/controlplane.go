@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"k8s.io/client-go/rest"
@@ -216,6 +218,13 @@ func (c *ControlPlane) RESTConfig() *rest.Config {
 // forward, which is at every start of a hub, oldest first: this start's is the
 // last. With an outside etcd it is nil: nobody knows.
 func (c *ControlPlane) Ends() []uint64 { return c.ends }
+
+// Log passes on what is written to it to Config.Log, from the end of Start until Stop or the control plane's death.
+func (c *ControlPlane) Log() io.Writer { return c.log }
+
+// CertificateExpiries is when each of the control plane's own certificates expires, by the name of its file. What cannot
+// be read is missing.
+func (c *ControlPlane) CertificateExpiries() map[string]time.Time { return c.dir.CertificateExpiries() }
 
 // KubeconfigPath is the administrator's kubeconfig, its context named Config.Name.
 func (c *ControlPlane) KubeconfigPath() string { return c.credentials.Admin }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // derivation is the GlobalRoutes and DNSZones that the hub has to make by itself,
@@ -107,11 +108,15 @@ func ownerReference(t *route.Target) metav1.OwnerReference {
 // keepDerived makes, changes and deletes what derivations say, until ctx ends. What
 // fails is tried again with the next derivation, or after a while.
 func (c *Controller) keepDerived(ctx context.Context) {
+	var troubles trouble.Log[string]
 	for {
 		select {
 		case d := <-c.derivations:
-			if err := c.keep(ctx, d); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "A route or zone could not be derived")
+			err := c.keep(ctx, d)
+			if err == nil {
+				troubles.Worked(klog.FromContext(ctx), "", "GlobalRoutes and DNSZones were brought up to date with what they are derived from")
+			} else if ctx.Err() == nil {
+				troubles.Failed(klog.FromContext(ctx), "", err, "A GlobalRoute or DNSZone could not be brought up to date with what it is derived from")
 				if pause(ctx, listenRetry) {
 					c.caches.change(func(d *dirty) { d.derived = true })
 				}

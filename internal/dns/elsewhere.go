@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/provider"
 	"github.com/hanse-dev/hanse/internal/dns/route53"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 const (
@@ -63,6 +64,7 @@ type keeper struct {
 	hosts   []steer.Host
 	reports map[string]hostReport
 	stale   bool // its credentials have changed
+	trouble trouble.Log[string]
 }
 
 func newElsewhere(c *Controller) *elsewhere {
@@ -204,7 +206,7 @@ func (k *keeper) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		k.note(z, hosts, report, err)
+		k.note(ctx, z, hosts, report, err)
 		switch {
 		case err != nil || len(report.Errors) > 0:
 			wait, retry, p = retry, min(2*retry, driftInterval), nil
@@ -237,7 +239,7 @@ func (c *Controller) owner(z *v1alpha1.DNSZone) string {
 }
 
 // note says on the zone and its hosts' routes how the pass went.
-func (k *keeper) note(z *v1alpha1.DNSZone, hosts []steer.Host, r provider.Report, err error) {
+func (k *keeper) note(ctx context.Context, z *v1alpha1.DNSZone, hosts []steer.Host, r provider.Report, err error) {
 	reports := map[string]hostReport{}
 	for i := range hosts {
 		name := hosts[i].Name
@@ -248,8 +250,10 @@ func (k *keeper) note(z *v1alpha1.DNSZone, hosts []steer.Host, r provider.Report
 	k.reports = reports
 	k.mu.Unlock()
 	k.c.statuses.zone(z, keptStatus(z, len(hosts), r, err))
-	if err != nil {
-		klog.Background().Error(err, "A DNS zone could not be kept", "zone", z.Name)
+	if log := klog.FromContext(ctx).WithValues("dnsZone", klog.KObj(z)); err != nil {
+		k.trouble.Failed(log, "", err, "The zone could not be brought up to date at its provider")
+	} else {
+		k.trouble.Worked(log, "", "The zone was brought up to date at its provider")
 	}
 	if changed {
 		k.c.caches.change(func(d *dirty) {

@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
 	"github.com/hanse-dev/hanse/internal/dns/server"
 	"github.com/hanse-dev/hanse/internal/dns/zone"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 const (
@@ -41,6 +42,7 @@ type listener struct {
 	current *zone.Snapshot
 	changed func()
 	start   sync.Once
+	trouble trouble.Log[string]
 }
 
 func newListener(cfg Config, t server.Transfers) *listener {
@@ -83,6 +85,7 @@ func (l *listener) serve(ctx context.Context) {
 		bound, err := l.server.Listen()
 		l.set(bound, err)
 		if err == nil {
+			l.trouble.Forget("listen")
 			klog.FromContext(ctx).Info("DNS is served", "addresses", bound)
 			err = l.server.Serve(ctx)
 			if ctx.Err() != nil {
@@ -90,7 +93,7 @@ func (l *listener) serve(ctx context.Context) {
 			}
 			l.set(nil, err)
 		} else {
-			klog.FromContext(ctx).Error(err, "DNS cannot be served")
+			l.trouble.Failed(klog.FromContext(ctx), "listen", err, "DNS cannot be served", "addresses", l.listen)
 		}
 		if !pause(ctx, listenRetry) {
 			return

@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // passRest is the pause between two passes: what changes at the same moment, as it
@@ -111,7 +112,10 @@ func (l *loop) run(ctx context.Context) {
 // while; what was answered before is answered until then. False: ctx has ended.
 func (l *loop) crashed(ctx context.Context, p *panicError) bool {
 	n := l.c.crashes.count("")
-	klog.FromContext(ctx).Error(p, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(p.stack))
+	guard.Count(ctx, "dns")
+	if telling(n) {
+		klog.FromContext(ctx).Error(p, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(p.stack))
+	}
 	if !pause(ctx, min(crashRest<<min(n-1, 6), crashRestMost)) {
 		return false
 	}

@@ -58,6 +58,9 @@ func persist(ctx context.Context, do func(), crashed func(*panicError)) {
 	}
 }
 
+// telling says whether the nth of a row of panics is worth a line with its stack: the first, second, fourth, eighth, …
+func telling(n int) bool { return n&(n-1) == 0 }
+
 // crashes counts panics by member.
 type crashes struct {
 	mu sync.Mutex

@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
 	"github.com/hanse-dev/hanse/internal/dns/zone"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // publication is everything that answers come from, at one moment.
@@ -42,6 +43,7 @@ type publisher struct {
 	lost     map[string]map[string]string // why routes had lost hosts, last time; nil before the first
 	refused  map[string]bool              // DNSZones whose domain another one has, last time
 	homeless []string                     // hosts that are in no zone
+	trouble  *trouble.Log[string]
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
@@ -51,7 +53,7 @@ type zoneState struct {
 }
 
 func newPublisher(c *Controller) publisher {
-	return publisher{c: c, zones: map[string]*zoneState{}, zonesOf: map[string][]string{}}
+	return publisher{c: c, zones: map[string]*zoneState{}, zonesOf: map[string][]string{}, trouble: &trouble.Log[string]{}}
 }
 
 // publish makes the answers those of p.
@@ -107,7 +109,9 @@ func (b *publisher) transfer(ctx context.Context, zones []transfer.Zone) {
 		err = errors.Join(err, b.c.transfers.Update(t.Name, b.snapshot.Records(t.Name)))
 	}
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "A zone cannot be transferred")
+		b.trouble.Failed(klog.FromContext(ctx), "transfer", err, "A zone cannot be transferred to its secondaries")
+	} else {
+		b.trouble.Worked(klog.FromContext(ctx), "transfer", "All zones can be transferred to their secondaries")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // Engage begins to watch a member, until ctx ends: the terms are those of
 // fleet.Propagator. It does not block.
 func (c *Controller) Engage(ctx context.Context, name string, cfg *rest.Config) {
-	log := klog.FromContext(ctx).WithValues("cluster", name)
+	log := klog.FromContext(ctx).WithValues("cluster", klog.KRef("", name))
 	c.attend(klog.NewContext(ctx, log), &memberSession{c: c, caches: c.caches, name: name, cfg: cfg})
 }
 
@@ -176,8 +177,11 @@ func (s *memberSession) current(m *memberCache, d *dirty, kind string) (event fu
 // crashed says that what a member said of a kind made the hub panic.
 func (s *memberSession) crashed(ctx context.Context, kind string, p *panicError) {
 	n := s.c.crashes.count(s.name)
-	klog.FromContext(ctx).Error(p, "What a member says made a watch panic; it begins again",
-		"kind", kind, "panics", n, "stack", string(p.stack))
+	guard.Count(ctx, "dns")
+	if telling(n) {
+		klog.FromContext(ctx).Error(p, "What a member says made a watch panic; it begins again",
+			"kind", kind, "panics", n, "stack", string(p.stack))
+	}
 	said := "what it says of its " + plural(kind) + " makes the hub fail (see its log): " + brief(p.Error())
 	s.change(func(m *memberCache, d *dirty) {
 		m.outdated[kind] = said

@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 const (
@@ -35,6 +36,7 @@ type statusWriter struct {
 	wanted  map[statusKey]pendingStatus
 	written map[statusKey]pendingStatus
 	at      map[statusKey]time.Time
+	trouble trouble.Log[statusKey]
 	busy    map[statusKey]bool // being written: a newer status waits, or it could be overtaken
 	wake    chan struct{}
 }
@@ -259,10 +261,12 @@ func (w *statusWriter) write(ctx context.Context, key statusKey, p pendingStatus
 		_, err = w.client.Resource(key.resource).Namespace(key.namespace).
 			Patch(ctx, key.name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager}, "status")
 	}
+	object := klog.KRef(key.namespace, key.name)
 	if err == nil || ctx.Err() != nil || apierrors.IsNotFound(err) || apierrors.IsInvalid(err) && gone(err) {
+		w.trouble.Worked(klog.FromContext(ctx), key, "The status was written, or its object is gone", "resource", key.resource.Resource, "object", object)
 		return
 	}
-	klog.FromContext(ctx).Error(err, "A status could not be written", "resource", key.resource.Resource, "namespace", key.namespace, "name", key.name)
+	w.trouble.Failed(klog.FromContext(ctx), key, err, "The status could not be written", "resource", key.resource.Resource, "object", object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, newer := w.wanted[key]; !newer {

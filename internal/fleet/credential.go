@@ -94,13 +94,16 @@ func (m *member) rotate(ctx context.Context, c *v1alpha1.Cluster) {
 	}
 	m.rotateAt = now.Add(rotateRetry)
 	cred, err := m.renew(ctx, c, now)
+	m.fleet.metrics.Rotated(m.name, err)
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "Credential not rotated")
+		m.troubles.Failed(klog.FromContext(ctx), "credential", err, "The hub's credential for the cluster could not be replaced", "expires", m.cred.expires)
 		m.fleet.events.rotationFailed(c, m.cred, err)
 		return
 	}
 	m.cred, m.rotateAt = cred, cred.rotateAt()
+	m.fleet.metrics.Credential(m.name, cred.expires)
 	m.token.set(cred.token)
+	m.troubles.Worked(klog.FromContext(ctx), "credential", "The hub's credential for the cluster was replaced", "expires", cred.expires)
 	m.fleet.events.rotated(c, cred)
 }
 

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 func (r *recorder) setPanics(panics bool) {
@@ -37,7 +38,11 @@ func TestALookThatPanicsIsAVerdict(t *testing.T) {
 	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
 	m.cred = credential{token: "x"}
 	m.link = &link{close: func() { closed = true }} // without a client
-	v := m.guardedLook(t.Context(), &v1alpha1.Cluster{})
+	counted := ""
+	v := m.guardedLook(guard.WithCounter(t.Context(), func(component string) { counted += component }), &v1alpha1.Cluster{})
+	if counted != "fleet" {
+		t.Errorf("counted: %q", counted)
+	}
 	if v.reason != v1alpha1.ReasonInternalFault || !v.reached() || !closed || m.link != nil {
 		t.Errorf("%+v; link closed: %v", v, closed)
 	}

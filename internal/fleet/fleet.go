@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +20,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 // Fleet watches the Clusters of a hub and keeps in touch with each.
@@ -28,6 +31,7 @@ type Fleet struct {
 	prop          Propagator
 	clock         clock.Clock
 	events        events
+	metrics       *metrics.Fleet // nil: nothing is measured
 
 	clusters cache.Indexer
 	secrets  cache.Store
@@ -54,6 +58,9 @@ func New(hub *rest.Config, hubUID string, clock clock.Clock, p Propagator) (*Fle
 		clock: clock, members: map[string]*member{},
 	}, nil
 }
+
+// Measure has the fleet measured by m; it is called before Run.
+func (f *Fleet) Measure(m *metrics.Fleet) { f.metrics = m }
 
 // Run keeps the members' status true until ctx ends. Then no member is engaged
 // any more and nothing of it runs on.
@@ -187,6 +194,13 @@ func (f *Fleet) secretChanged(o any) {
 			f.wake(c.Name)
 		}
 	}
+}
+
+// Members are the names of all Clusters, and of those that have left and are not gone yet, in no order.
+func (f *Fleet) Members() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.members))
 }
 
 // wake has a member looked at now.

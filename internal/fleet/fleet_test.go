@@ -246,6 +246,9 @@ func TestCredentialRotatesUnderARunningClient(t *testing.T) {
 	if n, _ := f.prop.counts(); n != 1 {
 		t.Errorf("engaged %d times", n)
 	}
+	if n := f.metric(t, `hanse_cluster_credential_rotations_total{cluster="aws",result="success"}`); n != 1 {
+		t.Errorf("%v rotations are counted", n)
+	}
 }
 
 func (f *federation) patchHub(t *testing.T, patch string) {

@@ -12,10 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 const clusterPath = "/apis/hanse.dev/v1alpha1/clusters/aws"
@@ -24,15 +28,23 @@ const clusterPath = "/apis/hanse.dev/v1alpha1/clusters/aws"
 type federation struct {
 	hub, member *fakeAPI
 	prop        *recorder
+	registry    *prometheus.Registry
+	log         *logged
 }
 
 func newFederation(t *testing.T) *federation {
-	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{reached: map[string]bool{}, engaged: map[string]*rest.Config{}}}
+	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{reached: map[string]bool{}, engaged: map[string]*rest.Config{}},
+		registry: prometheus.NewPedanticRegistry(), log: &logged{}}
 	fl, err := New(f.hub.config(), "hub-uid", clock.RealClock{}, f.prop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	measured, err := metrics.New(f.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fl.Measure(measured.Fleet)
+	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(f.log)))))
 	done := make(chan struct{})
 	go func() { defer close(done); _ = fl.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })

@@ -76,11 +76,12 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 	m.leaving.revoked = true
 	m.publish(ctx, c)                                            // the last words; whoever waits for the end reads them
 	if err := m.forget(ctx, c); err != nil && ctx.Err() == nil { // ctx ends when the Cluster is gone
-		klog.FromContext(ctx).Error(err, "Cluster not forgotten yet")
+		m.troubles.Failed(klog.FromContext(ctx), "forget", err, "What join made at the hub could not be removed")
 		m.leaving.waitsFor = oneLine(err.Error())
 		return
 	}
 	m.leaving.gone = true
+	klog.FromContext(ctx).Info("Cluster left", "reason", m.leaving.reason, "message", m.leaving.waitsFor)
 }
 
 // releaseTimeout is how long a member that leaves with its workloads may take until the

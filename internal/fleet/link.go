@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/attribution"
 )
 
 // dialTimeout bounds one TCP connection attempt to a member.
@@ -39,7 +40,7 @@ func (t *token) get() string {
 	return ""
 }
 
-// bearer adds the current token to each request.
+// bearer adds the current token to each request, and whose write at the hub led to it.
 type bearer struct {
 	token *token
 	next  http.RoundTripper
@@ -49,6 +50,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.WithContext(r.Context())
 	r.Header = r.Header.Clone()
 	r.Header.Set("Authorization", "Bearer "+b.token.get())
+	attribution.Mark(r)
 	return b.next.RoundTrip(r)
 }
 

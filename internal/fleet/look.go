@@ -64,8 +64,10 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	}
 	if !m.health.ok() {
 		if err := ensureRole(ctx, m.link.client()); err != nil {
-			klog.FromContext(ctx).Error(err, "Role in the member not brought up to date")
+			m.troubles.Failed(klog.FromContext(ctx), "role", err, "The hub's ClusterRole in the cluster could not be updated")
 			m.fleet.events.roleOutdated(c, err)
+		} else {
+			m.troubles.Worked(klog.FromContext(ctx), "role", "The hub's ClusterRole in the cluster was updated")
 		}
 	}
 	return reachable(m.spec.Endpoint)

@@ -8,6 +8,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // syncPoll is how often a member asks whether all Clusters are known.
@@ -44,6 +45,7 @@ type member struct {
 	leaving            leaving
 	publishing         publishing
 	faults             faults
+	troubles           trouble.Log[string] // by what is tried
 }
 
 func newMember(f *Fleet, name string) *member {
@@ -62,7 +64,9 @@ func (m *member) wake() {
 
 // run looks after the member until ctx ends.
 func (m *member) run(ctx context.Context) {
-	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", m.name))
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", klog.KRef("", m.name)))
+	m.fleet.metrics.Joined(m.name)
+	defer m.fleet.metrics.Left(m.name)
 	defer m.drop()
 	for ctx.Err() == nil {
 		timer := m.fleet.clock.NewTimer(m.guardedStep(ctx))
@@ -91,13 +95,15 @@ func (m *member) step(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
+	m.measure(v, began)
 	m.fleet.prop.Looked(m.name, began, v.reached())
 	was := m.health.reason
 	m.health = m.health.next(v)
 	if m.health.reason != was {
-		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason)
+		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason, "message", m.health.message)
 		m.fleet.events.health(cluster, m.health)
 	}
+	m.fleet.metrics.Ready(m.name, m.health.ok())
 	m.engage(ctx, cluster)
 	m.rotate(ctx, cluster)
 	m.leave(ctx, cluster)
@@ -121,6 +127,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		m.cred = credential{}
 		m.token.set("")
 	}
+	m.fleet.metrics.Credential(m.name, m.cred.expires)
 	if m.link != nil && sameWay(m.spec, c.Spec) {
 		return
 	}
@@ -129,6 +136,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		m.health = newHealth()
 	}
 	m.spec = c.Spec
+	m.fleet.metrics.Authority(m.name, bundleExpiry(c.Spec.CABundle))
 	link, err := newLink(ctx, c.Spec, m.token, m.line)
 	if err != nil {
 		m.link = nil
@@ -154,6 +162,7 @@ func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)
+		m.fleet.metrics.Session(m.name, true)
 		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.link, m.noting(m.engagement)))
 	case !wanted && m.disengage != nil:
 		m.release()
@@ -165,6 +174,7 @@ func (m *member) release() {
 	if m.disengage != nil {
 		m.disengage()
 		m.disengage = nil
+		m.fleet.metrics.Session(m.name, false)
 	}
 }
 

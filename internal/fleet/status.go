@@ -88,10 +88,11 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	}
 	if err = m.writeStatus(ctx, c, want); err != nil {
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Status not written")
+			m.troubles.Failed(klog.FromContext(ctx), "status", err, "The Cluster's status could not be written")
 		}
 		return
 	}
+	m.troubles.Worked(klog.FromContext(ctx), "status", "The Cluster's status was written")
 	m.publishing.written = now
 	m.fleet.events.held(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionDeletionsHeld))
 	m.fleet.events.failedOver(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionFailedOver))
@@ -104,9 +105,12 @@ func (m *member) writeStatus(ctx context.Context, c *v1alpha1.Cluster, want v1al
 	update := &v1alpha1.Cluster{TypeMeta: c.TypeMeta, ObjectMeta: *c.ObjectMeta.DeepCopy(), Spec: c.Spec, Status: want}
 	_, err := m.fleet.clusterClient.UpdateStatus(ctx, update, opts)
 	if !apierrors.IsInvalid(err) {
+		if err == nil {
+			m.troubles.Worked(klog.FromContext(ctx), "whole status", "All of the Cluster's status was written")
+		}
 		return err
 	}
-	klog.FromContext(ctx).Error(err, "Status refused; its phase and conditions are written alone")
+	m.troubles.Failed(klog.FromContext(ctx), "whole status", err, "The Cluster's status was refused; its phase and conditions are written alone")
 	update.Status = *c.Status.DeepCopy()
 	update.Status.Phase, update.Status.Conditions = want.Phase, want.Conditions
 	if equality.Semantic.DeepEqual(c.Status, update.Status) {
@@ -124,7 +128,7 @@ func (m *member) refusedLabels(ctx context.Context, c *v1alpha1.Cluster, err err
 		return
 	}
 	m.publishing.refused = why
-	klog.FromContext(ctx).Error(err, "Labels not written")
+	klog.FromContext(ctx).Error(err, "The Cluster's labels could not be written")
 	m.fleet.events.labelsRefused(c, why)
 }
 

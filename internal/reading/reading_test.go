@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // server is what is read: it fails while err is set, and hangs while hangs is open.
@@ -62,6 +65,8 @@ type taken struct {
 	mu     sync.Mutex
 	all    int
 	panics bool
+	// counted is how many panics were counted.
+	counted atomic.Int32
 }
 
 func (s *taken) Replace([]any, string) error {
@@ -96,7 +101,7 @@ func (s *said) take() []error {
 
 func following(t *testing.T, s *server, into *taken) (told *said) {
 	told = &said{}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(guard.WithCounter(t.Context(), func(string) { into.counted.Add(1) }))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -182,8 +187,8 @@ func TestAPanicIsAFailureToRead(t *testing.T) {
 			t.Fatalf("told %v", errs)
 		}
 		after(10 * time.Minute)
-		if n := len(told.take()); n > 30 {
-			t.Errorf("tried %d times in 10 minutes", n)
+		if n := len(told.take()); n > 30 || int(into.counted.Load()) != 1+n {
+			t.Errorf("tried %d times in 10 minutes, %d panics counted", n, into.counted.Load())
 		}
 		into.mu.Lock()
 		into.panics = false

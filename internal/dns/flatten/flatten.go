@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 const (
@@ -181,6 +183,7 @@ func (r *Resolver) refresh(ctx context.Context, name string) {
 func (r *Resolver) ask(ctx context.Context, name string) (addresses []netip.Addr, ttl time.Duration, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			guard.Count(ctx, "dns-lookup")
 			err = fmt.Errorf("panic: %v", cause)
 			klog.FromContext(ctx).Error(err, "A lookup panicked", "name", name, "stack", string(debug.Stack()))
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // world is a DNS in which tests set what there is.
@@ -189,7 +191,11 @@ func TestPanicOfALookup(t *testing.T) {
 	r := New("", func() {})
 	r.lookup = func(context.Context, string) ([]netip.Addr, time.Duration, error) { panic("nonsense") }
 	r.Want([]string{"lb.example"})
-	r.refresh(t.Context(), "lb.example.")
+	counted := ""
+	r.refresh(guard.WithCounter(t.Context(), func(component string) { counted += component }), "lb.example.")
+	if counted != "dns-lookup" {
+		t.Errorf("counted: %q", counted)
+	}
 	if _, known := r.Addresses("lb.example"); known || r.names["lb.example."].failures != 1 {
 		t.Error("a panic counts as an answer")
 	}

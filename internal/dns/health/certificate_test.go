@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // authority signs certificates.
@@ -146,7 +148,14 @@ func TestReplacedCertificate(t *testing.T) {
 // TestPanicOfAProbe: what an address answers must not end the process.
 func TestPanicOfAProbe(t *testing.T) {
 	broken := &Prober{}
-	if v := broken.attempt(t.Context(), newRequest(Check{Protocol: TCP, Address: netip.MustParseAddrPort("127.0.0.1:1")})); v.passed || v.message == "" {
+	counted := ""
+	ctx := guard.WithCounter(t.Context(), func(component string) { counted += component })
+	defer func() {
+		if counted != "dns-probe" {
+			t.Errorf("counted: %q", counted)
+		}
+	}()
+	if v := broken.attempt(ctx, newRequest(Check{Protocol: TCP, Address: netip.MustParseAddrPort("127.0.0.1:1")})); v.passed || v.message == "" {
 		t.Errorf("%+v", v)
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"hash/maphash"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // Prober probes a set of checks, each once an interval.
@@ -22,6 +25,8 @@ type Prober struct {
 	ctx context.Context
 	// probes are those that are under way.
 	probes sync.WaitGroup
+
+	passed, failed atomic.Uint64
 }
 
 // target is a check that is probed. The Prober's mutex is for all of it but the
@@ -183,6 +188,7 @@ func (p *Prober) fire(t *target) {
 	p.mu.Unlock()
 
 	v := p.attempt(ctx, t.request)
+	p.count(v)
 	if result, ok := p.record(t, v); ok {
 		p.changed(t.check, result)
 	}
@@ -200,6 +206,7 @@ func (p *Prober) fire(t *target) {
 func (p *Prober) attempt(ctx context.Context, r *request) (v verdict) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			guard.Count(ctx, "dns-probe")
 			klog.FromContext(ctx).Error(nil, "A probe panicked", "address", r.Address, "panic", cause, "stack", string(debug.Stack()))
 			v = verdict{message: "its answer makes the hub fail: see the hub's log"}
 		}

@@ -72,6 +72,8 @@ type Server struct {
 	tcp      []net.Listener
 	mu       sync.Mutex
 	counters []*counters // of every worker
+	workers  atomic.Uint32
+	outside  zone.Tally // of responses about no zone of the snapshot
 }
 
 // New makes a server. Until it has a Snapshot, it answers SERVFAIL.
@@ -102,6 +104,7 @@ func (s *Server) Stats() Stats {
 	for _, c := range s.counters {
 		c.addTo(&sum)
 	}
+	sum.Outside = s.outside.Sum()
 	return sum
 }
 

@@ -50,6 +50,7 @@ type domain struct {
 	soa    *set // as it is in negative answers
 	class  uint64
 	cuts   bool // there are delegations
+	tally  *Tally
 }
 
 // Build makes a snapshot of zones, where addresses are located by db (nil: not at
