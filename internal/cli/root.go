@@ -123,7 +123,7 @@ var errKubectl = errors.New("kubectl failed")
 func (p *Program) kubectl() *cobra.Command {
 	return &cobra.Command{
 		Use:                "kubectl [ARGS…]",
-		Short:              "Upstream's kubectl, built in",
+		Short:              "Run the kubectl that is built in",
 		DisableFlagParsing: true,
 		Args:               cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -35,9 +35,9 @@ func TestApplyKnowsWhatThereIsRoomFor(t *testing.T) {
 		{ask: "azure=4", want: "aws=1,azure=4,google=1"},
 		{ask: "aws=2 azure=6", want: "aws=2,azure=6,google=1"},
 		{ask: "aws=0", want: "aws=0,azure=1,google=1"},
-		{ask: "aws=9", error: "cluster aws has no room for 9 replicas of deployment/web: "},
+		{ask: "aws=9", error: "cluster aws has room for 2 of 9 replicas of deployment/web. Try: hanse scale deployment/web aws=2"},
 		{ask: "google=2", error: "Try: hanse scale deployment/web google=1"},
-		{ask: "azure=2 google=2", error: "cluster google has no room for 2 replicas"},
+		{ask: "azure=2 google=2", error: "cluster google has room for 1 of 2 replicas"},
 		{ask: "--min=google=2 --replicas=4", error: "cluster google cannot have its minimum of 2 replicas"},
 		{ask: "--replicas=9", want: "aws=2,azure=6,google=1"},
 		{ask: "--replicas=11", want: "aws=2,azure=6,google=1"},
@@ -53,7 +53,7 @@ func TestApplyKnowsWhatThereIsRoomFor(t *testing.T) {
 			if err != nil || text(change.Division) != c.want {
 				t.Errorf("%s, %v; want %s", text(change.Division), err, c.want)
 			}
-			if c.ask == "--replicas=11" && (change.Decision.Unplaced != 2 || !slices.ContainsFunc(change.Notes, func(n string) bool { return strings.HasPrefix(n, "2 of 11 replicas without a place") })) {
+			if c.ask == "--replicas=11" && (change.Decision.Unplaced != 2 || !slices.ContainsFunc(change.Notes, func(n string) bool { return strings.HasPrefix(n, "2 of 11 replicas fit nowhere: ") })) {
 				t.Errorf("two have no place: %+v", change)
 			}
 		})

@@ -4,6 +4,7 @@
 package scaling
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -145,19 +146,25 @@ func (r *Request) counted(change *Change, now State, decide Decide) error {
 			return fmt.Errorf("cluster %s cannot have %s of %s%s. Try: hanse why %s", name, replicas(want), now.Object, because(d, name), now.Object)
 		}
 	}
-	if change.Decision, err = r.withRoom(change, now, d, decide); err != nil {
+	if err := r.withRoom(change, now, decide); err != nil {
 		return err
 	}
+	for i, s := range d.Shares {
+		if n, asked := r.Counts[s.Cluster]; asked && n != now.Division[s.Cluster] {
+			d.Shares[i].Reason = "asked for"
+		}
+	}
+	change.Decision = d
 	if missing := int64(now.Total) - sumOf(now.Division); missing > 0 {
-		change.Notes = append(change.Notes, fmt.Sprintf("%s without a place: no longer wanted", replicas(missing)))
+		change.Notes = append(change.Notes, fmt.Sprintf("%s that fit nowhere: no longer asked for", replicas(missing)))
 	}
 	return nil
 }
 
-// withRoom is the hub's decision of counts that add to what runs, held to them by
-// limits; allowed, if nothing is added. A cluster that is not ready is not asked about:
-// it follows when it is back.
-func (r *Request) withRoom(change *Change, now State, allowed schedule.Decision, decide Decide) (schedule.Decision, error) {
+// withRoom asks the hub whether there is room for counts that add to what runs: it
+// decides, held to them by limits. A cluster that is not ready is not asked about: it
+// follows when it is back.
+func (r *Request) withRoom(change *Change, now State, decide Decide) error {
 	limits := &schedule.Preferences{Clusters: map[string]schedule.ClusterPreferences{}}
 	added, total := false, int64(0)
 	for name, n := range change.Division {
@@ -169,19 +176,19 @@ func (r *Request) withRoom(change *Change, now State, allowed schedule.Decision,
 		limits.Clusters[name] = schedule.ClusterPreferences{MinReplicas: most, MaxReplicas: &most, Weight: 1}
 	}
 	if !added {
-		return allowed, nil
+		return nil
 	}
 	d, err := decide(int32(min(total, math.MaxInt32)), now.Division, limits)
 	if err != nil {
-		return d, err
+		return err
 	}
 	for _, name := range keys(r.Counts) {
 		want, fits := change.Division[name], d.Division()[name]
 		if now.Clusters[name] && fits < want {
-			return d, fmt.Errorf("cluster %s has no room for %s of %s%s. Try: hanse scale %s %s=%d", name, replicas(want), now.Object, because(d, name), now.Object, name, fits)
+			return fmt.Errorf("cluster %s has room for %d of %s of %s%s. Try: hanse scale %s %s=%d", name, fits, replicas(want), now.Object, itself(d, name), now.Object, name, fits)
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // divided is the change where the hub's rules say what each cluster gets.
@@ -220,7 +227,7 @@ func (r *Request) divided(change *Change, now State, decide Decide) error {
 		if len(r.Max) > 0 {
 			return fmt.Errorf("the maxima leave no place for %d of %s of %s. Try: higher ones, or --replicas=%d", d.Unplaced, replicas(change.Total), now.Object, change.Total-d.Unplaced)
 		}
-		change.Notes = append(change.Notes, fmt.Sprintf("%d of %s without a place%s", d.Unplaced, replicas(change.Total), because(d, "")))
+		change.Notes = append(change.Notes, cmp.Or(d.Reason, fmt.Sprintf("%d of %s fit nowhere", d.Unplaced, replicas(change.Total))))
 	}
 	return nil
 }
@@ -236,21 +243,34 @@ func sumOf(division map[string]int32) (sum int64) {
 }
 
 // because is the reason that a decision gives for a cluster, as the rest of a
-// sentence.
+// sentence: what rules the cluster out, else what is unusual about the whole.
 func because(d schedule.Decision, cluster string) string {
 	for _, r := range d.Rejected {
 		if r.Cluster == cluster {
 			return ": " + r.Reason
 		}
 	}
-	switch {
-	case d.Problem != "":
-		return ": " + d.Problem
-	case d.Reason != "":
-		return ": " + d.Reason
+	if whole := cmp.Or(d.Problem, d.Reason); whole != "" {
+		return ": " + whole
 	}
 	for _, s := range d.Shares {
-		if s.Cluster == cluster && s.Reason != "" {
+		if s.Cluster == cluster && s.Reason != "" && s.Reason != schedule.AsBefore {
+			return ": " + s.Reason
+		}
+	}
+	return ""
+}
+
+// itself is what about a cluster alone keeps replicas away from it, as the rest of a
+// sentence: not what limits say, which were ours.
+func itself(d schedule.Decision, cluster string) string {
+	for _, r := range d.Rejected {
+		if r.Cluster == cluster {
+			return ": " + r.Reason
+		}
+	}
+	for _, s := range d.Shares {
+		if s.Cluster == cluster && s.Passing {
 			return ": " + s.Reason
 		}
 	}

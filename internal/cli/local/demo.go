@@ -36,7 +36,7 @@ func newDemoUpCommand(s genericiooptions.IOStreams, now clock.PassiveClock, dir 
 	var detach bool
 	cmd := &cobra.Command{
 		Use:   "demo [up]",
-		Short: "A hub and three local clusters with an application on them",
+		Short: "Start a hub and three local clusters with an application on them",
 		Long: `Start a hub and local clusters named after clouds, on loopback only, join them,
 and spread the tutorial's application over them. The demo runs until Ctrl-C and then
 removes everything; with --detach, hanse demo down does that.`,
@@ -59,7 +59,7 @@ removes everything; with --detach, hanse demo down does that.`,
 	f := cmd.Flags()
 	f.BoolVar(&detach, "detach", false, "leave it running and return")
 	f.StringSliceVar(&o.Clusters, "clusters", []string{"aws", "azure", "google"}, "names of the members")
-	f.IntVar(&o.Nodes, "nodes", 3, "nodes of each member")
+	f.IntVar(&o.Nodes, "nodes", 3, "number of nodes in each member")
 	f.IntVar(&o.Port, "port", 0, "port of the hub on 127.0.0.1 (0: any free one)")
 	f.BoolVar(&o.Bare, "bare", false, "leave the application out")
 	return cmd
@@ -106,7 +106,7 @@ func runDemo(ctx context.Context, s genericiooptions.IOStreams, now clock.Passiv
 		return err
 	}
 	if already {
-		fmt.Fprintf(s.ErrOut, "The demo in %s runs already.\n", o.Dir)
+		fmt.Fprintf(s.ErrOut, "The demo in %s is already running.\n", o.Dir)
 	} else {
 		fmt.Fprintf(s.ErrOut, "Ready after %.1f s.\n", now.Since(started).Seconds())
 	}

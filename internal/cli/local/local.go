@@ -19,8 +19,8 @@ import (
 func NewCommand(s genericiooptions.IOStreams, now clock.PassiveClock, run *cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "local",
-		Short: "Clusters on this machine that look like those of a cloud",
-		Long: `Clusters on this machine: each a process of its own with a real API server,
+		Short: "Manage clusters on this machine that look like those of a cloud",
+		Long: `Manage clusters on this machine: each is a process of its own with a real API server,
 controllers and scheduler. The nodes are simulated, with the names, labels and
 sizes of a cloud's; pods become ready at once and run nothing. Services of type
 LoadBalancer and Ingresses get loopback addresses that answer.`,
@@ -128,7 +128,7 @@ func newCreateCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cob
 	f.StringVar(&spec.Provider, "provider", "", "the cloud that it looks like: aws, azure or google")
 	f.StringVar(&spec.Region, "region", "", "region of its nodes (default: us-east-1, westeurope or asia-southeast1)")
 	f.StringSliceVar(&spec.Zones, "zones", nil, "zones of its nodes, in full or their endings (default: three of the region)")
-	f.IntVar(&spec.Nodes, "nodes", 3, "how many nodes")
+	f.IntVar(&spec.Nodes, "nodes", 3, "number of nodes")
 	f.StringVar(&spec.NodeCPU, "node-cpu", "", "CPU of a node (default 4)")
 	f.StringVar(&spec.NodeMemory, "node-memory", "", "memory of a node (default 4Gi for each CPU)")
 	f.IntVar(&spec.Port, "port", 0, "port of its API server (default: a free one)")

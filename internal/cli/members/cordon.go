@@ -60,8 +60,8 @@ func NewUncordonCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o closing
 	cmd := &cobra.Command{
 		Use:   "uncordon CLUSTER [CLUSTER…]",
-		Short: "Let clusters have new replicas again, and end a drain",
-		Long: `Let clusters have new replicas again, and end a drain. What was moved away stays
+		Short: "Allow new replicas in clusters again, and end a drain",
+		Long: `Allow new replicas in clusters again, and end a drain. What was moved away stays
 where it is; new replicas go where there are fewest.`,
 		Example: "  hanse uncordon aws",
 		RunE: func(cmd *cobra.Command, names []string) error {

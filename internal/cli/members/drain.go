@@ -43,7 +43,7 @@ The hub does the work, and continues after this command ends, until hanse uncord
 		},
 	}
 	o.bind(cmd)
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait; 0: until it is done")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait (0: until the drain is done)")
 	return cmd
 }
 
@@ -135,7 +135,7 @@ func (w *drainWatch) wait(ctx context.Context, name string) error {
 		case drained != nil && drained.Status == metav1.ConditionTrue:
 			return nil
 		case drained != nil && drained.Reason == v1alpha1.ReasonBlocked:
-			return fmt.Errorf("cluster %s is not empty: %s. What can be moved later, will be. Try: make room in other clusters, or hanse uncordon %s to end the drain", name, drained.Message, name)
+			return fmt.Errorf("cluster %s is not empty: %s. The hub moves the rest when it can. Try: make room in other clusters, or hanse uncordon %s to end the drain", name, drained.Message, name)
 		}
 		select {
 		case <-ctx.Done():
@@ -146,15 +146,15 @@ func (w *drainWatch) wait(ctx context.Context, name string) error {
 }
 
 func (w *drainWatch) stopped(ctx context.Context, name string) error {
-	why := "you need not wait for it"
+	ended := "interrupted"
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		why = "the time to wait for it is over"
+		ended = "timed out"
 	}
 	left := w.said[name]
 	if left != "" {
 		left = " (" + left + ")"
 	}
-	return fmt.Errorf("cluster %s is being drained still%s; %s, the hub goes on. Try: hanse drain %s to wait again, hanse uncordon %s to end the drain", name, left, why, name, name)
+	return fmt.Errorf("%s; the hub continues to drain cluster %s%s. Try: hanse drain %s to wait again, hanse uncordon %s to end the drain", ended, name, left, name, name)
 }
 
 // look says what is new, and returns the condition of a cluster that is about its spec
@@ -165,7 +165,7 @@ func (w *drainWatch) look(ctx context.Context, name string) (*metav1.Condition, 
 		return nil, err
 	}
 	if !c.Spec.Drain {
-		return nil, fmt.Errorf("the drain of cluster %s was ended by somebody else. Try: hanse drain %s again", name, name)
+		return nil, fmt.Errorf("somebody else has ended the drain of cluster %s. Try: hanse drain %s again", name, name)
 	}
 	all, err := w.hub.Placements(ctx)
 	if err != nil {

@@ -42,10 +42,10 @@ func NewKubeconfigCommand(s genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kubeconfig [NAME…] [--from FILE[:CONTEXT][=NAME]]… [--merge[=FILE]]",
 		Short: "Collect the contexts of the hub and the members in one kubeconfig",
-		Long: `Collects contexts and prints them as one kubeconfig, or merges them into one.
+		Long: `Collect contexts and print them as one kubeconfig, or merge them into one.
 
 The contexts come from the files given with --from, otherwise from the hub's own
-kubeconfig: the hub's context, and those called like one of its clusters.
+kubeconfig: the hub's context, and those with the name of one of its clusters.
 NAMEs choose among them.
 
 Merging replaces only entries that it made itself from the same source, leaves

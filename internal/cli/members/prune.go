@@ -37,7 +37,7 @@ func NewPruneCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobr
 	o := prune{format: output.ForValues(output.Wide, output.Name), now: now}
 	cmd := &cobra.Command{
 		Use:   "prune CLUSTER",
-		Short: "Let the hub delete what it holds back in a cluster",
+		Short: "Delete the objects that the hub holds back in a cluster",
 		Long: `A cluster may have objects that came from a hub, and that this one has no use for,
 but cannot be sure to have deleted: the hub was restored from an older backup, a
 new hub took the cluster over, or somebody restored them in the cluster from a
@@ -45,7 +45,7 @@ backup. They are held: nothing happens to them.
 
 prune lists them, asks, and lets the hub delete exactly what it has listed. What
 comes to be held while you read stays held. A Namespace or a
-CustomResourceDefinition that was in the cluster before is let go, not deleted.`,
+CustomResourceDefinition that was in the cluster before is released, not deleted.`,
 		Example: `  hanse prune aws
   hanse prune aws --dry-run
   hanse prune aws --dry-run -o json`,
@@ -123,7 +123,7 @@ func (o *prune) approve(ctx context.Context, s genericiooptions.IOStreams, clust
 		return err
 	}
 	for _, object := range done.Stale {
-		fmt.Fprintf(s.ErrOut, "%s is not held any more, or is another object by now: it is left as it is.\n", object)
+		fmt.Fprintf(s.ErrOut, "%s is no longer held, or is another object by now: it is left as it is.\n", object)
 	}
 	fmt.Fprintf(s.ErrOut, "cluster/%s pruning %s\n", cluster, output.Count(done.Approved, "object"))
 	return nil
@@ -155,9 +155,9 @@ func printHeld(w io.Writer, list propagate.HeldList, wide bool, now clock.Passiv
 		why := h.Message
 		switch {
 		case h.Approved:
-			why += " (approved, on its way out)"
+			why += " (approved, being deleted)"
 		case h.Released:
-			why += " (let go, not deleted)"
+			why += " (released, not deleted)"
 		}
 		row := []string{h.Kind, output.Dash(h.Namespace), h.Name, hub, duration.HumanDuration(now.Since(h.Since)), why}
 		if wide {
@@ -174,7 +174,7 @@ func agree(s genericiooptions.IOStreams, question string) (bool, error) {
 	fmt.Fprint(s.ErrOut, question+" [y/N] ")
 	line, err := bufio.NewReader(s.In).ReadString('\n')
 	if err != nil && (!errors.Is(err, io.EOF) || line == "") {
-		return false, errors.New("nobody answers. Try: --yes")
+		return false, errors.New("there is nobody to answer. Try: --yes")
 	}
 	answer := strings.ToLower(strings.TrimSpace(line))
 	return answer == "y" || answer == "yes", nil

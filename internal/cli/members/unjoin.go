@@ -33,8 +33,9 @@ func NewUnjoinCommand(s genericiooptions.IOStreams) *cobra.Command {
 		Use:   "unjoin NAME",
 		Short: "Remove a cluster from the federation",
 		Long: `Remove a cluster from the federation. Its workloads stay as they are, without the
-hub's labels and annotations, unless --delete-workloads is given. The hub's service account is removed from it; a
-cluster that is gone for good is removed after about ten seconds.`,
+hub's labels and annotations, unless --delete-workloads is given. The hub's service
+account is removed from it. A cluster that cannot be reached leaves after about ten
+seconds.`,
 		Example: `  hanse unjoin aws
   hanse unjoin aws --delete-workloads`,
 		Args:              args.OneCluster,

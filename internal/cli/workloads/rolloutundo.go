@@ -136,7 +136,7 @@ func imagesOf(template map[string]any) []string {
 func newRolloutUndoCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o rolloutFlags
 	var to int64
-	var dryRun bool
+	var dryRun args.DryRun
 	cmd := &cobra.Command{
 		Use:   "undo KIND/NAME",
 		Short: "Go back to an earlier revision of a workload's pods",
@@ -149,6 +149,9 @@ step where a policy says so.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), hub.Timeout)
 			defer cancel()
+			if err := dryRun.Check(); err != nil {
+				return err
+			}
 			t, err := o.target(names[0])
 			if err != nil {
 				return err
@@ -163,12 +166,12 @@ step where a policy says so.`,
 	}
 	o.bind(cmd, "undo")
 	cmd.Flags().Int64Var(&to, "to-revision", 0, "the revision to go back to, as hanse rollout history shows it (0: the one before)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be done, and let the hub check it")
+	dryRun.Bind(cmd, "only show what would be done: none, client, or server to let the hub check it")
 	return cmd
 }
 
 // undo puts an earlier pod template in force.
-func (t *rolloutTarget) undo(ctx context.Context, to int64, dryRun bool) (said string, err error) {
+func (t *rolloutTarget) undo(ctx context.Context, to int64, dryRun args.DryRun) (said string, err error) {
 	obj, err := t.get(ctx)
 	if err != nil {
 		return "", err
@@ -188,16 +191,14 @@ func (t *rolloutTarget) undo(ctx context.Context, to int64, dryRun bool) (said s
 	if err != nil {
 		return "", fmt.Errorf("encode a patch: %w", err)
 	}
-	options := metav1.PatchOptions{FieldManager: rolloutManager}
-	if dryRun {
-		options.DryRun = []string{metav1.DryRunAll}
-	}
-	if _, err := t.objects().Patch(ctx, t.name, types.JSONPatchType, patch, options); err != nil {
-		return "", t.failed("change", err)
+	if dryRun.Writes() {
+		if _, err := t.objects().Patch(ctx, t.name, types.JSONPatchType, patch, dryRun.PatchOptions(rolloutManager)); err != nil {
+			return "", t.failed("change", err)
+		}
 	}
 	said = fmt.Sprintf("rolled back to revision %d (%s)", entry.Number, strings.Join(imagesOf(entry.Template), ","))
-	if dryRun {
-		return said + " (dry run)", nil
+	if dryRun.On() {
+		return said + dryRun.Suffix(), nil
 	}
 	if obj.GetAnnotations()[v1alpha1.AnnotationRollout] == v1alpha1.RolloutPaused {
 		said += fmt.Sprintf(", and paused: clusters that have another keep it until hanse rollout resume %s", t.asked)
