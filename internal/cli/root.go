@@ -69,12 +69,11 @@ func (p *Program) root(name string) *cobra.Command {
 Kubernetes API server: what is created there is propagated to the members.
 
   hanse demo        a hub and three local clusters with an application on them`,
-		Version:                    buildVersions().Hanse,
-		SilenceUsage:               true,
-		SilenceErrors:              true,
-		SuggestionsMinimumDistance: 2,
-		Args:                       args.RejectUnknown,
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       buildVersions().Hanse,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          args.RejectUnknown,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	if name == "kubectl-hanse" {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl hanse"}

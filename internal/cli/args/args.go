@@ -16,6 +16,7 @@ func RejectUnknown(cmd *cobra.Command, given []string) error {
 		return nil
 	}
 	hint := cmd.CommandPath() + " --help"
+	cmd.SuggestionsMinimumDistance = 2 // as cobra itself has it
 	if near := cmd.SuggestionsFor(given[0]); len(near) > 0 {
 		for i := range near {
 			near[i] = cmd.CommandPath() + " " + near[i]
