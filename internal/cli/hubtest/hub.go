@@ -32,11 +32,13 @@ type Hub struct {
 	// URL is its address.
 	URL string
 
+	server  *httptest.Server
 	mux     *http.ServeMux
 	mu      sync.Mutex
 	objects map[string]*unstructured.Unstructured // by path
 	version int                                   // the last resourceVersion
 	asked   []Request
+	after   map[string]func()
 	changed chan struct{} // closed when an object changes
 }
 
@@ -48,13 +50,13 @@ type Request struct {
 // New starts a hub that ends with the test.
 func New(t testing.TB) *Hub {
 	t.Helper()
-	h := &Hub{mux: http.NewServeMux(), objects: map[string]*unstructured.Unstructured{}, changed: make(chan struct{}), version: 100}
-	server := httptest.NewServer(http.HandlerFunc(h.serve))
-	t.Cleanup(server.Close)
-	h.URL = server.URL
+	h := &Hub{mux: http.NewServeMux(), objects: map[string]*unstructured.Unstructured{}, after: map[string]func(){}, changed: make(chan struct{}), version: 100}
+	h.server = httptest.NewServer(http.HandlerFunc(h.serve))
+	t.Cleanup(h.server.Close)
+	h.URL = h.server.URL
 	h.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	config := clientcmdapi.Config{
-		Clusters:  map[string]*clientcmdapi.Cluster{"hub": {Server: server.URL}},
+		Clusters:  map[string]*clientcmdapi.Cluster{"hub": {Server: h.URL}},
 		AuthInfos: map[string]*clientcmdapi.AuthInfo{"admin": {Token: "t"}},
 		Contexts:  map[string]*clientcmdapi.Context{"federation": {Cluster: "hub", AuthInfo: "admin"}},
 	}
@@ -64,6 +66,9 @@ func New(t testing.TB) *Hub {
 	h.discovery()
 	return h
 }
+
+// Close ends the hub before the test does.
+func (h *Hub) Close() { h.server.Close() }
 
 // Handle lets another handler answer what matches a pattern of http.ServeMux, as a hub
 // does at paths that are no resources, or one that refuses.
@@ -81,6 +86,14 @@ func (h *Hub) Refuse(pattern string, status int, sentence string) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, sentence+"\n")
 	})
+}
+
+// After lets something happen once, when a request as in METHOD PATH has been carried out
+// on the hub's objects.
+func (h *Hub) After(request string, then func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.after[request] = then
 }
 
 // Writes are the requests that were no GETs, in their order.
@@ -186,7 +199,22 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		return
 	}
-	h.serveObject(w, r, body)
+	answer := httptest.NewRecorder()
+	if r.URL.Query().Get("watch") == "true" {
+		h.watch(w, r)
+		return
+	}
+	h.serveObject(answer, r, body)
+	h.mu.Lock()
+	then := h.after[r.Method+" "+r.URL.Path]
+	delete(h.after, r.Method+" "+r.URL.Path)
+	h.mu.Unlock()
+	if then != nil {
+		then() // before the client hears of it
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
 }
 
 func respond(w http.ResponseWriter, code int, value any) {

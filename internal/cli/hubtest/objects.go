@@ -98,9 +98,6 @@ func (h *Hub) serveObject(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	case r.URL.Path == "/readyz":
 		return
-	case r.URL.Query().Get("watch") == "true":
-		h.watch(w, r)
-		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"text/tabwriter"
 
@@ -132,7 +133,7 @@ func (o *prune) approve(ctx context.Context, s genericiooptions.IOStreams, clust
 func (o *prune) result(list propagate.HeldList) output.Result {
 	var names []string
 	for i := range list.Items {
-		names = append(names, list.Items[i].Resource+"/"+list.Items[i].Namespace+"/"+list.Items[i].Name)
+		names = append(names, path.Join(list.Items[i].Resource, list.Items[i].Namespace, list.Items[i].Name))
 	}
 	return output.Result{Content: list, Names: names, Table: func(w io.Writer, wide bool) error {
 		return printHeld(w, list, wide, o.now)
