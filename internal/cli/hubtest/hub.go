@@ -76,7 +76,7 @@ func (h *Hub) Handle(pattern string, handler http.HandlerFunc) { h.mux.HandleFun
 
 // Answer answers a pattern with a value as JSON.
 func (h *Hub) Answer(pattern string, value any) {
-	h.Handle(pattern, func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, value) })
+	h.Handle(pattern, func(w http.ResponseWriter, _ *http.Request) { Respond(w, http.StatusOK, value) })
 }
 
 // Refuse answers a pattern with a sentence, as a hub's own paths do.
@@ -186,7 +186,7 @@ func Run(t testing.TB, make func(genericiooptions.IOStreams) *cobra.Command, std
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		respond(w, http.StatusBadRequest, status(http.StatusBadRequest, "BadRequest", err.Error()))
+		Respond(w, http.StatusBadRequest, status(http.StatusBadRequest, "BadRequest", err.Error()))
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -217,7 +217,8 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
-func respond(w http.ResponseWriter, code int, value any) {
+// Respond answers with a value as JSON.
+func Respond(w http.ResponseWriter, code int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(value)

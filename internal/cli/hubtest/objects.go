@@ -13,6 +13,7 @@ import (
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
@@ -94,7 +95,7 @@ func (h *Hub) discovery() {
 func (h *Hub) serveObject(w http.ResponseWriter, r *http.Request, body []byte) {
 	switch {
 	case r.URL.Path == "/version":
-		respond(w, http.StatusOK, version.Info{GitVersion: "v1.37.1"})
+		Respond(w, http.StatusOK, version.Info{GitVersion: "v1.37.1"})
 		return
 	case r.URL.Path == "/readyz":
 		return
@@ -105,22 +106,22 @@ func (h *Hub) serveObject(w http.ResponseWriter, r *http.Request, body []byte) {
 	switch {
 	case r.Method == http.MethodGet && u == nil:
 		if list := h.list(r); list != nil {
-			respond(w, http.StatusOK, list)
+			Respond(w, http.StatusOK, list)
 			return
 		}
-		respond(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound, r.URL.Path+" not found"))
+		Respond(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound, r.URL.Path+" not found"))
 	case u == nil:
-		respond(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound, r.URL.Path+" not found"))
+		Respond(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound, r.URL.Path+" not found"))
 	case r.Method == http.MethodGet:
-		respond(w, http.StatusOK, u)
+		Respond(w, http.StatusOK, u)
 	case r.Method == http.MethodPatch:
 		h.patch(w, r, u, body)
 	case r.Method == http.MethodDelete:
 		delete(h.objects, r.URL.Path)
 		h.news()
-		respond(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+		Respond(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
 	default:
-		respond(w, http.StatusMethodNotAllowed, status(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, r.Method))
+		Respond(w, http.StatusMethodNotAllowed, status(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, r.Method))
 	}
 }
 
@@ -137,10 +138,14 @@ func (h *Hub) list(r *http.Request) *unstructured.UnstructuredList {
 	list := &unstructured.UnstructuredList{Object: map[string]any{"metadata": map[string]any{"resourceVersion": strconv.Itoa(h.version)}}}
 	list.SetGroupVersionKind(of.GroupVersion().WithKind(of.Kind + "List"))
 	prefix, all := strings.TrimSuffix(r.URL.Path, of.resource), !strings.Contains(r.URL.Path, "/namespaces/")
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		return nil
+	}
 	name, named := strings.CutPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name=")
 	for _, at := range slices.Sorted(maps.Keys(h.objects)) {
 		u := h.objects[at]
-		if u.GroupVersionKind() == of.GroupVersionKind && (all || strings.HasPrefix(at, prefix)) && (!named || u.GetName() == name) {
+		if u.GroupVersionKind() == of.GroupVersionKind && (all || strings.HasPrefix(at, prefix)) && (!named || u.GetName() == name) && selector.Matches(labels.Set(u.GetLabels())) {
 			list.Items = append(list.Items, *u)
 		}
 	}
@@ -152,7 +157,7 @@ func (h *Hub) list(r *http.Request) *unstructured.UnstructuredList {
 func (h *Hub) patch(w http.ResponseWriter, r *http.Request, u *unstructured.Unstructured, body []byte) {
 	before, err := u.MarshalJSON()
 	if err != nil {
-		respond(w, http.StatusInternalServerError, status(http.StatusInternalServerError, metav1.StatusReasonInternalError, err.Error()))
+		Respond(w, http.StatusInternalServerError, status(http.StatusInternalServerError, metav1.StatusReasonInternalError, err.Error()))
 		return
 	}
 	after := before
@@ -170,14 +175,14 @@ func (h *Hub) patch(w http.ResponseWriter, r *http.Request, u *unstructured.Unst
 	}
 	switch {
 	case err != nil:
-		respond(w, http.StatusUnprocessableEntity, status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, err.Error()))
+		Respond(w, http.StatusUnprocessableEntity, status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, err.Error()))
 	case changed.GetResourceVersion() != u.GetResourceVersion() || changed.GetUID() != u.GetUID():
-		respond(w, http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified"))
+		Respond(w, http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified"))
 	default:
 		if r.URL.Query().Get("dryRun") == "" {
 			h.set(r.URL.Path, changed)
 		}
-		respond(w, http.StatusOK, changed)
+		Respond(w, http.StatusOK, changed)
 	}
 }
 

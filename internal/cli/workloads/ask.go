@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/hanse-dev/hanse/internal/cli/hub"
+	"github.com/hanse-dev/hanse/internal/cli/output"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
 
@@ -30,7 +31,7 @@ func planAtHub(ctx context.Context, at *hub.Flags, q propagate.PlanRequest) ([]p
 		return nil, err
 	}
 	if len(planned) != len(q.Objects) {
-		return nil, fmt.Errorf("the hub was asked about %d objects and answers about %d. Try: the same version of hanse for both", len(q.Objects), len(planned))
+		return nil, fmt.Errorf("the hub was asked about %s and answers about %d. Try: the same version of hanse for both", output.Count(len(q.Objects), "object"), len(planned))
 	}
 	return planned, nil
 }
