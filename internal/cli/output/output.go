@@ -42,7 +42,6 @@ type Flags struct {
 // formats that the verb prints itself, Wide if any.
 func ForObjects(own ...string) *Flags {
 	f := ForValues(own...)
-	f.structure = genericclioptions.NewJSONYamlPrintFlags()
 	f.name = genericclioptions.NewNamePrintFlags("")
 	f.columns = get.NewCustomColumnsPrintFlags()
 	return f
@@ -53,7 +52,7 @@ func ForObjects(own ...string) *Flags {
 func ForValues(own ...string) *Flags {
 	return &Flags{
 		own:       own,
-		structure: &genericclioptions.JSONYamlPrintFlags{ShowManagedFields: true}, // there are none to leave out
+		structure: genericclioptions.NewJSONYamlPrintFlags(),
 		template:  genericclioptions.NewKubeTemplatePrintFlags(),
 	}
 }
