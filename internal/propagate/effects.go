@@ -45,7 +45,7 @@ func (e *Engine) carryOut(effect decide.Effect) {
 // publish makes known what was decided. A member that is not to have the object any more is told, as Deliver goes by
 // what is published.
 func (e *Engine) publish(key template.Key, a *decide.Assignment) {
-	before := e.published.publish(key, a)
+	before := e.published.publish(key, a, e.clock.Now())
 	if a == nil {
 		r := e.running.Load()
 		r.recorder.Forget(key)

@@ -38,7 +38,22 @@ type Options struct {
 	// FlightDir is where what is decided is recorded, empty: nowhere. FlightBytes bounds it.
 	FlightDir   string
 	FlightBytes int64
-	Clock       clock.WithTicker
+	// Clock is the real one if nil.
+	Clock clock.WithTicker
+	// Metrics may be nil.
+	Metrics Metrics
+	// Attribute is member.Options.Attribute.
+	Attribute func(ctx context.Context, w *decide.Wanted) context.Context
+}
+
+// Metrics is told what an Engine does.
+type Metrics interface {
+	// Decided: an input was decided about.
+	Decided(took time.Duration)
+	// Wrote: a write to a cluster came to err. verb is create, update, patch or delete.
+	Wrote(cluster, verb string, err error, took time.Duration)
+	// Confirmed: a cluster has taken over what was decided about an object that long ago.
+	Confirmed(cluster string, after time.Duration)
 }
 
 // Engine propagates. Its methods may be called from any goroutine.
@@ -150,6 +165,10 @@ func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
 	})
 	r.members = member.Options{
 		Hub: e.options.HubUID, Run: run.Name, History: run.History, Hasher: fieldmerge.NewHasher(), Clock: e.clock, Version: e.versionOf,
+		Attribute: e.options.Attribute, Metrics: written{e, r.flight},
+	}
+	if e.options.Metrics != nil {
+		r.loop.took = e.options.Metrics.Decided
 	}
 	return r, nil
 }

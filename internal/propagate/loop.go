@@ -19,6 +19,8 @@ type loop struct {
 	carry func(decide.Effect)
 	// applied is called once the effects of an input have been carried out.
 	applied func(decide.Input)
+	// took, if not nil, is told how long an input took to be decided about.
+	took func(time.Duration)
 	// trace, if not nil, hears of each input and its effects, for the flight recorder. It must not block.
 	trace func(at time.Time, in decide.Input, effects []decide.Effect)
 
@@ -58,7 +60,7 @@ func (l *loop) add(in decide.Input) { l.put(request{input: in}) }
 func (l *loop) put(r request) {
 	l.mu.Lock()
 	switch in := r.input.(type) {
-	case nil, decide.Looked, decide.Engaged, decide.Begins, decide.ClustersListed, decide.ClusterWritten, decide.ClusterDeleted:
+	case nil, decide.Looked, decide.ClustersListed, decide.ClusterWritten, decide.ClusterDeleted:
 		l.urgent = append(l.urgent, r)
 	case decide.Seen:
 		at, queued := l.seen[sighting{in.Cluster, in.Key}]
@@ -177,6 +179,9 @@ func (l *loop) do(r request, due time.Time, more bool) (time.Time, bool) {
 		return due, more
 	}
 	effects := l.world.Apply(r.input, now)
+	if l.took != nil {
+		l.took(l.clock.Since(now))
+	}
 	if l.trace != nil {
 		l.trace(now, r.input, effects)
 	}

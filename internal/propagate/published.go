@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -43,6 +44,8 @@ type resource struct {
 type entry struct {
 	key        template.Key
 	assignment *decide.Assignment
+	// at is when members were last given something else to do about it.
+	at time.Time
 }
 
 func newPublished() *published {
@@ -80,7 +83,7 @@ func (p *published) listed(gr schema.GroupResource) {
 }
 
 // publish takes over what was decided about an object; nil: it is gone.
-func (p *published) publish(key template.Key, a *decide.Assignment) (before *decide.Assignment) {
+func (p *published) publish(key template.Key, a *decide.Assignment, now time.Time) (before *decide.Assignment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.resources[key.GR]
@@ -97,6 +100,9 @@ func (p *published) publish(key template.Key, a *decide.Assignment) (before *dec
 	}
 	before = e.assignment
 	e.assignment = a
+	if before == nil || a == nil || before.Content != a.Content || before.Undecided != a.Undecided {
+		e.at = now
+	}
 	if before != nil {
 		for cluster := range before.Shares {
 			if !isIn(a, cluster) {
@@ -130,6 +136,18 @@ func (p *published) in(cluster string, gr schema.GroupResource) map[*entry]struc
 		of[gr] = map[*entry]struct{}{}
 	}
 	return of[gr]
+}
+
+// since is when members were last given something else to do about an object; zero: nobody knows.
+func (p *published) since(key template.Key) time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if r := p.resources[key.GR]; r != nil {
+		if e := r.entries[key.NamespacedName()]; e != nil {
+			return e.at
+		}
+	}
+	return time.Time{}
 }
 
 // Facts is what is known beside the objects.

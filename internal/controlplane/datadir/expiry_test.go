@@ -13,7 +13,7 @@ func TestCertificateExpiries(t *testing.T) {
 	if got := d.CertificateExpiries(); len(got) > 0 {
 		t.Error(got)
 	}
-	if _, err := d.Credentials("hub", "https://127.0.0.1:1", []string{"localhost"}); err != nil {
+	if _, err := d.Credentials("hub", "https://127.0.0.1:1", []string{"localhost"}, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(d.Path("pki", "broken.crt"), []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), 0o600); err != nil {

@@ -8,6 +8,7 @@
 package member
 
 import (
+	"context"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -69,8 +70,8 @@ type Listener interface {
 
 // Metrics counts what a member is written.
 type Metrics interface {
-	// Wrote: a request came to err. verb is create, update, patch or delete.
-	Wrote(cluster, verb string, err error, took time.Duration)
+	// Wrote: a request about an object came to err. verb is create, update, patch or delete.
+	Wrote(cluster string, key template.Key, verb string, err error, took time.Duration)
 	// Confirmed: the member has taken over what was changed at the hub.
 	Confirmed(cluster string, w *decide.Wanted)
 }
@@ -88,16 +89,18 @@ type Options struct {
 	Clock clock.WithTicker
 	// Metrics may be nil.
 	Metrics Metrics
-	// UserAgent, if not nil, is what the member is told about who writes; empty: the client's own.
-	UserAgent func(w *decide.Wanted) string
+	// Attribute, if not nil, is the context of a write that follows from what somebody changed at the hub, so that the
+	// member may be told who. It must not block.
+	Attribute func(ctx context.Context, w *decide.Wanted) context.Context
 	// Version is the Kubernetes version of a cluster, for messages; it may be nil.
 	Version func(cluster string) string
 }
 
-// Decides says whether what members show of a resource's objects decides something: it is divided, or scales what is.
+// Decides says whether what members show of a resource's objects decides something: it is divided, scales what is, or rolls out
+// step by step.
 func Decides(gr schema.GroupResource) bool {
 	switch gr {
-	case template.Jobs(), template.Autoscalers().GroupResource(),
+	case template.Jobs(), template.Autoscalers().GroupResource(), schema.GroupResource{Group: "apps", Resource: "daemonsets"},
 		schema.GroupResource{Group: "batch", Resource: "cronjobs"}, schema.GroupResource{Resource: "pods"}:
 		return true
 	}

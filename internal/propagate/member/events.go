@@ -1,7 +1,6 @@
 package member
 
 import (
-	"context"
 	"net/http"
 	"sync"
 
@@ -58,28 +57,3 @@ func (s *eventSink) stop() {
 		s.broadcaster.Shutdown()
 	}
 }
-
-// agents sets the User-Agent of requests that have one in their context.
-type agents struct{ next http.RoundTripper }
-
-type agentKey struct{}
-
-// withAgent is ctx for requests that are to have a User-Agent; empty: the client's own.
-func withAgent(ctx context.Context, agent string) context.Context {
-	if agent == "" {
-		return ctx
-	}
-	return context.WithValue(ctx, agentKey{}, agent)
-}
-
-// RoundTrip sets the header.
-func (a agents) RoundTrip(r *http.Request) (*http.Response, error) {
-	if agent, ok := r.Context().Value(agentKey{}).(string); ok {
-		r = r.Clone(r.Context())
-		r.Header.Set("User-Agent", agent)
-	}
-	return a.next.RoundTrip(r)
-}
-
-// WrappedRoundTripper lets client-go find the transport below.
-func (a agents) WrappedRoundTripper() http.RoundTripper { return a.next }

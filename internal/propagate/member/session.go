@@ -50,7 +50,6 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	s := unconnected(m, cancel)
 	cfg = limits.Responses(cfg, limits.Response, s.exceed)
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return agents{next} })
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)

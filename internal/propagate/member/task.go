@@ -199,8 +199,8 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 	if s.verb == get {
 		return objects.Get(ctx, name, metav1.GetOptions{})
 	}
-	if agent := t.member.options.UserAgent; agent != nil {
-		ctx = withAgent(ctx, agent(t.want))
+	if attribute := t.member.options.Attribute; attribute != nil && t.want != nil && len(s.drift) == 0 {
+		ctx = attribute(ctx, t.want)
 	}
 	verb, began := "patch", t.member.clock.Now()
 	switch s.verb {
@@ -222,7 +222,7 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 		err = objects.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &background})
 	}
 	if t.Metrics() != nil {
-		t.Metrics().Wrote(t.cluster, verb, err, t.member.clock.Since(began))
+		t.Metrics().Wrote(t.cluster, t.key, verb, err, t.member.clock.Since(began))
 	}
 	return obj, err
 }
@@ -250,12 +250,17 @@ func (t *task) unserved(placed bool) error {
 // begins asks, before the member is written to, whether work that stays put may begin there, or how many pods at once it
 // is told to run, and notes that it may have. It is false if something else was decided by now.
 func (t *task) begins() bool {
-	if !t.want.Placed || !t.member.source.Begins(t.cluster, t.want) {
+	if !t.want.Placed {
 		return false
 	}
-	n := t.want.Share.Parallelism
+	// The World hears of it before it is asked, so that no earlier look at the member takes it back.
+	n, before := t.want.Share.Parallelism, t.rec.sending
 	t.member.update(t.key, func(r *record) { r.sending = &n })
-	return true
+	if t.member.source.Begins(t.cluster, t.want) {
+		return true
+	}
+	t.member.update(t.key, func(r *record) { r.sending = before })
+	return false
 }
 
 // sent notes what came of an attempt to write: the member has answered, unless err may mean that nobody knows what it has done.
