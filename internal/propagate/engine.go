@@ -43,7 +43,7 @@ type Options struct {
 	// Metrics may be nil.
 	Metrics Metrics
 	// Attribute is member.Options.Attribute.
-	Attribute func(ctx context.Context, w *decide.Wanted) context.Context
+	Attribute func(ctx context.Context, key template.Key) context.Context
 }
 
 // Metrics is told what an Engine does.

@@ -277,3 +277,19 @@ func (l listener) Engaged(cluster string, engaged bool) {
 func (l listener) Tell(cluster string, w *decide.Wanted, eventType, reason, message string) {
 	l.engine.events.Tell(decide.Tell{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
 }
+
+// Placed is how many objects a member is to have.
+func (e *Engine) Placed(name string) (n int) {
+	e.published.here(name, nil, func(*entry) { n++ })
+	return n
+}
+
+// Unplaced is how many replicas, of all workloads, no cluster can take. What has not been decided yet is not counted.
+func (e *Engine) Unplaced() (n int) {
+	for a := range e.published.Assignments() {
+		if !a.Decision.Hold {
+			n += int(a.Decision.Unplaced)
+		}
+	}
+	return n
+}

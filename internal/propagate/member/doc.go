@@ -89,9 +89,9 @@ type Options struct {
 	Clock clock.WithTicker
 	// Metrics may be nil.
 	Metrics Metrics
-	// Attribute, if not nil, is the context of a write that follows from what somebody changed at the hub, so that the
-	// member may be told who. It must not block.
-	Attribute func(ctx context.Context, w *decide.Wanted) context.Context
+	// Attribute, if not nil, is the context of a write that follows from a change of an object at the hub, so that the
+	// member may be told who made it. It must not block.
+	Attribute func(ctx context.Context, key template.Key) context.Context
 	// Version is the Kubernetes version of a cluster, for messages; it may be nil.
 	Version func(cluster string) string
 }

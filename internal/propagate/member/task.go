@@ -199,8 +199,8 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 	if s.verb == get {
 		return objects.Get(ctx, name, metav1.GetOptions{})
 	}
-	if attribute := t.member.options.Attribute; attribute != nil && t.want != nil && len(s.drift) == 0 {
-		ctx = attribute(ctx, t.want)
+	if attribute := t.member.options.Attribute; attribute != nil && t.follows(s) {
+		ctx = attribute(ctx, t.key)
 	}
 	verb, began := "patch", t.member.clock.Now()
 	switch s.verb {
@@ -225,6 +225,13 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 		t.Metrics().Wrote(t.cluster, t.key, verb, err, t.member.clock.Since(began))
 	}
 	return obj, err
+}
+
+// follows says whether what s asks for follows from a change of the object at the hub: not from drift, nor from clusters
+// that come, go or fill up.
+func (t *task) follows(s step) bool {
+	left := t.rec.left
+	return len(s.drift) == 0 && (t.want == nil || left == nil || left.target().Content != t.want.Content)
 }
 
 func (t *task) objects() dynamic.ResourceInterface {
