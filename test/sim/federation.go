@@ -122,14 +122,14 @@ func (f *federation) start() {
 	f.run = run
 	f.mu.Unlock()
 	go func() {
-		for ctx.Err() == nil { // as what supervises the hub does
-			_ = engine.Run(ctx)
-			pause(ctx, time.Second)
+		if err := engine.Run(ctx); err != nil {
+			panic(err)
 		}
 	}()
 	for _, m := range f.members {
 		go f.tend(run, m)
 	}
+	time.Sleep(100 * time.Millisecond) // until it has its place in the lineage: what fails before ends the process
 }
 
 func (f *federation) link(run *hubRun, s *server, way *faults) *link {
@@ -168,7 +168,7 @@ func (f *federation) tend(run *hubRun, m *member) {
 	for run.ctx.Err() == nil {
 		f.mu.Lock()
 		cluster := f.hub.get(ref{gr: clusters, name: m.name})
-		refused, hung, way := m.faults.refused, m.faults.hung, f.hubWay
+		refused, hung := m.faults.refused, m.faults.hung
 		f.mu.Unlock()
 		if cluster == nil {
 			release()
@@ -219,10 +219,10 @@ func (f *federation) tend(run *hubRun, m *member) {
 					defer f.mu.Unlock()
 					f.note("cluster %s has left", m.name)
 					f.hub.drop(ref{gr: clusters, name: m.name})
+					f.watch.left(m)
 				}
 			}()
 		}
-		_ = way
 		if failures > 0 && failures < 6 {
 			pause(run.ctx, 400*time.Millisecond)
 		} else {

@@ -321,6 +321,7 @@ func killHub(f *federation) {
 	f.mu.Lock()
 	f.hub.cut()
 	f.hub.dropped, f.hub.events = f.hub.version, nil
+	f.hubWay = faults{}
 	f.note("the hub begins")
 	f.mu.Unlock()
 	f.start()
@@ -340,10 +341,9 @@ func restoreHub(f *federation) {
 	f.kill()
 	f.mu.Lock()
 	f.note("the hub is restored from the copy, and begins")
-	now := f.people
+	f.hubWay = faults{}
 	f.ends = append(append([]uint64{}, f.copy.ends...), f.copy.version)
 	f.hub.restore(f.copy.copied, f.hub.version+revisionJump)
-	_ = now
 	f.people = f.copy.people.clone()
 	f.watch.restored()
 	f.mu.Unlock()
@@ -367,6 +367,9 @@ func shakeHub(f *federation) {
 	time.AfterFunc(d, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if f.hubWay != w {
+			return
+		}
 		f.hubWay = faults{}
 		f.hub.cut()
 		f.note("the hub's own API server is well again")

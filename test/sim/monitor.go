@@ -20,6 +20,8 @@ type monitor struct {
 	puts    map[string]bool                 // UIDs of objects in members that the hub put there or took over
 	copies  map[string]bool                 // UIDs of copies that somebody made under other names
 	allowed map[string]map[string]time.Time // by object and cluster: when it was last allowed there
+	total   map[string]int64                // how many were wanted in all when the hub wrote it last, by UID in a member
+	had     map[string]int64                // replicas that the hub gave, by template and cluster
 	work    map[string]int64                // completions by the UID of a Job at the hub
 	begun   map[string]map[string]int64     // completions that were given to clusters, by the same
 	lost    map[string][]drop               // ready pods that went by no doing of the hub, by object
@@ -44,7 +46,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, allowed: map[string]map[string]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -102,6 +104,9 @@ func (m *monitor) heard(c *call) {
 	switch c.ref.gr {
 	case deployments:
 		m.lowered(at, c, after)
+		if template := f.hub.get(c.ref); template != nil {
+			m.total[uid] = number(template, "spec", "replicas")
+		}
 	case jobs:
 		m.given(at, c, after)
 	}
@@ -155,9 +160,12 @@ func (m *monitor) gained(at *member, c *call, after object) {
 	if c.ref.gr == deployments && !more {
 		more = number(after, "spec", "replicas") > number(c.before, "spec", "replicas")
 	}
-	if c.ref.gr == deployments && number(after, "spec", "replicas") == 0 {
-		return
+	before, n := origin(after)+" "+at.name, int64(1)
+	if c.ref.gr == deployments {
+		n = number(after, "spec", "replicas")
 	}
+	more = more && n > m.had[before]
+	m.had[before] = n
 	if !more || m.f.allowsMore(c.ref, at.name) {
 		return
 	}
@@ -208,6 +216,12 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	}
 	wanted := number(template, "spec", "replicas")
 	credit := m.credit(c.ref)
+	// Where there are to be fewer than the member was told last, it is told at once.
+	last, known := m.total[text(c.before, "metadata", "uid")]
+	m.total[text(c.before, "metadata", "uid")] = wanted
+	if known && last > wanted {
+		return
+	}
 	var were, are int64
 	for _, one := range m.f.members {
 		n := one.ready(c.ref)
@@ -316,7 +330,33 @@ func (m *monitor) report() string {
 	return strings.Join(m.wrong, "\n")
 }
 
-// restored is called when the hub was: what Jobs of later have done is not known there.
+// left is called when a cluster has left: its part of a Job is done by others.
+func (m *monitor) left(at *member) {
+	for uid, given := range m.begun {
+		if given[at.name] > 0 {
+			m.excused[uid] = true
+			delete(given, at.name)
+		}
+	}
+	for key := range m.had {
+		if strings.HasSuffix(key, " "+at.name) {
+			delete(m.had, key)
+		}
+	}
+}
+
+// restored is called when the hub was: what was deleted since the copy is made again, Jobs too.
 func (m *monitor) restored() {
+	for uid, given := range m.begun {
+		m.excused[uid] = true
+		for _, at := range m.f.members {
+			delete(given, at.name)
+			for _, o := range at.all(jobs) {
+				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] {
+					given[at.name] = completionsOf(o.obj)
+				}
+			}
+		}
+	}
 	m.shaken = time.Now().Add(15 * time.Second)
 }

@@ -2,10 +2,13 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-dev/hanse/internal/lineage"
 )
 
 const (
@@ -106,11 +109,19 @@ func (f *federation) missing() (all []string) {
 			say("%s has not left", m.name)
 		}
 	}
-	joined := f.joined()
+	joined, history := f.joined(), f.history()
+	// Somebody has to be asked about what this hub does not know to be its own: it is in conflict, or stays.
+	foreign := func(m *member, r ref) bool {
+		obj := m.get(r)
+		return obj != nil && (!f.watch.puts[text(obj, "metadata", "uid")] || !knows(history, obj))
+	}
 	for _, gr := range []resource{namespaces, configMaps, deployments, jobs} {
 		for _, o := range f.hub.all(gr) {
 			r := ref{gr, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")}
 			if r.namespace == "hanse-system" || r.namespace == "" && (r.name == "hanse-system" || r.name == "kube-system") {
+				continue
+			}
+			if slices.ContainsFunc(joined, func(m *member) bool { return foreign(m, r) || foreign(m, ref{gr: namespaces, name: r.namespace}) }) {
 				continue
 			}
 			switch gr {
@@ -129,12 +140,26 @@ func (f *federation) missing() (all []string) {
 		}
 		for _, r := range m.theirs() {
 			obj := m.get(r)
-			if f.watch.puts[text(obj, "metadata", "uid")] && f.people.deleted[origin(obj)] && f.hub.get(r) == nil {
+			if f.watch.puts[text(obj, "metadata", "uid")] && f.people.deleted[origin(obj)] && f.hub.get(r) == nil && knows(history, obj) {
 				say("%s is still in %s", r, m.name)
 			}
 		}
 	}
 	return all
+}
+
+// history is the lineage as the hub has written it. mu is held.
+func (f *federation) history() lineage.History {
+	h, err := lineage.Decode(text(f.hub.get(ref{configMaps, "hanse-system", "hanse-lineage"}), "data", "history"))
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
+
+func knows(h lineage.History, obj object) bool {
+	o, err := lineage.ParseOrigin(text(obj, "metadata", "annotations", "hanse.dev/origin"))
+	return err == nil && h.Knows(o)
 }
 
 func (f *federation) missingCopies(r ref, obj object, joined []*member, say func(string, ...any)) {
