@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -157,7 +158,9 @@ func (f *federation) kill() { f.run.end() }
 // tend is what package fleet does for a member: it looks whether it answers, and has it engaged or not.
 func (f *federation) tend(run *hubRun, m *member) {
 	var disengage context.CancelFunc
-	failures, withdrawing := 0, false
+	failures := 0
+	var again atomic.Bool // a withdrawal may begin
+	again.Store(true)
 	release := func() {
 		if disengage != nil {
 			disengage()
@@ -209,11 +212,11 @@ func (f *federation) tend(run *hubRun, m *member) {
 				f.setReady(m, false)
 			}
 		}
-		if text(cluster, "metadata", "deletionTimestamp") != "" && disengage != nil && !withdrawing {
-			withdrawing = true
+		if text(cluster, "metadata", "deletionTimestamp") != "" && disengage != nil && again.CompareAndSwap(true, false) {
 			go func() {
 				ctx, cancel := context.WithTimeout(run.ctx, 5*time.Minute)
 				defer cancel()
+				defer again.Store(true)
 				if err := run.engine.Withdraw(ctx, m.name, false); err == nil && run.ctx.Err() == nil {
 					f.mu.Lock()
 					defer f.mu.Unlock()

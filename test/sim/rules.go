@@ -13,8 +13,9 @@ type resource = schema.GroupResource
 func (f *federation) allows(r ref, cluster string) bool {
 	c := f.hub.get(ref{gr: clusters, name: cluster})
 	template := f.hub.get(r)
-	if c == nil || text(c, "metadata", "deletionTimestamp") != "" || template == nil {
-		return false
+	divided := r.gr == deployments || r.gr == jobs
+	if c == nil || divided && text(c, "metadata", "deletionTimestamp") != "" || template == nil {
+		return false // one that leaves has what all have until it is withdrawn
 	}
 	p := f.policyOf(r.namespace, text(template, "metadata", "labels", "grp"))
 	if p == nil {
