@@ -114,13 +114,13 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Run propagates until ctx ends. It returns an error when the hub cannot be read at the start.
+// Run propagates until ctx ends. It returns an error when the hub cannot be read at the start. An Engine runs once.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.events.Stop()
 	run, err := hub.Begin(ctx, e.hub, e.options.Ends, e.clock)
 	if err != nil {
 		return err
 	}
-	defer e.events.Stop()
 	r, err := e.begin(ctx, run)
 	if err != nil {
 		return err

@@ -96,6 +96,9 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return nil
 	}
 	all := o.snapshot.Clusters()
+	if !w.isFirst(a) && anyClosed(all) {
+		return nil // it is new, or was nowhere until now: what is closed gets none of it
+	}
 	if demanding || !allReady(all) || slices.ContainsFunc(all, func(c schedule.Cluster) bool { return !w.founded(a, c.Name) }) || w.isFirst(a) && anyClosed(all) {
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*wl, w.founding(a, all))

@@ -75,6 +75,22 @@ func TestLessOnlyWhenOthersAreReady(t *testing.T) {
 	}
 }
 
+// TestOneThatIsNotToHaveItAnyMoreWaitsForTheOthers: a cluster without a share has no total that would say how many there are
+// to be.
+func TestOneThatIsNotToHaveItAnyMoreWaitsForTheOthers(t *testing.T) {
+	r := moving(map[string]int32{"aws": 2, "azure": 1})
+	azure := r.runs("azure", 1, 1, &template.Share{Replicas: 1, Total: 3})
+	r.clusters(ready("aws", 0), ready("azure", 0), ready("google", 0))
+	google := r.runs("google", 2, 2, &template.Share{Replicas: 2, Total: 3})
+	if a, g := r.runsNow(azure), r.runsNow(google); a != 1 || g != 2 {
+		t.Errorf("while nothing is ready in aws, azure is to run %d and google %d", a, g)
+	}
+	r.runs("aws", 2, 2, nil)
+	if n := r.runsNow(google); n != 0 {
+		t.Errorf("when all is ready elsewhere google is to run %d", n)
+	}
+}
+
 func TestTwoThatAreToHaveLessShareWhatIsToSpare(t *testing.T) {
 	r := moving(map[string]int32{"aws": 1, "azure": 1, "google": 3})
 	wrote := &template.Share{Replicas: 2, Total: 5}

@@ -36,7 +36,7 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 		switch {
 		case !w.reached(name) || !seen.runsMore(a, s.Replicas) || seen.asWanted(s):
 			continue
-		case seen.Left != nil && running <= seen.Left.Share.Total && seen.Left.Share.Total > s.Total:
+		case seen.Left != nil && running <= seen.Left.Share.Total && seen.Left.Share.Total > a.Total:
 			continue // nothing is in motion, there are to be fewer
 		}
 		if told == nil {
