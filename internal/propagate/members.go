@@ -226,13 +226,23 @@ type source struct {
 
 // Begins asks before work that must not be done twice is written to a cluster.
 func (s source) Begins(cluster string, w *decide.Wanted) bool {
-	r := s.engine.running.Load()
-	for _, effect := range r.loop.apply(r.ctx, decide.Begins{Cluster: cluster, Key: w.Key, UID: w.UID, Share: w.Share}) {
+	return s.engine.allows(decide.Begins{Cluster: cluster, Key: w.Key, UID: w.UID, Share: w.Share})
+}
+
+// allows is the World's Verdict on an input.
+func (e *Engine) allows(in decide.Input) bool {
+	r := e.running.Load()
+	for _, effect := range r.loop.apply(r.ctx, in) {
 		if verdict, ok := effect.(decide.Verdict); ok {
 			return verdict.GoAhead
 		}
 	}
 	return false
+}
+
+// Lowers asks before a cluster is told to run fewer replicas than it is seen to run.
+func (s source) Lowers(cluster string, w *decide.Wanted, seen *decide.Observed) bool {
+	return s.engine.allows(decide.Lowers{Cluster: cluster, Key: w.Key, UID: w.UID, Observed: seen, Replicas: w.Share.Replicas})
 }
 
 // Accepts says whether the rules for an object let a cluster have n replicas.

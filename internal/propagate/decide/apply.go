@@ -56,6 +56,9 @@ func (w *World) take(in Input) {
 		w.see(in)
 	case Begins:
 		w.out.verdict = &Verdict{GoAhead: w.begins(in)}
+	case Lowers:
+		w.see(Seen{Cluster: in.Cluster, Key: in.Key, Observed: in.Observed})
+		w.out.verdict = &Verdict{GoAhead: w.lowers(in)}
 	case Revised:
 		w.revised(in)
 	case Recorded:

@@ -91,6 +91,19 @@ func (w *World) part(o *object, a *Assignment, cluster string, told map[string]i
 	return p
 }
 
+// lowers says whether a cluster is still to run so few replicas of an object, as is known by now of what members run.
+func (w *World) lowers(in Lowers) bool {
+	a := w.at(in.Key)
+	if a == nil || a.UID != in.UID || a.Undecided {
+		return false
+	}
+	n, other := a.Now[in.Cluster]
+	if !other {
+		n = a.Shares[in.Cluster].Replicas
+	}
+	return n == in.Replicas
+}
+
 // begins notes, before a member is written to, that work which stays put begins there, or how many pods at once it is told to
 // run. It is false if that is not what was decided by now: then the object is to be looked at again.
 func (w *World) begins(in Begins) bool {

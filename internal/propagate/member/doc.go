@@ -46,6 +46,9 @@ type Source interface {
 	// Begins asks before work that must not be done twice is written to a cluster; false: something else was decided by
 	// now. It waits for nothing but the owner of the World.
 	Begins(cluster string, w *decide.Wanted) bool
+	// Lowers asks before a cluster is told to run fewer replicas than it is seen to run; false: by now it is to run
+	// others. It waits for nothing but the owner of the World.
+	Lowers(cluster string, w *decide.Wanted, seen *decide.Observed) bool
 	// Accepts says whether the rules for an object let a cluster have n replicas.
 	Accepts(cluster string, key template.Key, n int32) bool
 }
