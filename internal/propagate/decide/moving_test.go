@@ -135,3 +135,38 @@ func TestWhatAPersonScaledInAMemberIsPutBackAtOnce(t *testing.T) {
 		t.Errorf("told to run %d", n)
 	}
 }
+
+// TestNobodyIsLoweredAheadOfTheWorld: a member that has not been heard of yet, as after a restart, is not told to run less
+// before the others are ready, although what it is to run in the end is known.
+func TestNobodyIsLoweredAheadOfTheWorld(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 3})
+	r.engage("aws")
+	r.engage("azure")
+	if n := r.runsNow("aws"); n != 0 {
+		t.Fatalf("nothing is known of it, and it is to run %d", n)
+	}
+	asked := Lowers{Cluster: "aws", Key: r.key("web"), UID: r.get("web").UID, Observed: there(r.get("web").UID, 3, map[string]any{"readyReplicas": int64(3)})}
+	verdict := func() bool {
+		for _, effect := range r.apply(asked) {
+			if v, ok := effect.(Verdict); ok {
+				return v.GoAhead
+			}
+		}
+		t.Fatal("there is no answer")
+		return false
+	}
+	if verdict() {
+		t.Error("it may stop all that is ready")
+	}
+	if n := r.runsNow("aws"); n != 3 {
+		t.Errorf("it is to run %d now, want 3", n)
+	}
+	r.runs("azure", 3, 3, nil)
+	if !verdict() {
+		t.Error("it may not stop what others do by now")
+	}
+	asked.UID = "another"
+	if verdict() {
+		t.Error("a namesake may be lowered")
+	}
+}
