@@ -281,7 +281,7 @@ func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
 		if seen == nil || seen.Own == nil || seen.Replicas == nil || *seen.Replicas != *seen.Own {
 			continue
 		}
-		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas {
+		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas && !a.hasTaken(name, seen) {
 			division[name], taken[name] = *seen.Own, *seen.Own
 			said = append(said, fmt.Sprintf("%s has %d", name, *seen.Own))
 		}
@@ -299,6 +299,14 @@ func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
 		Template: a.Template, Type: corev1.EventTypeNormal, Reason: reasonFollowed,
 		Message: fmt.Sprintf("%s by its own count; spec.replicas follows, %d", strings.Join(said, ", "), total),
 	})
+}
+
+// hasTaken says whether the total has followed what a member set already: the hub has decided otherwise since, which has not
+// arrived there.
+func (a *Assignment) hasTaken(cluster string, seen *Observed) bool {
+	n, known := a.Taken[cluster]
+	arrived := seen.Left != nil && seen.Left.Share.Replicas == a.Shares[cluster].Replicas
+	return known && n == *seen.Own && !arrived
 }
 
 // Accepts says whether the rules for an object let a cluster have n replicas.
