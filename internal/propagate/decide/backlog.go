@@ -26,7 +26,7 @@ type backlog struct {
 // A slice of the backlog is sliceSize decisions, or fewer where each of them looks at many clusters.
 const (
 	sliceSize     = 200
-	sliceClusters = 20_000 // clusters that the decisions of a slice look at
+	sliceClusters = 10_000 // clusters that the decisions of a slice look at
 )
 
 func (b *backlog) some() bool { return len(b.what) > 0 }

@@ -96,7 +96,7 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return nil
 	}
 	all := o.snapshot.Clusters()
-	if demanding || !allReady(all) || slices.ContainsFunc(all, func(c schedule.Cluster) bool { return !w.founded(a, c.Name) }) || w.isFirst(a) && anyClosed(all) {
+	if demanding || !o.ready || w.roll().last.After(a.Created) || o.closed && w.isFirst(a) {
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*wl, w.founding(a, all))
 	}
