@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -82,7 +83,7 @@ func (w *World) setClusters(next map[string]*Cluster) {
 	w.nameMembers()
 	if !sameForScheduling(before, next) {
 		w.surroundingsChanged()
-		w.backlog.add(w.keys(func(*object) bool { return true }), work{decide: true})
+		w.backlog.Add(w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 		w.boundsSoon()
 		w.out.count = true
 	}

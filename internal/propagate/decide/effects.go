@@ -98,7 +98,7 @@ func (w *World) finish() []Effect {
 	if next := w.next(); !next.IsZero() {
 		out = append(out, At{next})
 	}
-	if w.backlog.some() {
+	if w.backlog.Some() {
 		out = append(out, More{})
 	}
 	clear(w.out.touched)

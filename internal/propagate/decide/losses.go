@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/failover"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -127,7 +128,7 @@ func (w *World) expireAt(a *Assignment, one *corev1.Taint, tolerations []corev1.
 	for i := range tolerations {
 		if s := tolerations[i].TolerationSeconds; s != nil && tolerations[i].ToleratesTaint(klog.Logger{}, one, false) {
 			if end := one.TimeAdded.Add(time.Duration(*s) * time.Second); end.After(w.now) {
-				w.alarms.at(end, alarm{key: a.Key, decide: true})
+				w.alarms.Set(end, agenda.Alarm{Key: a.Key, Decide: true})
 			}
 		}
 	}
@@ -175,8 +176,8 @@ func (w *World) weigh() {
 	}
 	w.surroundingsChanged()
 	w.out.facts = true
-	w.backlog.hurry(w.keys(func(o *object) bool { return o.a.runsIn(changed) }), work{decide: true})
-	w.backlog.add(w.keys(func(o *object) bool { return o.a.wouldMoveTo() }), work{decide: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return o.a.runsIn(changed) }), agenda.Work{Decide: true})
+	w.backlog.Add(w.keys(func(o *object) bool { return o.a.wouldMoveTo() }), agenda.Work{Decide: true})
 	for _, name := range w.names {
 		if changed[name] {
 			w.lossChanged(name)

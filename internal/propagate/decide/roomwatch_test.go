@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 			c.change("aws", func(c *Cluster) { c.Cordoned, c.Drained = true, true })
 			c.do(func() {
 				c.w.drains.known = true
-				c.w.backlog.add(c.w.keys(func(*object) bool { return true }), work{decide: true})
+				c.w.backlog.Add(c.w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 			})
 		},
 		"tainted": func(c *crowded) {
@@ -81,7 +82,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 		"not able": func(c *crowded) {
 			c.do(func() {
 				c.w.stuck.ceilings[c.key("web")] = map[string]ceiling{"aws": {most: 0, until: c.now.Add(time.Hour)}}
-				c.w.backlog.add(c.w.keys(func(*object) bool { return true }), work{decide: true})
+				c.w.backlog.Add(c.w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 			})
 		},
 	} {

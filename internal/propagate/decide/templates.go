@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -118,7 +119,7 @@ func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 	}
 	if s := a.Scaler; s != nil && s.Divide {
 		w.lookAt(s.Of) // its total follows, or not
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: s.Of})
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: s.Of})
 	}
 }
 
@@ -168,14 +169,14 @@ func (w *World) gone(o *object) {
 	w.put(o, nil)
 	w.ungrant(o.key)
 	delete(w.stuck.ceilings, o.key)
-	delete(w.backlog.what, o.key)
+	w.backlog.TakeOf(o.key)
 	*o = object{owner: o.owner, key: o.key, seen: o.seen, touched: true, force: o.force, before: o.before}
 	if s := a.Scaler; s != nil && w.scalers[s.Of] == o.key {
 		delete(w.scalers, s.Of)
 		w.lookAt(s.Of)
 	}
 	if by, scaled := w.scalers[o.key]; scaled {
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: by})
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
 	}
 	w.drainsChanged()
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -46,8 +47,8 @@ type World struct {
 	moving     map[template.Key]bool // of which some cluster runs more than it is to
 	facts      *Facts
 
-	backlog backlog
-	alarms  alarms
+	backlog agenda.Backlog
+	alarms  agenda.Alarms
 	out     effects
 }
 
@@ -103,7 +104,6 @@ func NewWorld(o Options) *World {
 		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: newLosses(o.FailoverAfter), drains: drains{},
 		stuck: stuck{ceilings: map[template.Key]map[string]ceiling{}}, around: newSurroundings(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
-		backlog: backlog{what: map[template.Key]work{}}, alarms: alarms{set: map[alarm]time.Time{}},
 	}
 	w.facts = w.newFacts()
 	return w
@@ -119,7 +119,7 @@ func (w *World) Fork() *World {
 	f.around.short, f.around.demanding = maps.Clone(w.around.short), maps.Clone(w.around.demanding)
 	f.around.views = maps.Clone(w.around.views)
 	f.scalers, f.pasts, f.moving = maps.Clone(w.scalers), maps.Clone(w.pasts), maps.Clone(w.moving)
-	f.backlog, f.alarms = w.backlog.clone(), w.alarms.clone()
+	f.backlog, f.alarms = w.backlog.Clone(), w.alarms.Clone()
 	w.owner = &owner{}
 	return f
 }
