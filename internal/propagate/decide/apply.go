@@ -66,7 +66,7 @@ func (w *World) take(in Input) {
 
 // timely does what is due.
 func (w *World) timely() {
-	if due(w.losses.next, w.now) {
+	if due(w.losses.Next(), w.now) {
 		w.weigh()
 	}
 	w.stepDrains()
@@ -105,7 +105,7 @@ func due(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
 
 // next is when something is due, zero if nothing is.
 func (w *World) next() (next time.Time) {
-	return earliest(w.losses.next, w.drains.next, w.stuck.next, w.around.next(w.now), w.alarms.Next())
+	return earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.around.next(w.now), w.alarms.Next())
 }
 
 func (w *World) serve(in Served) {

@@ -139,7 +139,7 @@ func (w *World) isFirst(a *Assignment) bool {
 func (w *World) schedulingCluster(c *Cluster, p *policy.Policy) schedule.Cluster {
 	s := schedule.Cluster{
 		Name: c.Name, Ready: c.Ready, Labels: c.Labels, Price: c.Price,
-		Taints: w.losses.taintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.isLost(c, p),
+		Taints: w.losses.TaintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.IsLost(c, p),
 	}
 	for _, zone := range c.Zones {
 		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})

@@ -90,7 +90,7 @@ func (w *World) surroundingsChanged() {
 // outlook is that of the objects that p applies to.
 func (w *World) outlook(p *policy.Policy) *outlook {
 	o := w.outlooks.all[p]
-	if o == nil || w.losses.tainted && w.now.Sub(o.made) > oldestOutlook {
+	if o == nil || w.losses.Tainted() && w.now.Sub(o.made) > oldestOutlook {
 		o = w.newOutlook(p)
 		w.outlooks.all[p] = o
 	}

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 			})
 		},
 		"lost": func(c *crowded) {
-			c.w.losses = newLosses(30 * time.Second)
+			c.w.losses = cluster.NewLosses(30 * time.Second)
 			c.change("aws", func(c *Cluster) { c.Ready, c.Since = false, at(1000) })
 			for second := range 60 {
 				c.now = at(1000 + second)

@@ -136,7 +136,7 @@ func (w *World) workShares(o *object, a *Assignment) map[string]template.Share {
 		switch {
 		case duplicate:
 			setParallelism(out, name, transition.Parallelism(total, []transition.Work{part})[0])
-		case c != nil && w.losses.isLost(c, a.Policy):
+		case c != nil && w.losses.IsLost(c, a.Policy):
 			setParallelism(out, name, part.Has) // the others go on without it
 		default:
 			names, parts = append(names, name), append(parts, part)

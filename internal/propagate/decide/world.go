@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -37,7 +38,7 @@ type World struct {
 	// namespaces are the labels of Namespaces by name; replaced, never changed, because snapshots share them.
 	namespaces map[string]map[string]string
 	policies   policies
-	losses     losses
+	losses     cluster.Losses
 	drains     drains
 	stuck      stuck
 	around     surroundings
@@ -101,7 +102,7 @@ func NewWorld(o Options) *World {
 	w := &World{
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
-		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: newLosses(o.FailoverAfter), drains: drains{},
+		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
 		stuck: stuck{ceilings: map[template.Key]map[string]ceiling{}}, around: newSurroundings(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
@@ -114,7 +115,7 @@ func (w *World) Fork() *World {
 	f := w.asking(w.now)
 	f.resources, f.members, f.unready = maps.Clone(w.resources), maps.Clone(w.members), maps.Clone(w.unready)
 	f.policies.all = maps.Clone(w.policies.all)
-	f.losses.judge = w.losses.judge.Clone()
+	f.losses = w.losses.Clone()
 	f.stuck.ceilings = maps.Clone(w.stuck.ceilings)
 	f.around.short, f.around.demanding = maps.Clone(w.around.short), maps.Clone(w.around.demanding)
 	f.around.views = maps.Clone(w.around.views)
