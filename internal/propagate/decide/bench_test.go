@@ -116,7 +116,7 @@ func BenchmarkDecideAll(b *testing.B) {
 		r.w.slice()
 		r.w.finish()
 		longest = max(longest, time.Since(began))
-		for r.w.backlog.some() {
+		for r.w.backlog.Some() {
 			began = time.Now()
 			r.w.Apply(Tick{}, r.now)
 			longest = max(longest, time.Since(began))

@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -92,7 +93,7 @@ type Standing struct {
 
 // Standing says how a cluster is left.
 func (w *World) Standing(_ time.Time, cluster string) Standing {
-	return Standing{FailedOver: w.failedOver(cluster), Drained: w.drained(cluster)}
+	return Standing{FailedOver: w.losses.FailedOver(cluster), Drained: w.drained(cluster)}
 }
 
 // Planner decides where objects would go, by the rules of a World. It changes nothing.
@@ -104,7 +105,7 @@ func NewPlanner(clusters []v1alpha1.Cluster, others []*unstructured.Unstructured
 	w := NewWorld(Options{})
 	w.now = now
 	for i := range clusters {
-		c := newCluster(&clusters[i])
+		c := cluster.Read(&clusters[i])
 		w.clusters[c.Name] = c
 	}
 	p := &Planner{w}
