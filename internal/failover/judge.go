@@ -26,6 +26,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -160,6 +161,22 @@ func (j *Judge) heard(after, now time.Time) (n int) {
 		}
 	}
 	return n
+}
+
+// CutsOff says whether the hub would take itself to be the one that is cut off if
+// these clusters, too, did not answer any more.
+func (j *Judge) CutsOff(names ...string) bool {
+	voters, failing := 0, 0
+	for name, c := range j.clusters {
+		if j.settled(c) {
+			continue
+		}
+		voters++
+		if c.failing() || slices.Contains(names, name) {
+			failing++
+		}
+	}
+	return 2*failing > voters
 }
 
 // Failing says whether any cluster is out of reach.

@@ -26,6 +26,8 @@ type losses struct {
 	taints  map[taint]time.Time // since when there are those that do not say it; replaced, never changed
 	tainted bool                // some taint may be tolerated for some time only
 	next    time.Time           // when to weigh again
+	// assumed are clusters that are taken for lost although they are not: a question is about that. Replaced, never changed.
+	assumed map[string]bool
 }
 
 // taint names a taint of a cluster.
@@ -149,6 +151,9 @@ func afterFor(after time.Duration, p *policy.Policy) time.Duration {
 // isLost says whether a cluster is lost for the workloads of a policy. One that is being drained and does not answer is:
 // somebody has said that it is to be left.
 func (l *losses) isLost(c *Cluster, p *policy.Policy) bool {
+	if l.assumed[c.Name] && (c.Drained || l.afterFor(p) > 0) {
+		return true
+	}
 	return l.judge.Lost(c.Name, l.afterFor(p)) || c.Drained && !c.Ready && l.judge.Away(c.Name)
 }
 
