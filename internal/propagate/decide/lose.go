@@ -85,6 +85,18 @@ func (a *Assignment) mayBeLost() bool {
 	return a.Decision.Divided && a.Scaler == nil && a.Division != kinds.OneActive && !a.Going && !a.Finished()
 }
 
+// Demands says whether any workload asks for anything of what members have free.
+func (w *World) Demands() bool {
+	for _, r := range w.resources {
+		for _, o := range r.objects {
+			if o.a != nil && o.a.Demand != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Clusters are all there are, by name, not to be changed.
 func (l *Losses) Clusters() map[string]*Cluster { return l.world.clusters }
 

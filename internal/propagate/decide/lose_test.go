@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -213,5 +214,37 @@ func TestFailoverThatIsOffIsNoPlaceElsewhere(t *testing.T) {
 	must(t, err)
 	if got := all[0].Said(); got != "2 of 4 replicas without a place: failover is off at this hub" {
 		t.Error(got)
+	}
+}
+
+func TestAPlanSaysWhatWouldNotSurvive(t *testing.T) {
+	r := newRigWith(deployments(), Options{FailoverAfter: 30 * time.Second, Measures: true})
+	r.clusters(ready("aws", 0), ready("azure", 0))
+	r.see("aws", 4)
+	r.see("azure", 4)
+	r.demanding(t, "aaa", 10, 2, nil, "") // is decided before, and takes one of the 3 that are free
+	planned := newRigWith(deployments(), Options{})
+	manifest := planned.demanding(t, "web", 10, 4, nil, "").Object
+	plan := func(losses bool, objects ...*unstructured.Unstructured) string {
+		t.Helper()
+		out, err := r.w.Fork().Plan(t.Context(), r.now, PlanRequest{Objects: objects, Losses: losses})
+		must(t, err)
+		return strings.Join(out[0].WouldNotSurvive, "\n")
+	}
+	want := "the loss of aws: 2 of 4 replicas without a place: "
+	if got := plan(true, manifest); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
+		t.Errorf("%s\nwant %s, and as much of azure", got, want)
+	}
+	if got := plan(false, manifest); got != "" {
+		t.Errorf("nobody asked, and it says %s", got)
+	}
+	small := manifest.DeepCopy()
+	must(t, unstructured.SetNestedField(small.Object, int64(2), "spec", "replicas"))
+	if got := plan(true, small); got != "" {
+		t.Errorf("there is room, and it says %s", got)
+	}
+	off := policyManifest("web", at(5), 1, selecting("web", map[string]any{"failover": map[string]any{"enabled": false}}))
+	if got := plan(true, manifest, off); got != "" {
+		t.Errorf("it is not to fail over, and it says %s", got)
 	}
 }

@@ -222,9 +222,10 @@ func pairsOf(l *decide.Losses, names []string) []Scenario {
 // Names are all names of the scenario.
 func (s *Scenario) Names() []Name { return append([]Name{{s.Kind, s.Name}}, s.Also...) }
 
-// Anonymous is the report without the names of objects, for those who may not see all of them.
-func (r *Report) Anonymous() *Report {
+// Anonymous is the report without the names of objects, for those who may not see all of them, and why.
+func (r *Report) Anonymous(why string) *Report {
 	out := *r
+	out.LeftOut = strings.TrimPrefix(r.LeftOut+"; the names of objects: "+why, "; ")
 	out.Scenarios = slices.Clone(r.Scenarios)
 	for i := range out.Scenarios {
 		s := &out.Scenarios[i]
