@@ -201,7 +201,7 @@ func (w *World) without(clusters []string) *World {
 // loss compares what is with what would be. ran is how many replicas run in clusters that are not lost.
 func (w *World) loss(before, after *Assignment, ran int32) Loss {
 	wanted := before.Total
-	l := Loss{Before: before, After: after.Decision, Wanted: wanted, Already: max(0, wanted-ran), Stays: before.StaysPut()}
+	l := Loss{Before: before, After: after.Decision, Wanted: wanted, Already: max(0, wanted-ran), Stays: after.Decision.Kept}
 	var runs int32
 	had := before.Decision.Division()
 	for _, s := range after.Decision.Shares {
@@ -243,7 +243,7 @@ func (w *World) whyLost(a *Assignment, d *schedule.Decision, disallowed bool) st
 	switch {
 	case len(w.losses.assumed) == len(w.clusters):
 		return "no cluster would be left"
-	case a.StaysPut():
+	case d.Kept:
 		return "its work must not be done twice, it waits for its cluster"
 	case !a.Policy.Failover.Enabled:
 		return a.Policy.String() + " says that it does not fail over"
