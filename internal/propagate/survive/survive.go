@@ -54,6 +54,8 @@ type Report struct {
 	Scenarios []Scenario `json:"scenarios"`
 	// LeftOut says what was not looked at, and why; empty: nothing.
 	LeftOut string `json:"leftOut,omitempty"`
+	// Incomplete: time was over before all of it was looked at.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // Scenario is what the loss of some clusters would do.
@@ -148,6 +150,7 @@ func Ask(ctx context.Context, l *decide.Losses, q Question) (*Report, error) {
 		s := &scenarios[i]
 		if err := f.lose(ctx, s, q); err != nil {
 			more := fmt.Sprintf("time was over with %d of %d scenarios to go", len(scenarios)-i, len(scenarios))
+			r.Incomplete = true
 			r.LeftOut = strings.TrimPrefix(r.LeftOut+"; "+more, "; ")
 			return r, nil
 		}
