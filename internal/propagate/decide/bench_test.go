@@ -183,7 +183,7 @@ func BenchmarkLosses(b *testing.B) {
 				began := time.Now()
 				f := r.w.Fork()
 				held = max(held, time.Since(began))
-				l := f.Losses(r.now)
+				l := f.Losses(r.now.Add(2 * reservationTime))
 				for _, c := range members {
 					if _, err := l.Of(b.Context(), c.Name); err != nil {
 						b.Fatal(err)

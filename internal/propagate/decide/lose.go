@@ -55,6 +55,7 @@ func (w *World) Losses(now time.Time) *Losses {
 	f := w.asking(now)
 	f.Measures = w.knows(w.clusters)
 	f.surroundingsChanged()
+	f.around.cached(f.owner).made = now // so that no answer begins with forgetting what clusters have free
 	return losing(f, nil)
 }
 
@@ -194,7 +195,7 @@ func (w *World) without(clusters []string) *World {
 		}
 		f.clusters[name], f.losses.assumed[name] = &gone, true
 	}
-	f.surroundingsChanged()
+	clear(f.outlooks.all) // what clusters have free is as before
 	return f
 }
 
