@@ -67,6 +67,7 @@ type Engine struct {
 	changes   *changes
 	measurer  *capacity.Watcher
 	measured  measured
+	survival  *survival
 	events    *hub.Events
 	watcher   *hub.Watcher
 	policies  *hub.Policies
@@ -104,7 +105,7 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o, hub: client, discovery: typed.Discovery(), clock: o.Clock,
-		published: newPublished(), changes: newChanges(), measured: newMeasured(), waiting: map[string]engagement{},
+		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
 	e.measurer = capacity.New(e.measured.changed)
@@ -129,7 +130,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	for _, part := range []func(context.Context){
-		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, run.SayHowFar,
+		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, e.keepSurvival, run.SayHowFar,
 	} {
 		parts.Go(func() { part(ctx) })
 	}

@@ -154,8 +154,8 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver, Drained and Disengaged are the conditions of these types, nil: none.
-	FailedOver, Drained, Disengaged *metav1.Condition
+	// FailedOver, Drained, Disengaged and FailoverReady are the conditions of these types, nil: none.
+	FailedOver, Drained, Disengaged, FailoverReady *metav1.Condition
 }
 
 // Report counts. It waits for nothing but the owner of the World.
@@ -178,6 +178,9 @@ func (e *Engine) Report(name string) Report {
 		Unread: m.Unreadable(e.measurer.Unread(name)), Disengaged: m.Disengaged(),
 	}
 	c := e.published.Facts().Clusters[name]
+	if c != nil && c.Ready { // of one that is not, FailedOver says how it is
+		out.FailoverReady = e.survival.condition(name)
+	}
 	if c == nil || c.Drained || !c.Ready || !m.Reachable() {
 		_ = r.loop.ask(r.ctx, func(w *decide.World, now time.Time) {
 			standing := w.Standing(now, name)

@@ -19,6 +19,8 @@ type Losses struct {
 	taints  map[taint]time.Time // since when there are those that do not say it; replaced, never changed
 	tainted bool                // some taint may be tolerated for some time only
 	next    time.Time           // when to weigh again
+	// assumed are clusters that are taken for lost although they are not: a question is about that. Replaced, never changed.
+	assumed map[string]bool
 }
 
 // taint names a taint of a cluster.
@@ -106,8 +108,23 @@ func (l *Losses) TaintsOf(c *Cluster) []corev1.Taint {
 // IsLost says whether a cluster is lost for the workloads of a policy. One that is being drained and does not answer is:
 // somebody has said that it is to be left.
 func (l *Losses) IsLost(c *Cluster, p *policy.Policy) bool {
+	if l.assumed[c.Name] && (c.Drained || l.After(p) > 0) {
+		return true
+	}
 	return l.judge.Lost(c.Name, afterFor(l.lost.after, p)) || c.Drained && !c.Ready && l.judge.Away(c.Name)
 }
+
+// Assume takes clusters for lost that are not, in place of those that were taken for lost before.
+func (l *Losses) Assume(clusters map[string]bool) { l.assumed = clusters }
+
+// Assumed are the clusters that are taken for lost although they are not. Not to be changed.
+func (l *Losses) Assumed() map[string]bool { return l.assumed }
+
+// After is the failover time of a policy's workloads; 0: never.
+func (l *Losses) After(p *policy.Policy) time.Duration { return afterFor(l.lost.after, p) }
+
+// CutsOff says whether the hub would take itself to be the one that is cut off if these clusters, too, fell silent.
+func (l *Losses) CutsOff(clusters ...string) bool { return l.judge.CutsOff(clusters...) }
 
 // afters are the failover times that are in use.
 func (l *Losses) afters(policies []*policy.Policy) []time.Duration {

@@ -29,6 +29,8 @@ type PlanRequest struct {
 	Without []string `json:"without,omitempty"`
 	// Current is what runs where now. Nil: as the hub has divided the object, if it has it.
 	Current map[string]int32 `json:"current,omitempty"`
+	// Losses asks also what of the workloads would not survive the loss of a cluster.
+	Losses bool `json:"losses,omitempty"`
 }
 
 // Planned is what became of one object of a PlanRequest.
@@ -38,6 +40,10 @@ type Planned struct {
 	Stays string `json:"stays,omitempty"`
 	// Effect is what a policy would do, empty for all else: see Planner.Effect.
 	Effect string `json:"effect,omitempty"`
+	// WouldNotSurvive says, if Losses was asked for, of each cluster whose loss would leave replicas without a place how
+	// many, and why, as "the loss of aws: 2 of 6 replicas without a place: …". Empty: each loss would be survived, or the workload does
+	// not fail over at all.
+	WouldNotSurvive []string `json:"wouldNotSurvive,omitempty"`
 }
 
 // Plan decides about objects as the World itself would now, and changes nothing. It ends with an error when ctx does. Before
@@ -68,6 +74,9 @@ func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Plann
 		if out[i].Effect, err = p.effect(ctx, obj); err != nil {
 			return nil, err
 		}
+	}
+	if q.Losses {
+		return out, p.lose(ctx, q.Objects, out)
 	}
 	return out, nil
 }
