@@ -23,6 +23,9 @@ func TestIsEven(t *testing.T) {
 			name := fmt.Sprint("cluster-", rapid.IntRange(0, 9).Draw(t, "changed"))
 			n := rapid.Int32Range(-1, 1).Draw(t, "by")
 			shares = changed(shares, name, n)
+			if rapid.Bool().Draw(t, "moved") {
+				shares = changed(shares, fmt.Sprint("cluster-", rapid.IntRange(0, 9).Draw(t, "from")), -n)
+			}
 		}
 		same := true
 		has := map[string]int32{}

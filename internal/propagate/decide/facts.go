@@ -37,7 +37,12 @@ func (f *Facts) Dead(name string, p *policy.Policy) bool {
 }
 
 // PolicyClusters is what policies select the clusters by, by name.
-func (f *Facts) PolicyClusters() []policy.Cluster { return f.sorted }
+func (f *Facts) PolicyClusters() []policy.Cluster {
+	if f.sorted == nil { // not a World's
+		return policyClusters(f.Clusters)
+	}
+	return f.sorted
+}
 
 // PolicyObject is what policies select a template by.
 func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
