@@ -223,7 +223,7 @@ func (f *federation) trouble(m *member, what string, w faults, d time.Duration) 
 		f.mu.Unlock()
 		return
 	}
-	m.faults = w
+	m.faults, m.since = w, time.Now()
 	m.disturbed = time.Now().Add(d)
 	f.note("%s %s for %s", m.name, what, d)
 	run := f.run

@@ -23,7 +23,8 @@ type member struct {
 	died   time.Time
 	// disturbed is until when something was wrong on the way to it.
 	disturbed time.Time
-	session   string // the run of the hub that was there last
+	since     time.Time // its faults are what they are
+	session   string    // the run of the hub that was there last
 
 	seed    uint64
 	due     map[ref]bool // to be looked at by its controllers

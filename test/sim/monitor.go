@@ -101,10 +101,12 @@ func (m *monitor) heard(c *call) {
 		m.fail("the hub writes the copy %s in %s", c.ref, at.name)
 	}
 	m.puts[uid] = true
+	if c.ref.gr == deployments {
+		m.lowered(at, c, after)
+	}
 	m.gained(at, c, after)
 	switch c.ref.gr {
 	case deployments:
-		m.lowered(at, c, after)
 		if template := f.hub.get(c.ref); template != nil {
 			m.total[uid] = number(template, "spec", "replicas")
 		}
@@ -134,6 +136,7 @@ func (m *monitor) deleted(at *member, c *call) {
 		m.fail("%s in %s was deleted, and nobody has deleted it at the hub", c.ref, at.name)
 	case text(template, "metadata", "uid") != from, text(template, "metadata", "deletionTimestamp") != "":
 		// It is another one's place.
+	case c.ref.gr == jobs && !knows(f.history(), c.before): // the hub was restored, and knows it to be elsewhere
 	case c.ref.gr == jobs && number(c.before, "status", "active") > 0:
 		m.fail("the running Job %s in %s was deleted", c.ref, at.name)
 	case c.ref.gr == jobs, c.ref.gr == deployments:
@@ -171,8 +174,9 @@ func (m *monitor) gained(at *member, c *call, after object) {
 	}
 	more = more && n > m.had[before]
 	m.had[before] = n
-	if !more || m.f.allowsMore(c.ref, at.name) {
-		return
+	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
+	if !more || nowhere || m.f.allowsMore(c.ref, at.name) {
+		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
 	last := m.allowed[pair{c.ref, at.name}]
 	if c.sent.Sub(last) < patience || c.sent.Before(m.shaken) || m.f.run == nil || c.sent.Sub(m.f.run.began) < patience {
@@ -238,6 +242,16 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	// Where there are to be fewer than the member was told last, it is told at once.
 	last, known := m.total[text(c.before, "metadata", "uid")]
 	m.total[text(c.before, "metadata", "uid")] = wanted
+	given, told := m.had[origin(c.before)+" "+at.name]
+	if told && given != number(c.before, "spec", "replicas") {
+		return // somebody in the member had set another number, which is put back
+	}
+	open := func(one *member) bool {
+		return one.faults == (faults{}) && time.Since(one.disturbed) > patience && m.f.allowsMore(c.ref, one.name)
+	}
+	if !m.f.allows(c.ref, at.name) && !slices.ContainsFunc(m.f.members, open) {
+		return // it may not stay, and can go nowhere
+	}
 	if known && last > wanted || time.Since(m.f.run.began) < settlingIn {
 		return
 	}
@@ -376,4 +390,28 @@ func (m *monitor) restored() {
 		}
 	}
 	m.shaken = time.Now().Add(15 * time.Second)
+}
+
+// unreadAfter is how long something may be unreadable in a member until the hub says so.
+const unreadAfter = 12 * time.Second
+
+// unread checks that the hub says so where it cannot read what it has put somewhere. mu is not held.
+func (f *federation) unread() {
+	now := time.Now()
+	for _, m := range f.members {
+		f.mu.Lock()
+		due := m.faults.forbidden != "" && now.Sub(m.since) > unreadAfter && now.Sub(f.run.began) > unreadAfter && m.session != "" &&
+			slices.Contains(f.joined(), m) && slices.ContainsFunc(m.theirs(), func(r ref) bool {
+			made, err := time.Parse(time.RFC3339, text(m.get(r), "metadata", "creationTimestamp"))
+			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
+		})
+		run := f.run
+		f.mu.Unlock()
+		if !due || run.engine.Report(m.name).Unread != "" {
+			continue
+		}
+		f.mu.Lock()
+		f.watch.fail("deployments of %s cannot be read for %s, and the hub does not say so", m.name, now.Sub(m.since))
+		f.mu.Unlock()
+	}
 }

@@ -14,6 +14,8 @@ import (
 const (
 	// settling is how long all may take to be as it should once the faults have ended.
 	settling = 10 * time.Minute
+	// settlingButWork is the same for all but Jobs, which take as long as they take.
+	settlingButWork = 90 * time.Second
 	// silence is how long nothing may be written afterwards.
 	silence = time.Minute
 )
@@ -70,6 +72,10 @@ func (f *federation) settle() error {
 		}
 		if len(missing) == 0 {
 			break
+		}
+		soon := slices.DeleteFunc(slices.Clone(missing), func(what string) bool { return strings.HasPrefix(what, "jobs/") })
+		if time.Since(begun) > settlingButWork && len(soon) > 0 {
+			return fmt.Errorf("%s after the faults have ended: %s", settlingButWork, strings.Join(missing, "; "))
 		}
 	}
 	if len(missing) > 0 {
@@ -208,13 +214,21 @@ func (f *federation) missingReplicas(r ref, obj object, joined []*member, say fu
 	}
 }
 
-// isFull says whether some members may have no room for what is large.
+// isFull says whether some members may have no room for what is large: somebody's copies take some, too.
 func (f *federation) isFull(joined []*member) bool {
 	var sum int64
 	for _, o := range f.hub.all(deployments) {
 		sum += cpuOf(o.obj) * number(o.obj, "spec", "replicas")
 	}
-	return sum > nodeCPU-3
+	return sum > nodeCPU-3 || slices.ContainsFunc(joined, func(m *member) bool {
+		taken := int64(0)
+		for _, all := range m.pods {
+			for _, p := range all {
+				taken += p.cpu
+			}
+		}
+		return taken > nodeCPU-6
+	})
 }
 
 func (f *federation) missingWork(r ref, obj object, joined []*member, say func(string, ...any)) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,7 @@ var (
 
 func TestMain(m *testing.M) {
 	klog.SetLogger(logr.Discard())
+	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
@@ -68,6 +70,7 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 			f.note("step %d", n+1)
 			f.mu.Unlock()
 			f.step()
+			f.unread()
 			f.mu.Lock()
 			f.watch.look()
 			wrong = f.watch.report()
