@@ -136,7 +136,9 @@ func (m *monitor) deleted(at *member, c *call) {
 		m.fail("%s in %s was deleted, and nobody has deleted it at the hub", c.ref, at.name)
 	case text(template, "metadata", "uid") != from, text(template, "metadata", "deletionTimestamp") != "":
 		// It is another one's place.
-	case c.ref.gr == jobs && !knows(f.history(), c.before): // the hub was restored, and knows it to be elsewhere
+	case c.ref.gr == jobs && !knows(f.history(), c.before):
+		m.excused[from] = true // the hub was restored, and knows it to be elsewhere
+		delete(m.begun[from], at.name)
 	case c.ref.gr == jobs && number(c.before, "status", "active") > 0:
 		m.fail("the running Job %s in %s was deleted", c.ref, at.name)
 	case c.ref.gr == jobs, c.ref.gr == deployments:
@@ -150,8 +152,8 @@ func (m *monitor) deleted(at *member, c *call) {
 
 func (m *monitor) key(r ref) string { return r.String() }
 
-// settlingIn is how long after its start the hub may take ready replicas away that are wanted, in the midst of a move: a
-// member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
+// settlingIn is how long after its start, or that of a session, the hub may take ready replicas away that are wanted, in the
+// midst of a move: a member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
 const settlingIn = 3 * time.Second
 
 // patience is how long the hub has to hear of a change of rules.
@@ -179,7 +181,7 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
 	last := m.allowed[pair{c.ref, at.name}]
-	if c.sent.Sub(last) < patience || c.sent.Before(m.shaken) || m.f.run == nil || c.sent.Sub(m.f.run.began) < patience {
+	if c.sent.Sub(last) < patience || c.sent.Before(m.shaken) || c.sent.Before(at.disturbed.Add(4*patience)) || c.sent.Sub(m.f.run.began) < patience {
 		return
 	}
 	m.fail("%s in %s gains, where the rules have not let it be for %s", c.ref, at.name, c.sent.Sub(last).Round(time.Millisecond))
@@ -249,10 +251,10 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	open := func(one *member) bool {
 		return one.faults == (faults{}) && time.Since(one.disturbed) > patience && m.f.allowsMore(c.ref, one.name)
 	}
-	if !m.f.allows(c.ref, at.name) && !slices.ContainsFunc(m.f.members, open) {
-		return // it may not stay, and can go nowhere
+	if !m.f.allows(c.ref, at.name) && (cpuOf(template) > 0 || !slices.ContainsFunc(m.f.members, open)) {
+		return // it may not stay, and can go nowhere, or nobody here knows whether there is room
 	}
-	if known && last > wanted || time.Since(m.f.run.began) < settlingIn {
+	if known && last > wanted || time.Since(m.f.run.began) < settlingIn || time.Since(at.disturbed) < settlingIn {
 		return
 	}
 	var were, are int64
