@@ -169,6 +169,9 @@ func knows(h lineage.History, obj object) bool {
 }
 
 func (f *federation) missingCopies(r ref, obj object, joined []*member, say func(string, ...any)) {
+	if !slices.ContainsFunc(joined, func(m *member) bool { return f.allows(r, m.name) }) {
+		return // the policy is taken for a mistake, and the object is left alone
+	}
 	for _, m := range joined {
 		if m.dead {
 			continue

@@ -86,6 +86,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 		f.mu.Unlock()
 		if wrong == "" && err != nil {
 			wrong = err.Error()
+			for _, m := range f.members {
+				f.note("what the hub says of %s: %+v", m.name, f.run.engine.Report(m.name))
+			}
 			f.note("WRONG: %s", wrong)
 		}
 	})
