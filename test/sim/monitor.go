@@ -365,11 +365,18 @@ func (m *monitor) report() string {
 	return strings.Join(m.wrong, "\n")
 }
 
-// left is called when a cluster has left: its part of a Job is done by others.
+// left is called when a cluster has left: its part of a Job is not done.
 func (m *monitor) left(at *member) {
 	for uid, given := range m.begun {
-		m.excused[uid] = true
-		delete(given, at.name)
+		if given[at.name] > 0 {
+			m.excused[uid] = true
+			delete(given, at.name)
+		}
+	}
+	for _, o := range m.f.hub.all(jobs) {
+		if strings.Contains(text(o.obj, "metadata", "annotations", "hanse.dev/division"), `"`+at.name+`"`) {
+			m.excused[text(o.obj, "metadata", "uid")] = true
+		}
 	}
 	for key := range m.had {
 		if strings.HasSuffix(key, " "+at.name) {
@@ -381,7 +388,6 @@ func (m *monitor) left(at *member) {
 // restored is called when the hub was: what was deleted since the copy is made again, Jobs too.
 func (m *monitor) restored() {
 	for uid, given := range m.begun {
-		m.excused[uid] = true
 		for _, at := range m.f.members {
 			delete(given, at.name)
 			for _, o := range at.all(jobs) {

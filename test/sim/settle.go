@@ -245,12 +245,16 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 	if places == 0 || f.watch.excused[uid] {
 		return
 	}
-	if done := f.watch.work[uid]; done < completionsOf(obj) {
-		for _, m := range f.members {
-			if m.dead && f.watch.begun[uid][m.name] > 0 {
-				return // it cannot be done again by itself
-			}
+	var done int64
+	for _, m := range f.members {
+		if j := m.get(r); j != nil && origin(j) == uid {
+			done += number(j, "status", "succeeded")
 		}
+		if m.dead && f.watch.begun[uid][m.name] > 0 {
+			return // it cannot be done again by itself
+		}
+	}
+	if done < completionsOf(obj) {
 		say("%s: %d of %d done, given to %v", r, done, completionsOf(obj), f.watch.begun[uid])
 	} else if number(obj, "status", "succeeded") != done {
 		say("%s: %d done, %d at the hub", r, done, number(obj, "status", "succeeded"))
