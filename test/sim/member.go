@@ -36,6 +36,7 @@ type member struct {
 	copies  int
 	backups map[ref]object
 	onWork  func(m *member, job object)
+	onReady func(r ref)
 	onDrop  func(m *member, r ref, n int) // ready pods are gone, by no doing of the hub
 }
 
@@ -283,6 +284,7 @@ func (m *member) start(r ref, p *pod) {
 			return
 		}
 		p.ready = true
+		m.onReady(r)
 		m.status(r)
 	})
 }

@@ -326,6 +326,20 @@ func (m *monitor) given(at *member, c *call, after object) {
 // worked notes that a pod of a Job has done its work.
 func (m *monitor) worked(at *member, job object) { m.work[origin(job)]++ }
 
+// risen notes that more is ready: it may be over at the next step.
+func (m *monitor) risen(r ref) {
+	template := m.f.hub.get(r)
+	if template == nil {
+		return
+	}
+	var n int64
+	for _, at := range m.f.members {
+		n += at.ready(r)
+	}
+	k := m.key(r) + text(template, "metadata", "uid")
+	m.truth[k] = append(m.truth[k], moment{time.Now(), n})
+}
+
 // look is called after each step. mu is held.
 func (m *monitor) look() {
 	now := time.Now()
