@@ -46,7 +46,7 @@ type Placement struct {
 
 // ConditionReached, on a workload at the hub, is there while a cluster that is to run
 // something of it does not answer: Unknown, with what was seen last counted on, and False
-// once the cluster is lost and its pods are taken for not ready.
+// once the cluster is lost and its pods count as not ready.
 const ConditionReached = "hanse.dev/Reached"
 
 // Reasons of ConditionReached.
@@ -83,7 +83,7 @@ const (
 
 // PolicyMatch is the placement policy that applies to an object.
 type PolicyMatch struct {
-	// Name as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
+	// Name, such as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
 	Name string `json:"name"`
 	// Reason is what it selects the object by, in a sentence.
 	Reason string `json:"reason"`
@@ -111,7 +111,7 @@ type ObjectReference struct {
 
 // PlacementSummary is a Placement in a line.
 type PlacementSummary struct {
-	// Clusters is the clusters with their replicas, as aws=2,azure=2, or just
+	// Clusters is the clusters with their replicas, such as aws=2,azure=2, or just
 	// their names where there are no replicas to divide.
 	Clusters string `json:"clusters"`
 	// Ready is ready/wanted over all clusters, empty where the kind has no
@@ -134,7 +134,7 @@ const (
 	StateDeleting = "Deleting" // not wanted any more, deletion not finished
 	StateUnknown  = "Unknown"  // objects of its kind cannot be read there; what is said is as last seen
 	// StateFieldsDropped: it was written, and the member did not keep some of the fields. Its
-	// version or its CRD may not have them, or a webhook takes them out; Message names them.
+	// version or its CRD may not have them, or a webhook removes them; Message names them.
 	StateFieldsDropped = "FieldsDropped"
 )
 

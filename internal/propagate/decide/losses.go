@@ -239,7 +239,7 @@ func (w *World) failedOver(name string) *metav1.Condition {
 	}
 	c := &metav1.Condition{Type: v1alpha1.ConditionFailedOver, Status: metav1.ConditionFalse}
 	if l.after <= 0 {
-		c.Reason, c.Message = v1alpha1.ReasonOff, "failover is off at this hub, but for policies that say otherwise. Try: hanse drain "+name
+		c.Reason, c.Message = v1alpha1.ReasonOff, "failover is off at this hub, except where a policy turns it on. Try: hanse drain "+name
 		return c
 	}
 	var verdict failover.Verdict
@@ -272,7 +272,7 @@ func (w *World) announceLosses(before, after *Assignment) {
 		said := fmt.Sprintf("%s is lost: %d of %s failed over%s", l.Cluster, l.Before-l.Stays, counted(l.Before), in)
 		if l.Stays > 0 {
 			kind, reason = corev1.EventTypeWarning, v1alpha1.ReasonFailoverIncomplete
-			said += fmt.Sprintf("; nothing else can take %d: %s", l.Stays, l.Why)
+			said += fmt.Sprintf("; no other cluster can take %d: %s", l.Stays, l.Why)
 		}
 		w.tell(after.Template, kind, reason, said)
 	}
