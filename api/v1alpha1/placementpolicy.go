@@ -282,8 +282,8 @@ type PlacementPolicyStatus struct {
 // Reasons of ConditionAccepted of a policy.
 const (
 	ReasonPolicyAccepted = "InEffect"
-	// ReasonPolicyProblem: the message says what makes no sense, or does not at the
-	// moment, such as clusters that are not there. What runs stays where it is.
+	// ReasonPolicyProblem: the message says what is not valid, or not valid now,
+	// such as clusters that do not exist. What runs stays where it is.
 	ReasonPolicyProblem = "Problem"
 )
 

@@ -121,7 +121,7 @@ func (m *member) startWithdraw(stay bool) {
 	m.leaving.waitsFor = "its workloads are being deleted"
 	ctx, cancel := m.engagement, context.CancelFunc(func() {})
 	if stay {
-		m.leaving.waitsFor = "the hub's marks are being taken off its workloads"
+		m.leaving.waitsFor = "the hub's marks are being removed from its workloads"
 		ctx, cancel = context.WithTimeout(m.engagement, releaseTimeout)
 	}
 	result := make(chan error, 1)

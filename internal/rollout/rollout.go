@@ -343,7 +343,7 @@ func (r *run) except() string {
 	if len(r.state.Skipped) == 0 {
 		return ""
 	}
-	return ", but " + strings.Join(r.state.Skipped, ", ") + " failed and was passed over"
+	return ", but " + strings.Join(r.state.Skipped, ", ") + " failed and was skipped"
 }
 
 func (r *run) tell(warning bool, reason, message string) {

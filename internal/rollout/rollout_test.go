@@ -201,7 +201,7 @@ func TestFailureStops(t *testing.T) {
 			w.slow["azure"] = true
 			w.in.Held = false
 			w.expect(t, Complete, "aws,azure,google")
-			if !strings.Contains(w.last.Message, "azure failed and was passed over") {
+			if !strings.Contains(w.last.Message, "azure failed and was skipped") {
 				t.Errorf("%q", w.last.Message)
 			}
 		})
