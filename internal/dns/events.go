@@ -53,7 +53,7 @@ func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
 			l.c.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s%s", c.Name, strings.Join(came, ", "), whyUp(c)))
 		}
 		if len(went) > 0 {
-			l.c.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s does not answer for %s any more: %s",
+			l.c.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s no longer answers for %s: %s",
 				c.Name, strings.Join(went, ", "), reasonOf(c)))
 		}
 	}

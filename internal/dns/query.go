@@ -99,7 +99,7 @@ func Filter(controller func() *Controller) func(http.Handler) http.Handler {
 			}
 			c := controller()
 			if c == nil {
-				fail(w, http.StatusServiceUnavailable, "this hub does no DNS (yet). Try: again in a second, or the hub that leads")
+				fail(w, http.StatusServiceUnavailable, "this hub does not serve DNS, or not yet. Try: again in a second, or ask the leading hub")
 				return
 			}
 			c.serve(w, r)

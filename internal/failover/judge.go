@@ -251,12 +251,12 @@ func (j *Judge) Explain(name string, after time.Duration) (Verdict, string) {
 	c := j.clusters[name]
 	switch {
 	case c == nil || !c.failing():
-		return Reached, "the cluster is in reach"
+		return Reached, "the cluster is reachable"
 	case j.Lost(name, after):
 		return Lost, fmt.Sprintf("out of reach since %s, which is longer than %s: its replicas fail over to other clusters as far as they can take them", clock(c.since), after)
 	case j.cutOff:
 		away, all := j.count()
-		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub takes itself to be the one that is cut off, and makes up for nothing until at least half are back. Try: if this cluster is lost indeed, hanse drain %s", away, all, name)
+		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub assumes that it is itself cut off, and nothing more fails over until at least half are back. Try: hanse drain %s, if this cluster is really lost", away, all, name)
 	}
 	return Waiting, fmt.Sprintf("out of reach since %s: its replicas fail over to other clusters when that is %s", clock(c.since), after)
 }

@@ -75,7 +75,7 @@ func Filter(engine func() *Engine) func(http.Handler) http.Handler {
 
 func serveBy(e *Engine, serve func(*Engine, http.ResponseWriter, *http.Request) (int, error), w http.ResponseWriter, r *http.Request) (status int, err error) {
 	if e == nil || e.running.Load() == nil {
-		return http.StatusServiceUnavailable, errors.New("this hub does not propagate (yet). Try: again in a second, or the hub that leads")
+		return http.StatusServiceUnavailable, errors.New("this hub does not propagate, or not yet. Try: again in a second, or ask the leading hub")
 	}
 	return serve(e, w, r)
 }
@@ -134,7 +134,7 @@ func serveHeld(e *Engine, w http.ResponseWriter, r *http.Request) (status int, e
 	cluster := strings.TrimPrefix(r.URL.Path, PathHeld)
 	who, ok := apirequest.UserFrom(r.Context())
 	if !ok {
-		return http.StatusForbidden, errors.New("nobody is known to ask")
+		return http.StatusForbidden, errors.New("the request has no authenticated user")
 	}
 	if status, err := hub.MayPatchCluster(r.Context(), e.hub, who, cluster); err != nil {
 		return status, err

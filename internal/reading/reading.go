@@ -76,7 +76,7 @@ func Follow(ctx context.Context, r Resource) {
 		}
 		panics++
 		guard.Count(ctx, "watch")
-		log.Error(err, "What is read cannot be dealt with", "times", panics, "stack", string(guard.Stack(err)))
+		log.Error(err, "What was read could not be processed", "times", panics, "stack", string(guard.Stack(err)))
 		h.broken(fmt.Errorf("%w (%d times; read again after a while)", err, panics))
 		pause := time.NewTimer(min(firstPanic<<min(panics-1, 10), lastPanic))
 		select {

@@ -256,7 +256,7 @@ func (w *watcher[O, T]) judge(err error) time.Duration {
 	case guard.Stack(err) != nil:
 		w.version = ""
 		w.panics++
-		w.log.Error(err, "What is read cannot be dealt with", "times", w.panics, "stack", string(guard.Stack(err)))
+		w.log.Error(err, "What was read could not be processed", "times", w.panics, "stack", string(guard.Stack(err)))
 		w.health.broken(err)
 		return min(firstPanic<<min(w.panics-1, 10), lastPanic)
 	case errors.As(err, &exceeded), errors.As(err, &large):

@@ -72,7 +72,7 @@ writes them. The JSON is
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "manifests; - is standard input")
 	f.StringVar(&o.clusters, "clusters", "", "file with Clusters (default: the hub's)")
 	f.StringSliceVar(&o.without, "without", nil, "clusters to leave out")
-	f.StringVar(&o.current, "current", "", "what runs where now, as aws=3,azure=0 (default: what the hub has given, or with --clusters nothing)")
+	f.StringVar(&o.current, "current", "", "what runs where now, such as aws=3,azure=0 (default: what the hub has given, or with --clusters nothing)")
 	format.Bind(cmd)
 	args.CompleteWith(cmd, "without", func() []string { return o.hub.ClusterNames(cmd.Context()) })
 	return cmd
@@ -190,7 +190,7 @@ func plannedResult(objects []*unstructured.Unstructured, planned []propagate.Pla
 			}
 		}
 		if !slices.ContainsFunc(planned, func(p propagate.Planned) bool { return p.Stays == "" }) {
-			fmt.Fprintln(w, "Nothing here goes to a cluster. Try: the workloads that a policy selects beside it, as hanse plan -f web.yaml -f policy.yaml")
+			fmt.Fprintln(w, "Nothing here goes to a cluster. Try: the workloads that a policy selects beside it, such as hanse plan -f web.yaml -f policy.yaml")
 		}
 		return nil
 	}}

@@ -53,7 +53,7 @@ func TestPlanByAFile(t *testing.T) {
 		example{line: "-f web.yaml" + with + " --without azure -o jsonpath={.decisions[*].clusters[*].replicas}", out: "2"},
 		example{line: "-f web.yaml" + with + " --current aws=2,azure=0 -o jsonpath={.decisions[*].clusters[*].replicas}", out: "2 0"},
 		example{line: "-f web.yaml -f policy.yaml" + with + " -o jsonpath={.decisions[0].clusters[?(@.name=='azure')].replicas}", out: "2"},
-		example{line: "-f lease.yaml" + with, out: "lease/l\nstays at the hub: leases elect leaders and prove life within one cluster\n\nNothing here goes to a cluster. Try: the workloads that a policy selects beside it, as hanse plan -f web.yaml -f policy.yaml\n"},
+		example{line: "-f lease.yaml" + with, out: "lease/l\nstays at the hub: leases elect leaders and prove life within one cluster\n\nNothing here goes to a cluster. Try: the workloads that a policy selects beside it, such as hanse plan -f web.yaml -f policy.yaml\n"},
 		example{line: "" + with, error: "there is nothing to plan. Try: hanse plan -f FILE"},
 		example{line: "-f none.yaml" + with, error: "cannot read none.yaml: "},
 		example{line: "-f bad.yaml" + with, error: "cannot read bad.yaml: "},

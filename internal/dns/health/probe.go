@@ -40,7 +40,7 @@ func newRequest(check Check) *request {
 	case !r.Address.IsValid() || r.Address.Port() == 0:
 		r.wrong = fmt.Sprintf("%s is not an address and a port", r.Address)
 	case !ok:
-		r.wrong = fmt.Sprintf("%q is not a list of status codes, as 200-399,401", r.Status)
+		r.wrong = fmt.Sprintf("%q is not a list of status codes, such as 200-399,401", r.Status)
 	case !printable(r.Host) || !printable(r.Path) || r.Path[0] != '/':
 		r.wrong = fmt.Sprintf("host %q and path %q cannot be requested", r.Host, r.Path)
 	}

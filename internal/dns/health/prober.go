@@ -208,7 +208,7 @@ func (p *Prober) attempt(ctx context.Context, r *request) (v verdict) {
 		if cause := recover(); cause != nil {
 			guard.Count(ctx, "dns-probe")
 			klog.FromContext(ctx).Error(nil, "A probe panicked", "address", r.Address, "panic", cause, "stack", string(debug.Stack()))
-			v = verdict{message: "its answer makes the hub fail: see the hub's log"}
+			v = verdict{message: "its answer makes the probe fail: see the hub's log"}
 		}
 	}()
 	return p.probe(ctx, r)

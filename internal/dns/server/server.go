@@ -140,11 +140,11 @@ func (s *Server) Listen() ([]string, error) {
 func resolve(address string) ([]netip.Addr, uint16, error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %w. Try: HOST:PORT, as 0.0.0.0:53", address, err)
+		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %w. Try: HOST:PORT, such as 0.0.0.0:53", address, err)
 	}
 	port, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is no port. Try: a number up to 65535", address, text)
+		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is not a port. Try: a number up to 65535", address, text)
 	}
 	switch host {
 	case "":
@@ -154,7 +154,7 @@ func resolve(address string) ([]netip.Addr, uint16, error) {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is no IP address. Try: an address of this machine, or none for all", address, host)
+		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is not an IP address. Try: an address of this machine, or none for all", address, host)
 	}
 	return []netip.Addr{ip.Unmap()}, uint16(port), nil
 }

@@ -170,7 +170,7 @@ func (l *Losses) FailedOver(name string) *metav1.Condition {
 	}
 	c := &metav1.Condition{Type: v1alpha1.ConditionFailedOver, Status: metav1.ConditionFalse}
 	if l.lost.after <= 0 {
-		c.Reason, c.Message = v1alpha1.ReasonOff, "failover is off at this hub, but for policies that say otherwise. Try: hanse drain "+name
+		c.Reason, c.Message = v1alpha1.ReasonOff, "failover is off at this hub, except where a policy turns it on. Try: hanse drain "+name
 		return c
 	}
 	var verdict failover.Verdict

@@ -223,7 +223,7 @@ func (w *World) drained(name string) *metav1.Condition {
 		return nil
 	}
 	c := &metav1.Condition{Type: v1alpha1.ConditionDrained, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEmpty,
-		Message: "no pods of workloads that are divided remain; what runs in every cluster, as DaemonSets, stays"}
+		Message: "no pods of divided workloads remain; what runs in every cluster, such as DaemonSets, stays"}
 	left := w.leftIn(name)
 	if len(left) == 0 {
 		return c
@@ -253,7 +253,7 @@ func (w *World) drained(name string) *metav1.Condition {
 		c.Message += fmt.Sprintf("; and %d more", more)
 	}
 	if turn := w.drains.turn; turn.Name != "" {
-		c.Message += ". In motion is PodDisruptionBudget " + turn.String()
+		c.Message += ". Moving now: PodDisruptionBudget " + turn.String()
 	}
 	return c
 }
@@ -282,12 +282,12 @@ func (w *World) leftOf(o *object, cluster string) (l leftover, ok bool) {
 		if given == 0 || !seen.Exists() || a.Finished() {
 			return l, false
 		}
-		return leftover{why: "not moved, its work must not be done twice", blocked: true}, true
+		return leftover{why: "not moved, because its work must not be done twice", blocked: true}, true
 	case given == 0 && there == 0:
 		return l, false
 	case w.awaitsTurn(a):
 		budget, _ := w.budgetOf(a)
-		return leftover{why: fmt.Sprintf("%d, when it is the turn of PodDisruptionBudget %s", given, budget.Name)}, true
+		return leftover{why: fmt.Sprintf("%d wait for the turn of PodDisruptionBudget %s", given, budget.Name)}, true
 	case given > 0 && !a.Undecided:
 		why := a.Decision.Reason
 		if why == "" {

@@ -115,7 +115,7 @@ func (w *World) announceLosses(before, after *Assignment) {
 		said := fmt.Sprintf("%s is lost: %d of %s failed over%s", l.Cluster, l.Before-l.Stays, counted(l.Before), in)
 		if l.Stays > 0 {
 			kind, reason = corev1.EventTypeWarning, v1alpha1.ReasonFailoverIncomplete
-			said += fmt.Sprintf("; nothing else can take %d: %s", l.Stays, l.Why)
+			said += fmt.Sprintf("; no other cluster can take %d: %s", l.Stays, l.Why)
 		}
 		w.tell(after.Template, kind, reason, said)
 	}

@@ -51,7 +51,7 @@ type Planned struct {
 func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Planned, error) {
 	for i, obj := range q.Objects {
 		if obj == nil || obj.GetKind() == "" || obj.GetAPIVersion() == "" {
-			return nil, fmt.Errorf("object %d has no apiVersion or kind. Try: a manifest as kubectl apply takes it", i+1)
+			return nil, fmt.Errorf("object %d has no apiVersion or kind. Try: a manifest that kubectl apply accepts", i+1)
 		}
 	}
 	p, err := w.planner(now, q.Without)

@@ -142,7 +142,7 @@ func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why s
 		return ""
 	}
 	wl.Total = min(wl.Total, has)
-	return "waiting until it is known what is free in " + unread
+	return "waiting until the hub knows what is free in " + unread
 }
 
 // movesUnread says that d gives clusters more of what others have while nodes and pods of members that answer have not been
@@ -156,7 +156,7 @@ func (w *World) movesUnread(a *Assignment, o *outlook, wl *schedule.Workload, d 
 		return ""
 	}
 	if unread := w.unread(demand); unread != "" {
-		return "waiting until it is known what is free in " + unread
+		return "waiting until the hub knows what is free in " + unread
 	}
 	return ""
 }
