@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -31,10 +32,11 @@ func (c *Controller) watchHub(ctx context.Context, synced func()) {
 	watchAtHub(h, "services", services(c.hub), func(listed func()) watch.Sink[*corev1.Service] {
 		return targets(c.caches, route.KindService, listed, func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) })
 	})
+	watchAtHub(h, "secrets", secretsOf(c.hub), c.secretSink)
 	g := newHubGateways(c.caches)
+	h.absent = gatewayPoll
 	watchAtHub(h, "gateways", gatewayKind(c.hub, "gateways"), func(listed func()) watch.Sink[*unstructured.Unstructured] { return g.sink(g.gateways, listed) })
 	watchAtHub(h, "httproutes", gatewayKind(c.hub, "httproutes"), func(listed func()) watch.Sink[*unstructured.Unstructured] { return g.sink(g.routes, listed) })
-	watchAtHub(h, "secrets", secretsOf(c.hub), c.secretSink)
 	go func() {
 		h.first.Wait()
 		synced()
@@ -48,15 +50,18 @@ type hubWatch struct {
 	clock clock.WithDelayedExecution
 	all   sync.WaitGroup
 	first sync.WaitGroup // lists that have not come
+	// absent is how often resources that are not served are asked for, of those that may not be; 0: they are served before
+	// long.
+	absent time.Duration
 }
 
 // watchAtHub begins to watch a resource of the hub; what sink makes calls listed after each list.
 func watchAtHub[O metav1.Object](h *hubWatch, name string, source watch.Source[O], sink func(listed func()) watch.Sink[O]) {
 	h.first.Add(1)
-	into := sink(once(h.first.Done))
+	into, absent := sink(once(h.first.Done)), h.absent
 	h.all.Go(func() {
 		watch.Run(h.ctx, watch.Resource[O, O]{
-			Name: "hub/" + name, Source: source, Trim: watch.Whole[O], Into: into, Absent: gatewayPoll, Clock: h.clock,
+			Name: "hub/" + name, Source: source, Trim: watch.Whole[O], Into: into, Absent: absent, Clock: h.clock,
 		})
 	})
 }
