@@ -2,20 +2,21 @@ package reading
 
 import (
 	"sync"
-	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 // health is whether a resource can be read, as far as that is to be told.
 type health struct {
-	log  klog.Logger
-	told func(error)
+	log   klog.Logger
+	told  func(error)
+	clock clock.WithDelayedExecution
 
 	mu    sync.Mutex
 	over  bool
 	err   error       // why it cannot be read, nil: it can, or nobody knows
-	timer *time.Timer // until it is told; nil: nothing is under way
+	timer clock.Timer // until it is told; nil: nothing is under way
 	said  bool
 }
 
@@ -24,7 +25,7 @@ func (h *health) begun() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.timer == nil && !h.said && !h.over {
-		h.timer = time.AfterFunc(slow, h.tell)
+		h.timer = h.clock.AfterFunc(slow, h.tell)
 	}
 }
 
@@ -42,7 +43,7 @@ func (h *health) failed(err error) {
 	case h.said || !first:
 	default:
 		h.stopTimer()
-		h.timer = time.AfterFunc(moment, h.tell)
+		h.timer = h.clock.AfterFunc(moment, h.tell)
 	}
 }
 

@@ -36,6 +36,8 @@ type Resource struct {
 	// lasted a moment, again when the reason is another, and with nil when all has been
 	// read again. It is called from any goroutine, one call at a time, and must not block.
 	Told func(err error)
+	// Clock is the real one if nil.
+	Clock clock.WithDelayedExecution
 }
 
 // A connection that was cut is back within a moment, and that is no news.
@@ -64,7 +66,10 @@ const (
 // Follow keeps r.Into up to date until ctx ends.
 func Follow(ctx context.Context, r Resource) {
 	log := klog.FromContext(ctx).WithValues("reading", r.Name)
-	h := &health{log: log, told: r.Told}
+	if r.Clock == nil {
+		r.Clock = clock.RealClock{}
+	}
+	h := &health{log: log, told: r.Told, clock: r.Clock}
 	defer h.stop()
 	source := &observed{ListerWatcherWithContext: cache.ToListerWatcherWithContext(r.Source), source: r.Source, health: h,
 		over: ctx, limit: flowcontrol.NewTokenBucketRateLimiter(watchRate, watchBurst)}
@@ -78,11 +83,11 @@ func Follow(ctx context.Context, r Resource) {
 		guard.Count(ctx, "watch")
 		log.Error(err, "What is read cannot be dealt with", "times", panics, "stack", string(guard.Stack(err)))
 		h.broken(fmt.Errorf("%w (%d times; read again after a while)", err, panics))
-		pause := time.NewTimer(min(firstPanic<<min(panics-1, 10), lastPanic))
+		pause := r.Clock.NewTimer(min(firstPanic<<min(panics-1, 10), lastPanic))
 		select {
 		case <-ctx.Done():
 			pause.Stop()
-		case <-pause.C:
+		case <-pause.C():
 		}
 	}
 }
@@ -92,9 +97,9 @@ func follow(ctx context.Context, r Resource, source cache.ListerWatcherWithConte
 	backoff := func() *wait.Backoff {
 		return &wait.Backoff{Duration: firstRetry, Cap: lastRetry, Steps: 10, Factor: 2, Jitter: 0.5} // so 3 s at most
 	}
-	reflector := cache.NewReflectorWithOptions(both{source}, r.Example, store{r.Into, h}, cache.ReflectorOptions{Name: r.Name, Backoff: backoff()})
+	reflector := cache.NewReflectorWithOptions(both{source}, r.Example, store{r.Into, h}, cache.ReflectorOptions{Name: r.Name, Backoff: backoff(), Clock: r.Clock})
 	// This is Reflector.RunWithContext, but for what is done about errors.
-	return backoff().DelayWithReset(clock.RealClock{}, 2*time.Minute).Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+	return backoff().DelayWithReset(r.Clock, 2*time.Minute).Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		err := guard.Run(func() error { return reflector.ListAndWatchWithContext(ctx) })
 		if guard.Stack(err) != nil {
 			return false, err

@@ -159,6 +159,14 @@ func TestErrorsKeepTheirReason(t *testing.T) {
 	}
 }
 
+// TestErrorsInAWatchKeepTheirReason: as those of requests do.
+func TestErrorsInAWatchKeepTheirReason(t *testing.T) {
+	_, err := Unstructured().event([]byte(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}}`), false)
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("%v", err)
+	}
+}
+
 // answering is a source whose server has one answer.
 func answering(t *testing.T, kind, body string) REST[*corev1.Pod] {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -187,6 +195,10 @@ func TestWhatIsNoListIsNoEmptyList(t *testing.T) {
 		if err == nil || len(err.Error()) > 500 {
 			t.Errorf("%s: %+v, %.600v", name, meta, err)
 		}
+	}
+	const status = `{"kind":"Status","apiVersion":"v1","metadata":{"resourceVersion":"7"},"status":"Success"}`
+	if _, err := Unstructured().readJSON(strings.NewReader(status), nil); err == nil {
+		t.Error("a status passes for a list of any kind")
 	}
 	if _, err := answering(t, "application/json", list+`null,"more":{"a":[1]}}`).List(t.Context(), metav1.ListOptions{}, nil); err != nil {
 		t.Errorf("a list without items: %v", err)
