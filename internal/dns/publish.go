@@ -53,7 +53,7 @@ type publisher struct {
 	lost     map[string]map[string]string // why routes had lost hosts, last time; nil before the first
 	refused  map[string]bool              // DNSZones whose domain another one has, last time
 	homeless []string                     // hosts that are in no zone
-	trouble  *trouble.Log[string]
+	trouble  trouble.Log[string]
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
