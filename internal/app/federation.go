@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
@@ -30,7 +31,7 @@ type federation struct {
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker, ends []uint64, o ServerOptions) (*federation, error) {
+func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTickerAndDelayedExecution, ends []uint64, o ServerOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker
 	if err != nil {
 		return nil, err
 	}
-	names, err := dns.New(hub, o.DNS.config(string(uid)))
+	names, err := dns.New(hub, o.DNS.config(string(uid), clock))
 	if err != nil {
 		return nil, err
 	}
@@ -51,10 +52,10 @@ func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker
 }
 
 // config is the settings in the terms of package dns.
-func (o DNSOptions) config(hubUID string) dns.Config {
+func (o DNSOptions) config(hubUID string, clock clock.WithTickerAndDelayedExecution) dns.Config {
 	return dns.Config{
 		Listen:   slices.DeleteFunc(slices.Clone(o.Listen), func(s string) bool { return s == "" || s == "off" }),
-		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID,
+		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Clock: clock,
 	}
 }
 
@@ -163,7 +164,7 @@ type propagator struct {
 
 func (p propagator) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	p.Engine.Engage(ctx, name, cfg)
-	p.dns.Engage(ctx, name, propagate.LimitResponses(cfg))
+	p.dns.Engage(ctx, name, limits.Responses(cfg, limits.Response, nil))
 }
 
 func (p propagator) Report(name string) fleet.Report {
