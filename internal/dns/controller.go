@@ -42,8 +42,7 @@ type Config struct {
 	RateLimit int
 	// HubUID owns the records in external zones that name no other owner.
 	HubUID string
-	// Clock is the real one if nil.
-	Clock clock.WithTickerAndDelayedExecution
+	Clock  clock.WithTickerAndDelayedExecution
 }
 
 // Controller is global DNS. There is one in a hub.
@@ -91,9 +90,6 @@ func New(hub *rest.Config, cfg Config) (*Controller, error) {
 
 // newController is a Controller without a way to watch the hub; it writes with client.
 func newController(client dynamic.Interface, cfg Config) *Controller {
-	if cfg.Clock == nil {
-		cfg.Clock = clock.RealClock{}
-	}
 	c := &Controller{cfg: cfg, caches: newCaches(), crashes: &crashes{}, broadcaster: record.NewBroadcaster()}
 	c.transfers = transfer.New(cfg.Clock)
 	c.prober = health.New(c.probed, cfg.Clock)

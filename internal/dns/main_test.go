@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 // routes and zones. It may be made in a bubble of synctest.
 func newTest(t *testing.T) (*Controller, *dynamicfake.FakeDynamicClient) {
 	t.Helper()
-	return newTestOf(t, Config{HubUID: "hub"})
+	return newTestOf(t, Config{HubUID: "hub", Clock: clock.RealClock{}})
 }
 
 // newTestOf is newTest, configured.

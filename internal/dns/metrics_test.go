@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/guard"
@@ -17,7 +18,7 @@ import (
 
 // Queries by UDP, TCP and of zones that are not there are seen in a scrape, as is how zones are.
 func TestMetrics(t *testing.T) {
-	c, _ := newTestOf(t, Config{Listen: []string{"127.0.0.1:0"}})
+	c, _ := newTestOf(t, Config{Clock: clock.RealClock{}, Listen: []string{"127.0.0.1:0"}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.loop.run(ctx) }()

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/watch/watchtest"
 )
@@ -101,7 +102,7 @@ func bare(b *testing.B, cfg *rest.Config) func(context.Context, func(), func()) 
 func leaf(b *testing.B, cfg *rest.Config) func(context.Context, func(), func()) {
 	source := REST[*unstructured.Unstructured]{client(b, cfg), podsPath, Unstructured()}
 	return func(ctx context.Context, listed, changed func()) {
-		Run(ctx, Resource[*unstructured.Unstructured, string]{
+		Run(ctx, Resource[*unstructured.Unstructured, string]{Clock: clock.RealClock{},
 			Name: "pods", Source: source, Trim: (*unstructured.Unstructured).GetName,
 			Into: Sink[string]{Replace: func([]string) { listed() }, Apply: func(string) { changed() }, Remove: func(string) {}},
 		})

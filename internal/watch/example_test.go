@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/watch"
 	"github.com/hanse-dev/hanse/internal/watch/watchtest"
@@ -24,7 +25,7 @@ func TestExample(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var heard []string
-	watch.Run(ctx, watch.Resource[*metav1.PartialObjectMetadata, string]{
+	watch.Run(ctx, watch.Resource[*metav1.PartialObjectMetadata, string]{Clock: clock.RealClock{},
 		Name:   "aws/configmaps",
 		Source: watch.REST[*metav1.PartialObjectMetadata]{Client: client, Path: watch.Path(corev1.SchemeGroupVersion.WithResource("configmaps"), ""), Format: watch.Metadata()},
 		Labels: "hanse.dev/managed=true",

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
@@ -167,7 +168,7 @@ func (s *said) take() []error {
 func watching(t *testing.T, f *fake, into *taken, change ...func(*Resource[*corev1.Pod, string])) *said {
 	told := &said{}
 	f.version = "1"
-	r := Resource[*corev1.Pod, string]{Name: "pods", Source: f, Trim: (*corev1.Pod).GetName, Into: into.sink(), Told: told.tell}
+	r := Resource[*corev1.Pod, string]{Clock: clock.RealClock{}, Name: "pods", Source: f, Trim: (*corev1.Pod).GetName, Into: into.sink(), Told: told.tell}
 	for _, c := range change {
 		c(&r)
 	}

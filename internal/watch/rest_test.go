@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/watch/watchtest"
@@ -72,7 +73,7 @@ func follows[O metav1.Object](t *testing.T, format Format[O]) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		Run(ctx, Resource[O, *metav1.ObjectMeta]{
+		Run(ctx, Resource[O, *metav1.ObjectMeta]{Clock: clock.RealClock{},
 			Name: "pods", Labels: "a=x", Source: REST[O]{Client: c, Path: podsPath, Format: format},
 			Trim: func(o O) *metav1.ObjectMeta {
 				return &metav1.ObjectMeta{Name: o.GetName(), ResourceVersion: o.GetResourceVersion()}
@@ -246,7 +247,7 @@ func TestPagesFit(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			Run(ctx, Resource[*corev1.Pod, string]{
+			Run(ctx, Resource[*corev1.Pod, string]{Clock: clock.RealClock{},
 				Source: REST[*corev1.Pod]{client(t, s.Config()), podsPath, format}, Trim: (*corev1.Pod).GetName, Pages: make(chan struct{}, 1),
 				Into: Sink[string]{Replace: func(all []string) { listed <- all }},
 			})

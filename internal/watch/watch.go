@@ -42,8 +42,7 @@ type Resource[O metav1.Object, T any] struct {
 	// reason is another (at most once a minute), and with nil when it is watched again. What no later try is likely to
 	// mend is told at once, each time: a *guard.Panic, a *limits.Exceeded, a *limits.TooLarge. It is called from any
 	// goroutine, one call at a time, and must not block.
-	Told func(error)
-	// Clock is the real one if nil.
+	Told  func(error)
 	Clock clock.WithDelayedExecution
 }
 
@@ -87,9 +86,6 @@ const pageSize = 500
 
 // Run lists and watches until ctx ends, through whatever happens to the connection.
 func Run[O metav1.Object, T any](ctx context.Context, r Resource[O, T]) {
-	if r.Clock == nil {
-		r.Clock = clock.RealClock{}
-	}
 	log := klog.FromContext(ctx).WithValues("watch", r.Name)
 	w := &watcher[O, T]{Resource: r, log: log, health: health{log: log, told: r.Told, clock: r.Clock}, page: pageSize}
 	defer w.health.stop()

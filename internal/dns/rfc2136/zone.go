@@ -31,8 +31,7 @@ type Config struct {
 	Key *Key
 	// Timeout of a request; 0: 10 s.
 	Timeout time.Duration
-	// Clock is the real one if nil.
-	Clock clock.PassiveClock
+	Clock   clock.PassiveClock
 }
 
 // Key is a TSIG key. Algorithm is hmac-sha256 (also if empty) and its like, Secret
@@ -58,9 +57,6 @@ func New(c Config) (*Zone, error) {
 		return nil, fmt.Errorf("%q is no name server. Try: spec.rfc2136.server as HOST or HOST:PORT", c.Server)
 	}
 	z := &Zone{domain: dns.CanonicalName(c.Domain), server: server, timeout: cmp.Or(c.Timeout, 10*time.Second), clock: c.Clock}
-	if z.clock == nil {
-		z.clock = clock.RealClock{}
-	}
 	if c.Key != nil {
 		if secret, err := base64.StdEncoding.DecodeString(c.Key.Secret); err != nil || len(secret) == 0 {
 			return nil, fmt.Errorf("the secret of the key %s is not in base64. Try: the text that BIND's tsig-keygen or Knot's keymgr prints", c.Key.Name)

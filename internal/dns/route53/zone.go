@@ -52,8 +52,7 @@ type Config struct {
 	Pace *Pace
 	// MaxBackoff is the longest wait between two tries; 0: 20 s.
 	MaxBackoff time.Duration
-	// Clock is the real one if nil.
-	Clock clock.Clock
+	Clock      clock.Clock
 }
 
 // Zone is a hosted zone. It implements provider.Provider, Tidier and Settler; its
@@ -80,9 +79,6 @@ const requestTimeout = 30 * time.Second
 
 // New connects to nothing yet. Errors are those of the environment's settings.
 func New(ctx context.Context, c Config) (*Zone, error) {
-	if c.Clock == nil {
-		c.Clock = clock.RealClock{}
-	}
 	if c.Pace == nil {
 		c.Pace = NewPace(requestsPerSecond, c.Clock)
 	}

@@ -42,7 +42,7 @@ func setUp(t *testing.T, o route53test.Options, change func(*Config)) *fixture {
 
 func (f *fixture) newZone(change func(*Config)) *Zone {
 	f.t.Helper()
-	c := Config{Domain: domain, Owner: "hub", Endpoint: f.server.URL, AccessKeyID: "id", SecretAccessKey: "secret",
+	c := Config{Clock: clock.RealClock{}, Domain: domain, Owner: "hub", Endpoint: f.server.URL, AccessKeyID: "id", SecretAccessKey: "secret",
 		HealthChecks: true, Pace: NewPace(1e6, clock.RealClock{}), MaxBackoff: time.Millisecond}
 	if change != nil {
 		change(&c)

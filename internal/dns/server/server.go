@@ -41,8 +41,7 @@ type Config struct {
 	Sockets int
 	// Connections is how many clients may be connected by TCP at once; 0: 512.
 	Connections int
-	// Clock is the real one if nil.
-	Clock clock.Clock
+	Clock       clock.Clock
 	// Idle is how long a connection may be silent (RFC 7766, section 6.2.3); 0: 10 s.
 	Idle time.Duration
 }
@@ -81,9 +80,6 @@ type Server struct {
 
 // New makes a server. Until it has a Snapshot, it answers SERVFAIL.
 func New(c Config) *Server {
-	if c.Clock == nil {
-		c.Clock = clock.RealClock{}
-	}
 	if c.Sockets <= 0 {
 		c.Sockets = min(runtime.GOMAXPROCS(0), mostSockets)
 	}
