@@ -457,7 +457,7 @@ func TestItEnds(t *testing.T) {
 				told, ended := &said{}, make(chan struct{})
 				go func() {
 					defer close(ended)
-					Run(ctx, Resource[*corev1.Pod, string]{Source: f, Trim: (*corev1.Pod).GetName, Into: (&taken{}).sink(), Told: told.tell})
+					Run(ctx, Resource[*corev1.Pod, string]{Clock: clock.RealClock{}, Source: f, Trim: (*corev1.Pod).GetName, Into: (&taken{}).sink(), Told: told.tell})
 				}()
 				after(time.Second)
 				cancel()
