@@ -23,6 +23,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/member"
 	"github.com/hanse-dev/hanse/internal/propagate/record"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // Options is what an Engine may be told beside the hub that it belongs to.
@@ -39,7 +40,7 @@ type Options struct {
 	FlightDir   string
 	FlightBytes int64
 	// Clock is the real one if nil.
-	Clock clock.WithTicker
+	Clock clock.WithTickerAndDelayedExecution
 	// Metrics may be nil.
 	Metrics Metrics
 	// Attribute is member.Options.Attribute.
@@ -61,7 +62,7 @@ type Engine struct {
 	options   Options
 	hub       dynamic.Interface
 	discovery discovery.DiscoveryInterface
-	clock     clock.WithTicker
+	clock     clock.WithTickerAndDelayedExecution
 
 	published *published
 	changes   *changes
@@ -100,6 +101,10 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
+	watches, err := watch.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the hub: %w", err)
+	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
@@ -108,8 +113,8 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
-	e.measurer = capacity.New(e.measured.changed)
-	e.watcher = hub.NewWatcher(client, e.discovery, e.apply, e.clock)
+	e.measurer = capacity.New(e.measured.changed, e.clock)
+	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
 	e.policies = hub.NewPolicies(client, e.published, e.clock)
 	e.revisions = hub.NewRevisions(client, e.published, e.apply, e.clock)
 	return e, nil

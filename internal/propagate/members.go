@@ -12,6 +12,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
 	"github.com/hanse-dev/hanse/internal/propagate/report"
@@ -62,7 +63,7 @@ func (e *Engine) engage(r *running, name string, with engagement) {
 		cancel()
 		return
 	}
-	e.measurer.Engage(ctx, name, LimitResponses(with.cfg))
+	e.measurer.Engage(ctx, name, limits.Responses(with.cfg, limits.Response, nil))
 }
 
 // addMember is a new member. e.mu is held.

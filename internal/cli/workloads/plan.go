@@ -8,13 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/cli/args"
@@ -97,7 +97,7 @@ func (o *planFlags) plan(ctx context.Context, objects []*unstructured.Unstructur
 		}
 		all = slices.DeleteFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name })
 	}
-	planner, err := propagate.NewPlanner(all, instead(others, objects), time.Now())
+	planner, err := propagate.NewPlanner(all, instead(others, objects), clock.RealClock{}.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
@@ -40,6 +41,7 @@ type Config struct {
 	Sockets int
 	// Connections is how many clients may be connected by TCP at once; 0: 512.
 	Connections int
+	Clock       clock.Clock
 	// Idle is how long a connection may be silent (RFC 7766, section 6.2.3); 0: 10 s.
 	Idle time.Duration
 }
