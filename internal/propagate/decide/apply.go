@@ -16,6 +16,9 @@ import (
 // More.
 func (w *World) Apply(in Input, now time.Time) []Effect {
 	w.now = now
+	if past, ok := in.(Remembered); ok {
+		return w.restore(past)
+	}
 	waited := w.backlog.some()
 	_, tick := in.(Tick)
 	w.take(in)

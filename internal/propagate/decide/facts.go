@@ -31,6 +31,7 @@ type KnownPolicy struct {
 	Object   *unstructured.Unstructured
 	InEffect *policy.Policy // nil: it never made sense
 	Mistake  string
+	source   *unstructured.Unstructured // of InEffect
 }
 
 // Cluster is what the hub says of a member.

@@ -44,6 +44,7 @@ type input struct {
 	History   rollout.History              `json:"history,omitempty"`
 	Revision  uint64                       `json:"revision,omitempty"`
 	Namespace string                       `json:"namespace,omitempty"`
+	Past      *remembered                  `json:"past,omitempty"`
 }
 
 // object is what decides of a template's object. It is never the content of what is not divided: no Secret, ConfigMap
@@ -203,6 +204,8 @@ func encode(in decide.Input) ([]byte, error) {
 		e.UID, e.History = in.UID, in.History
 	case decide.Recorded:
 		e.Key, e.UID, e.Revision = in.Key.String(), in.UID, in.Revision
+	case decide.Remembered:
+		e.Past = encodeRemembered(in)
 	case decide.Tick:
 	default:
 		return nil, fmt.Errorf("an input %T cannot be recorded", in)
@@ -225,12 +228,11 @@ func typeOf(in decide.Input) string {
 
 // decoder makes inputs of what encode wrote. It knows the templates that it has made, by which contents are found.
 type decoder struct {
-	kinds     map[schema.GroupResource]schema.GroupVersionKind
 	templates map[template.Key]*template.Template
 }
 
 func newDecoder() *decoder {
-	return &decoder{kinds: map[schema.GroupResource]schema.GroupVersionKind{}, templates: map[template.Key]*template.Template{}}
+	return &decoder{templates: map[template.Key]*template.Template{}}
 }
 
 func (d *decoder) decode(data []byte) (decide.Input, error) {
@@ -305,9 +307,11 @@ func (d *decoder) decodeMember(e *input, gr schema.GroupResource, key template.K
 		}
 		return in, nil
 	case "Revised":
-		return decide.Revised{UID: e.UID, History: e.History}, nil
+		return decide.Revised{UID: e.UID, History: wholeHistory(e.History)}, nil
 	case "Recorded":
 		return decide.Recorded{Key: key, UID: e.UID, Revision: e.Revision}, nil
+	case "Remembered":
+		return d.remembered(e.Past)
 	case "Tick":
 		return decide.Tick{}, nil
 	}
@@ -355,6 +359,14 @@ func (d *decoder) observed(key template.Key, o *observed) *decide.Observed {
 		out.Left = &left
 	}
 	return &out
+}
+
+// wholeHistory is whole for earlier pod templates.
+func wholeHistory(h rollout.History) rollout.History {
+	for i := range h {
+		whole(h[i].Template)
+	}
+	return h
 }
 
 // whole is v with numbers as the API's decoders make them: integers where they are whole. It changes v.

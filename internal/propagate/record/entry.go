@@ -83,7 +83,7 @@ func (o Outcome) fingerprint() (uint64, error) {
 // CauseOf is what happened, in words.
 func CauseOf(in decide.Input) string {
 	switch in := in.(type) {
-	case decide.Served, decide.Listed:
+	case decide.Served, decide.Listed, decide.Remembered:
 		return "the hub read its objects"
 	case decide.Written:
 		return "the object was written at the hub (generation " + fmt.Sprint(in.Template.Object.GetGeneration()) + ")"

@@ -19,7 +19,7 @@ const (
 	// DefaultBytes is how much of the disk a recording takes at most.
 	DefaultBytes = 256 << 20
 	// waiting is how many inputs may wait to be written. What comes beyond is left out, and that is recorded.
-	waiting = 8192
+	waiting = 32768
 	// flushEvery is how much of a recording a crash of the machine or the process may cost.
 	flushEvery = time.Second
 )
@@ -33,7 +33,9 @@ type Recorder struct {
 	rotate  atomic.Bool // a checkpoint is wanted
 	options decide.Options
 
-	last map[string]uint64 // fingerprints of the last outcomes by object; run alone uses it
+	// Run alone uses these: fingerprints of the last outcomes by object, and whether a checkpoint is on its way.
+	last  map[string]uint64
+	asked bool
 }
 
 // item is what is to be recorded.
@@ -62,11 +64,13 @@ func Open(dir string, bytes int64, options decide.Options, clock clock.WithTicke
 }
 
 // Trace records an input and what followed. It does not block. checkpoint is called, before it returns, when the next segment is to
-// begin.
+// begin; it may say nil, and is called again with the next input then.
 func (r *Recorder) Trace(at time.Time, in decide.Input, effects []decide.Effect, checkpoint func() []decide.Input) {
 	next := item{at: at, in: in, effects: effects}
 	if r.rotate.CompareAndSwap(true, false) {
-		next.checkpoint = checkpoint()
+		if next.checkpoint = checkpoint(); next.checkpoint == nil {
+			r.rotate.Store(true) // not now
+		}
 	}
 	r.put(next)
 }
@@ -155,9 +159,11 @@ func (r *Recorder) write(i item) error {
 		}
 	}
 	if i.checkpoint != nil {
+		r.asked = false
 		return r.begin(&i)
 	}
-	if r.ring.Full() {
+	if !r.asked && r.ring.Full() {
+		r.asked = true
 		r.rotate.Store(true)
 	}
 	return nil
