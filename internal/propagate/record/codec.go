@@ -121,13 +121,16 @@ type observed struct {
 	Content uint64           `json:"content,omitempty"`
 }
 
-func encodeObserved(o *decide.Observed) *observed {
+func encodeObserved(key template.Key, o *decide.Observed) *observed {
 	if o == nil {
 		return nil
 	}
 	cut := *o
 	cut.Left, cut.Dropped = nil, nil
 	cut.Spec = flat(o.Spec)
+	if !shown(key) {
+		cut.Spec, cut.Status, cut.Waits, cut.Fault = nil, nil, "", nil
+	}
 	out := &observed{Observed: &cut}
 	if o.Left != nil {
 		left := *o.Left
@@ -138,6 +141,11 @@ func encodeObserved(o *decide.Observed) *observed {
 		out.Left = &left
 	}
 	return out
+}
+
+// shown says whether anything is decided by what members show of an object.
+func shown(key template.Key) bool {
+	return kinds.DivisionOf(key.GR, nil) != kinds.Everywhere || key.GR == template.Autoscalers().GroupResource()
 }
 
 // flat is a spec without its pod template, of which nothing is read.
@@ -197,7 +205,7 @@ func encode(in decide.Input) ([]byte, error) {
 	case decide.Read:
 		e.Cluster, e.Resource, e.Yes = in.Cluster, in.GR.String(), in.Read
 	case decide.Seen:
-		e.Cluster, e.Key, e.Observed = in.Cluster, in.Key.String(), encodeObserved(in.Observed)
+		e.Cluster, e.Key, e.Observed = in.Cluster, in.Key.String(), encodeObserved(in.Key, in.Observed)
 	case decide.Begins:
 		e.Cluster, e.Key, e.UID, e.Share = in.Cluster, in.Key.String(), in.UID, &in.Share
 	case decide.Revised:

@@ -1,12 +1,14 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -75,12 +77,15 @@ func (r *Recorder) Trace(at time.Time, in decide.Input, effects []decide.Effect,
 	r.put(next)
 }
 
-// Wrote records a request to a member. It does not block. Of err its text is kept, which must not have anything of a Secret in
-// it.
+// Wrote records a request to a member. It does not block. Of an error about a Secret or ConfigMap nothing but its reason is
+// kept: the text may quote what is in it.
 func (r *Recorder) Wrote(cluster string, key template.Key, verb string, err error) {
 	w := &Write{At: r.clock.Now().UTC(), Object: key.String(), Cluster: cluster, Verb: verb}
 	if err != nil {
 		w.Error = err.Error()
+		if r := key.GR.Resource; key.GR.Group == "" && (r == "secrets" || r == "configmaps") {
+			w.Error = cmp.Or(string(apierrors.ReasonForError(err)), "failed")
+		}
 	}
 	r.put(item{at: w.At, write: w})
 }

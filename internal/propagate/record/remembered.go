@@ -21,7 +21,7 @@ type rememberedObject struct {
 	Template *object `json:",omitempty"`
 	// What of the template its object does not say.
 	Progress  template.Progress
-	Recorded  map[string]int32     `json:",omitempty"`
+	Recorded  map[string]int32     // nil and empty differ
 	Lapsed    bool                 `json:",omitempty"`
 	Seen      map[string]*observed `json:",omitempty"`
 	Recording *recording           `json:",omitempty"`
@@ -47,7 +47,7 @@ func encodeRemembered(in decide.Remembered) *remembered {
 			if e.Seen == nil {
 				e.Seen = make(map[string]*observed, len(o.Seen))
 			}
-			e.Seen[cluster] = encodeObserved(seen)
+			e.Seen[cluster] = encodeObserved(o.Key, seen)
 		}
 		out.Objects = append(out.Objects, e)
 	}
