@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,11 @@ func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker
 	if err != nil {
 		return nil, err
 	}
-	engine, err := propagate.New(hub, propagate.Options{HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: ends})
+	options := propagate.Options{HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: ends}
+	if o.FlightBytes > 0 {
+		options.FlightDir, options.FlightBytes = filepath.Join(o.DataDir, "flight"), o.FlightBytes
+	}
+	engine, err := propagate.New(hub, options)
 	if err != nil {
 		return nil, err
 	}

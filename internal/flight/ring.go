@@ -183,6 +183,17 @@ func (r *Ring) write(rec Record) error {
 	return nil
 }
 
+// Recover begins a segment after an error: what was not written of the one before is given up.
+func (r *Ring) Recover() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		_ = r.file.Close()
+		r.file = nil
+	}
+	return r.next()
+}
+
 // Flush hands what was appended to the operating system, where it outlives the process.
 func (r *Ring) Flush() error {
 	r.mu.Lock()

@@ -94,7 +94,7 @@ func (d *driver) next(t *rapid.T) decide.Input {
 	case 5:
 		return d.policy(name, n)
 	case 6, 7:
-		if a := d.any(t); a != nil {
+		if a := d.any(t); a != nil && shown(a.Key) {
 			return decide.Seen{Cluster: cluster, Key: a.Key, Observed: seenOf(a, cluster, n)}
 		}
 	case 8, 9:

@@ -61,7 +61,7 @@ func outcomeOf(at time.Time, cause string, p decide.Publish) Outcome {
 		if len(a.Now) > 0 {
 			o.Now = maps.Clone(a.Now)
 		}
-		if a.Policy != nil {
+		if a.Policy != nil && a.Policy.Name != "" {
 			o.Policy = a.Policy.String()
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -99,7 +100,8 @@ func (r *Recorder) put(i item) {
 	}
 }
 
-// Run writes until ctx ends, and closes the recording. What cannot be written is said in the log, once, and left out.
+// Run writes until ctx ends, and closes the recording. What cannot be written, as on a full disk, is said in the log once, and
+// left out; it is tried again from time to time.
 func (r *Recorder) Run(ctx context.Context) {
 	log := klog.FromContext(ctx)
 	ticker := r.clock.NewTicker(flushEvery)
@@ -115,15 +117,35 @@ func (r *Recorder) Run(ctx context.Context) {
 			}
 			return
 		case i := <-r.items:
+			if failing {
+				r.missed.Add(1)
+				continue
+			}
 			err = r.write(i)
 		case <-ticker.C():
+			if failing {
+				failing = !r.recovered(log)
+				continue
+			}
 			err = r.ring.Flush()
 		}
-		if err != nil && !failing {
-			log.Error(err, "The flight recorder cannot write; what is decided meanwhile is not recorded")
+		if err != nil {
+			failing = true
+			r.missed.Add(1)
+			log.Error(err, "The flight recorder cannot write; what is decided is not recorded until it can. Try: make room on its disk")
 		}
-		failing = err != nil
 	}
+}
+
+// recovered says whether it can be written again. What follows is understood from the next checkpoint on.
+func (r *Recorder) recovered(log klog.Logger) bool {
+	if err := errors.Join(r.ring.Recover(), r.ring.Flush()); err != nil {
+		return false
+	}
+	r.asked = true
+	r.rotate.Store(true)
+	log.Info("The flight recorder can write again")
+	return true
 }
 
 // drain writes what waits already.
