@@ -36,9 +36,11 @@ type Recorder struct {
 	rotate  atomic.Bool // a checkpoint is wanted
 	options decide.Options
 
-	// Run alone uses these: fingerprints of the last outcomes by object, and whether a checkpoint is on its way.
+	// Run alone uses these: fingerprints of the last outcomes by object, whether a checkpoint is on its way, and how many could not be
+	// written.
 	last  map[string]uint64
 	asked bool
+	lost  int64
 }
 
 // item is what is to be recorded.
@@ -48,6 +50,7 @@ type item struct {
 	effects    []decide.Effect
 	checkpoint []decide.Input // that rebuilds the World as it is after in; nil: none was asked for
 	write      *Write
+	missed     int64 // how many were left out before it, because they came too fast
 }
 
 // run is how a segment begins: a World with these options, or one that Continues from the segment before.
@@ -92,10 +95,11 @@ func (r *Recorder) Wrote(cluster string, key template.Key, verb string, err erro
 }
 
 func (r *Recorder) put(i item) {
+	i.missed = r.missed.Swap(0)
 	select {
 	case r.items <- i:
 	default:
-		r.missed.Add(1)
+		r.missed.Add(i.missed + 1)
 		r.rotate.Store(true) // what follows can only be understood from a checkpoint on
 	}
 }
@@ -118,7 +122,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			return
 		case i := <-r.items:
 			if failing {
-				r.missed.Add(1)
+				r.lost += 1 + i.missed
 				continue
 			}
 			err = r.write(i)
@@ -131,7 +135,7 @@ func (r *Recorder) Run(ctx context.Context) {
 		}
 		if err != nil {
 			failing = true
-			r.missed.Add(1)
+			r.lost++
 			log.Error(err, "The flight recorder cannot write; what is decided is not recorded until it can. Try: make room on its disk")
 		}
 	}
@@ -163,10 +167,11 @@ func (r *Recorder) drain() {
 }
 
 func (r *Recorder) write(i item) error {
-	if n := r.missed.Swap(0); n > 0 {
+	if n := r.lost + i.missed; n > 0 {
 		if err := r.append(i.at, kindGap, n); err != nil {
 			return err
 		}
+		r.lost = 0
 	}
 	if i.write != nil {
 		return r.append(i.at, kindWrite, i.write)
