@@ -139,6 +139,19 @@ const (
 	// managed workloads remain. Its message says what is in motion, or what
 	// cannot be moved and why.
 	ConditionDrained = "Drained"
+	// ConditionFailoverReady is True while everything that runs in the cluster would
+	// have a place elsewhere if the cluster were lost. False: its message says what
+	// would not, and why. It is a minute or more behind, and is not there while
+	// the cluster is not ready.
+	ConditionFailoverReady = "FailoverReady"
+)
+
+// Reasons of ConditionFailoverReady. Where several are so, the first counts.
+const (
+	ReasonPlaceElsewhere   = "PlaceElsewhere"
+	ReasonNoPlaceElsewhere = "NoPlaceElsewhere" // replicas would have no place
+	ReasonQuorumLost       = "QuorumLost"       // of a StatefulSet, until the rest has failed over
+	ReasonUnanswered       = "Unanswered"       // a Service or hostname
 )
 
 // Reasons of ConditionFailedOver.

@@ -17,8 +17,10 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/dns"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
@@ -31,12 +33,26 @@ type federation struct {
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker, ends []uint64, o ServerOptions) (*federation, error) {
+// shared is what the parts of a hub have in common.
+type shared struct {
+	clock   clock.WithTicker
+	metrics *metrics.Metrics
+	// authors knows who wrote what at the hub, ends is propagate.Options.Ends.
+	authors *attribution.Authors
+	ends    []uint64
+}
+
+func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
 	}
-	options := propagate.Options{HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: ends}
+	options := propagate.Options{
+		HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation,
+		Attribute: func(ctx context.Context, key propagate.Key) context.Context {
+			return attribution.NewContext(ctx, with.authors.Of(attribution.Key{GroupResource: key.GR, Namespace: key.Namespace, Name: key.Name}))
+		},
+	}
 	if o.FlightBytes > 0 {
 		options.FlightDir, options.FlightBytes = filepath.Join(o.DataDir, "flight"), o.FlightBytes
 	}
@@ -48,7 +64,7 @@ func newFederation(ctx context.Context, hub *rest.Config, clock clock.WithTicker
 	if err != nil {
 		return nil, err
 	}
-	members, err := fleet.New(hub, string(uid), clock, propagator{engine, names})
+	members, err := fleet.New(hub, string(uid), with.clock, propagator{engine, names})
 	if err != nil {
 		return nil, err
 	}

@@ -43,11 +43,15 @@ func (f *federation) measure(m *metrics.Metrics, hub *controlplane.ControlPlane)
 
 // objects is what propagation reports of each member.
 func (f *federation) objects() metrics.ObjectsSnapshot {
-	s := metrics.ObjectsSnapshot{Clusters: map[string]metrics.ClusterObjects{}}
+	unplaced := f.engine.Unplaced()
+	s := metrics.ObjectsSnapshot{Clusters: map[string]metrics.ClusterObjects{}, UnplacedReplicas: &unplaced}
 	for _, name := range f.fleet.Members() {
 		r := f.engine.Report(name)
 		s.Clusters[name] = metrics.ClusterObjects{
-			States:     map[string]int{metrics.Pending: r.Pending, metrics.Failing: r.Failing},
+			States: map[string]int{
+				metrics.Pending: r.Pending, metrics.Failing: r.Failing,
+				metrics.Synced: max(0, f.engine.Placed(name)-r.Pending-r.Failing),
+			},
 			Held:       r.Held,
 			Unreadable: r.Unread != "",
 			FailedOver: r.FailedOver != nil && r.FailedOver.Status == metav1.ConditionTrue,

@@ -83,6 +83,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	later := late{clock: clock}
+	authors := attribution.NewAuthors(o.TellMembers)
 	hub, err := controlplane.Start(starting, controlplane.Config{
 		DataDir:     o.DataDir,
 		Name:        hubContext,
@@ -92,7 +93,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
 		Filter:      later.filter,
-		Authors:     attribution.NewAuthors(o.TellMembers),
+		Authors:     authors,
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
 	})
@@ -105,7 +106,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	var members *federation
 	err = prepare(starting, hub.RESTConfig())
 	if err == nil {
-		members, err = newFederation(starting, hub.RESTConfig(), clock, hub.Ends(), o)
+		members, err = newFederation(starting, hub.RESTConfig(), shared{clock: clock, metrics: measured, authors: authors, ends: hub.Ends()}, o)
 	}
 	if err == nil {
 		later.engine.Store(members.engine)

@@ -184,6 +184,22 @@ func (j *Judge) heard(clusters int, now time.Time) time.Duration {
 	return ago[clusters-1]
 }
 
+// CutsOff says whether the hub would take itself to be the one that is cut off if
+// these clusters, too, did not answer any more.
+func (j *Judge) CutsOff(names ...string) bool {
+	voters, failing := 0, 0
+	for name, c := range j.clusters {
+		if j.settled(c) {
+			continue
+		}
+		voters++
+		if c.failing() || slices.Contains(names, name) {
+			failing++
+		}
+	}
+	return 2*failing > voters
+}
+
 // Failing says whether any cluster is out of reach.
 func (j *Judge) Failing() bool { return j.failing > 0 }
 

@@ -218,6 +218,7 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	}
 	at(v1alpha1.ConditionFailedOver, v.report.FailedOver)
 	at(v1alpha1.ConditionDrained, v.report.Drained)
+	at(v1alpha1.ConditionFailoverReady, v.report.FailoverReady)
 	at(v1alpha1.ConditionDisengaged, v.report.Disengaged)
 	if v.leaving.reason != "" {
 		set(ConditionLeaving, metav1.ConditionTrue, v.leaving.reason, v.leaving.waitsFor)

@@ -43,7 +43,7 @@ type Options struct {
 	// Metrics may be nil.
 	Metrics Metrics
 	// Attribute is member.Options.Attribute.
-	Attribute func(ctx context.Context, w *decide.Wanted) context.Context
+	Attribute func(ctx context.Context, key template.Key) context.Context
 }
 
 // Metrics is told what an Engine does.
@@ -67,6 +67,7 @@ type Engine struct {
 	changes   *changes
 	measurer  *capacity.Watcher
 	measured  measured
+	survival  *survival
 	events    *hub.Events
 	watcher   *hub.Watcher
 	policies  *hub.Policies
@@ -104,7 +105,7 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o, hub: client, discovery: typed.Discovery(), clock: o.Clock,
-		published: newPublished(), changes: newChanges(), measured: newMeasured(), waiting: map[string]engagement{},
+		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
 	e.measurer = capacity.New(e.measured.changed)
@@ -114,13 +115,13 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Run propagates until ctx ends. It returns an error when the hub cannot be read at the start.
+// Run propagates until ctx ends. It returns an error when the hub cannot be read at the start. An Engine runs once.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.events.Stop()
 	run, err := hub.Begin(ctx, e.hub, e.options.Ends, e.clock)
 	if err != nil {
 		return err
 	}
-	defer e.events.Stop()
 	r, err := e.begin(ctx, run)
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	for _, part := range []func(context.Context){
-		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, run.SayHowFar,
+		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, e.keepSurvival, run.SayHowFar,
 	} {
 		parts.Go(func() { part(ctx) })
 	}

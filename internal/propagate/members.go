@@ -154,8 +154,8 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver, Drained and Disengaged are the conditions of these types, nil: none.
-	FailedOver, Drained, Disengaged *metav1.Condition
+	// FailedOver, Drained, Disengaged and FailoverReady are the conditions of these types, nil: none.
+	FailedOver, Drained, Disengaged, FailoverReady *metav1.Condition
 }
 
 // Report counts. It waits for nothing but the owner of the World.
@@ -178,6 +178,9 @@ func (e *Engine) Report(name string) Report {
 		Unread: m.Unreadable(e.measurer.Unread(name)), Disengaged: m.Disengaged(),
 	}
 	c := e.published.Facts().Clusters[name]
+	if c != nil && c.Ready { // of one that is not, FailedOver says how it is
+		out.FailoverReady = e.survival.condition(name)
+	}
 	if c == nil || c.Drained || !c.Ready || !m.Reachable() {
 		_ = r.loop.ask(r.ctx, func(w *decide.World, now time.Time) {
 			standing := w.Standing(now, name)
@@ -226,13 +229,23 @@ type source struct {
 
 // Begins asks before work that must not be done twice is written to a cluster.
 func (s source) Begins(cluster string, w *decide.Wanted) bool {
-	r := s.engine.running.Load()
-	for _, effect := range r.loop.apply(r.ctx, decide.Begins{Cluster: cluster, Key: w.Key, UID: w.UID, Share: w.Share}) {
+	return s.engine.allows(decide.Begins{Cluster: cluster, Key: w.Key, UID: w.UID, Share: w.Share})
+}
+
+// allows is the World's Verdict on an input.
+func (e *Engine) allows(in decide.Input) bool {
+	r := e.running.Load()
+	for _, effect := range r.loop.apply(r.ctx, in) {
 		if verdict, ok := effect.(decide.Verdict); ok {
 			return verdict.GoAhead
 		}
 	}
 	return false
+}
+
+// Lowers asks before a cluster is told to run fewer replicas than it is seen to run.
+func (s source) Lowers(cluster string, w *decide.Wanted, seen *decide.Observed) bool {
+	return s.engine.allows(decide.Lowers{Cluster: cluster, Key: w.Key, UID: w.UID, Observed: seen, Replicas: w.Share.Replicas})
 }
 
 // Accepts says whether the rules for an object let a cluster have n replicas.
@@ -276,4 +289,20 @@ func (l listener) Engaged(cluster string, engaged bool) {
 // Tell makes an event about an object at the hub.
 func (l listener) Tell(cluster string, w *decide.Wanted, eventType, reason, message string) {
 	l.engine.events.Tell(decide.Tell{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
+}
+
+// Placed is how many objects a member is to have.
+func (e *Engine) Placed(name string) (n int) {
+	e.published.here(name, nil, func(*entry) { n++ })
+	return n
+}
+
+// Unplaced is how many replicas, of all workloads, no cluster can take. What has not been decided yet is not counted.
+func (e *Engine) Unplaced() (n int) {
+	for a := range e.published.Assignments() {
+		if !a.Decision.Hold {
+			n += int(a.Decision.Unplaced)
+		}
+	}
+	return n
 }

@@ -46,7 +46,8 @@ The hub decides with all that it knows, such as what its members have free now. 
 writes them. The JSON is
 
   {"decisions":[{"object":{"apiVersion","kind","namespace","name"},
-    "clusters":[{"name","replicas","reason"}],"unplaced":N,"rejected":[{"name","reason"}]}]}`,
+    "clusters":[{"name","replicas","reason"}],"unplaced":N,"rejected":[{"name","reason"}],
+    "wouldNotSurvive":["the loss of aws: 2 of 6 replicas without a place: …"]}]}`,
 		Example: `  hanse plan -f db-federation.yaml
   hanse plan -f db-federation.yaml --without aws
   hanse plan -f db-federation.yaml --clusters clusters.yaml --current aws=3,azure=0 -o json`,
@@ -84,7 +85,7 @@ func (o *planFlags) plan(ctx context.Context, objects []*unstructured.Unstructur
 		return nil, err
 	}
 	if o.clusters == "" {
-		return planAtHub(ctx, &o.hub, propagate.PlanRequest{Objects: objects, Without: o.without, Current: current})
+		return planAtHub(ctx, &o.hub, propagate.PlanRequest{Objects: objects, Without: o.without, Current: current, Losses: true})
 	}
 	all, others, err := worldInFile(o.clusters, stdin)
 	if err != nil {
@@ -179,6 +180,7 @@ func plannedResult(objects []*unstructured.Unstructured, planned []propagate.Pla
 		if stays := planned[i].Stays; stays != "" {
 			decision.Reason = strings.TrimSuffix("stays at the hub: "+stays+". "+planned[i].Effect, ". ")
 		}
+		decision.WouldNotSurvive = planned[i].WouldNotSurvive
 		out.Decisions = append(out.Decisions, decision)
 	}
 	return output.Result{Content: out, Table: func(w io.Writer, _ bool) error {
@@ -210,6 +212,12 @@ func printDecision(w io.Writer, u *unstructured.Unstructured, planned propagate.
 	}
 	if err := planned.Decision.WriteTable(w); err != nil {
 		return err
+	}
+	for i, loss := range planned.WouldNotSurvive {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "would not survive %s\n", loss)
 	}
 	fmt.Fprintln(w)
 	return nil

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hanse-dev/hanse/internal/autoscale"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -63,8 +64,8 @@ func (w *World) bounded(a *Assignment, d schedule.Decision) schedule.Decision {
 func (w *World) scale(o *object, a *Assignment) {
 	if a.Scaler == nil {
 		if by, scaled := w.scalers[a.Key]; scaled {
-			w.alarms.at(w.now.Add(lookDelay), alarm{key: by})
-			w.alarms.at(w.now.Add(lookDelay), alarm{key: a.Key})
+			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
+			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: a.Key})
 		}
 		return
 	}
@@ -74,7 +75,7 @@ func (w *World) scale(o *object, a *Assignment) {
 	there, known := w.targetKnown(a.Scaler)
 	a.Undecided = a.Scaler.Bounds == nil && (there || !known)
 	w.scalers[a.Scaler.Of] = a.Key
-	w.alarms.at(w.now.Add(lookDelay), alarm{key: a.Key})
+	w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: a.Key})
 }
 
 // boundsSoon has the bounds of every autoscaler divided, if need be.
@@ -85,7 +86,7 @@ func (w *World) boundsSoon() {
 	}
 	for _, o := range r.objects {
 		if o.a != nil {
-			w.alarms.at(w.now.Add(lookDelay), alarm{key: o.key})
+			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key})
 		}
 	}
 }
@@ -132,7 +133,7 @@ func (w *World) divideBounds(a *Assignment, r *Recording) {
 		return // it is looked at again with it
 	}
 	if target.Total > 0 && target.Total < s.Least {
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: s.Of})
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: s.Of})
 		return
 	}
 	bounds := w.newBounds(a, target)
@@ -253,7 +254,7 @@ func (w *World) followSoon(o *object) {
 	if again := o.followed.Add(followInterval); !o.followed.IsZero() && again.After(at) {
 		at = again
 	}
-	w.alarms.at(at, alarm{key: o.key})
+	w.alarms.Set(at, agenda.Alarm{Key: o.key})
 }
 
 // hasOwn says whether some member has set the number of replicas itself.
@@ -281,7 +282,7 @@ func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
 		if seen == nil || seen.Own == nil || seen.Replicas == nil || *seen.Replicas != *seen.Own {
 			continue
 		}
-		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas {
+		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas && !a.hasTaken(name, seen) {
 			division[name], taken[name] = *seen.Own, *seen.Own
 			said = append(said, fmt.Sprintf("%s has %d", name, *seen.Own))
 		}
@@ -299,6 +300,14 @@ func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
 		Template: a.Template, Type: corev1.EventTypeNormal, Reason: reasonFollowed,
 		Message: fmt.Sprintf("%s by its own count; spec.replicas follows, %d", strings.Join(said, ", "), total),
 	})
+}
+
+// hasTaken says whether the total has followed what a member set already: the hub has decided otherwise since, which has not
+// arrived there.
+func (a *Assignment) hasTaken(cluster string, seen *Observed) bool {
+	n, known := a.Taken[cluster]
+	arrived := seen.Left != nil && seen.Left.Share.Replicas == a.Shares[cluster].Replicas
+	return known && n == *seen.Own && !arrived
 }
 
 // Accepts says whether the rules for an object let a cluster have n replicas.

@@ -244,3 +244,28 @@ func TestAccepts(t *testing.T) {
 		t.Error("asking changed something")
 	}
 }
+
+// TestATotalThatWasFollowedIsNotFollowedAgain: a user scales at the hub before the member has let go of its own number.
+func TestATotalThatWasFollowedIsNotFollowedAgain(t *testing.T) {
+	r := newRig(deployments())
+	r.clusters(ready("aws", 0), ready("azure", 0))
+	web := r.deployment("web", 10, 4, map[string]string{
+		v1alpha1.AnnotationReplicas: v1alpha1.ReplicasMember, v1alpha1.AnnotationDivision: `{"aws":2,"azure":2}`, v1alpha1.AnnotationTaken: `{"aws":5}`,
+	})
+	r.engage("aws")
+	shows := func(left *template.Target) {
+		n := int32(5)
+		o := there(web.UID, n, nil)
+		o.Own, o.Left = &n, left
+		r.apply(Seen{"aws", web.Key, o})
+		r.pass(2 * followInterval)
+	}
+	shows(nil)
+	if got := r.get("web").Recording; got != nil {
+		t.Errorf("the user's total is taken back: %+v", got)
+	}
+	shows(&template.Target{Share: template.Share{Replicas: 2, Total: 4}})
+	if got := r.get("web").Recording; got == nil || *got.Replicas != 7 {
+		t.Errorf("the member has set it again, since it had 2: %+v", got)
+	}
+}

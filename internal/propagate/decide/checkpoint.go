@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
-	"github.com/hanse-dev/hanse/internal/failover"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -26,16 +26,9 @@ type Remembered struct {
 
 // RememberedClusters is the clusters and what was measured there.
 type RememberedClusters struct {
-	Clusters []*RememberedCluster
+	Clusters []*Cluster
 	Members  map[string]RememberedMember
 	Views    map[string]*capacity.View
-}
-
-// RememberedCluster is a Cluster with what else is known of its nodes.
-type RememberedCluster struct {
-	*Cluster
-	Nodes int32               `json:",omitempty"`
-	Node  *schedule.Resources `json:",omitempty"`
 }
 
 // RememberedMember is a session.
@@ -82,11 +75,7 @@ type RememberedRest struct {
 	Synced  []schema.GroupResource
 	Unready map[string]int
 
-	Judge      failover.State
-	Lost       []RememberedLoss
-	Taints     []RememberedTaint
-	Tainted    bool
-	LossesNext time.Time
+	Losses cluster.Remembered
 
 	Turn        types.NamespacedName
 	Done        []types.NamespacedName
@@ -114,16 +103,6 @@ type RememberedRest struct {
 
 // The parts of RememberedRest.
 type (
-	// RememberedLoss is a cluster that was lost for workloads with that failover time.
-	RememberedLoss struct {
-		Cluster string
-		After   time.Duration
-	}
-	// RememberedTaint is since when there is a taint that does not say it.
-	RememberedTaint struct {
-		Cluster, Key, Value, Effect string
-		Since                       time.Time
-	}
 	// RememberedCeiling is how many replicas a cluster turned out to be able to run.
 	RememberedCeiling struct {
 		Most  int32
@@ -157,7 +136,7 @@ const rememberedAtOnce = 500
 // worked out and could work out again it forgets, because the other does not know it. Only the owner of w may
 // call it. It blocks nobody for longer than it takes to copy pointers.
 func (w *World) Checkpoint() []Input {
-	if w.backlog.some() {
+	if w.backlog.Some() {
 		return nil
 	}
 	w.forgetWorkedOut()
@@ -216,8 +195,7 @@ func (w *World) served() []schema.GroupResource {
 func (w *World) rememberClusters() *RememberedClusters {
 	out := &RememberedClusters{Members: make(map[string]RememberedMember, len(w.members)), Views: maps.Clone(w.around.views)}
 	for _, name := range slices.Sorted(maps.Keys(w.clusters)) {
-		c := w.clusters[name]
-		out.Clusters = append(out.Clusters, &RememberedCluster{c, c.size.nodes, c.size.node})
+		out.Clusters = append(out.Clusters, w.clusters[name])
 	}
 	for name, m := range w.members {
 		out.Members[name] = RememberedMember{m.engaged, slices.Collect(maps.Keys(m.read))}
@@ -240,9 +218,9 @@ func (o *object) remember() RememberedObject {
 }
 
 func (w *World) rememberRest() *RememberedRest {
-	l, d, s := &w.losses, &w.drains, &w.around
+	d, s := &w.drains, &w.around
 	r := &RememberedRest{
-		Now: w.now, Unready: maps.Clone(w.unready), Judge: l.judge.State(), Tainted: l.tainted, LossesNext: l.next,
+		Now: w.now, Unready: maps.Clone(w.unready), Losses: w.losses.Remember(),
 		Turn: d.turn, Done: slices.Collect(maps.Keys(d.done)), DrainsKnown: d.known, DrainsNext: d.next,
 		Unwell: w.stuck.unready, StuckNext: w.stuck.next, Ceilings: map[string]map[string]RememberedCeiling{},
 		Asked: maps.Clone(s.asked), Reserved: map[string]map[string]RememberedReservation{},
@@ -255,25 +233,19 @@ func (w *World) rememberRest() *RememberedRest {
 			r.Synced = append(r.Synced, gr)
 		}
 	}
-	for one := range l.lost {
-		r.Lost = append(r.Lost, RememberedLoss{one.cluster, one.after})
-	}
-	for t, since := range l.taints {
-		r.Taints = append(r.Taints, RememberedTaint{t.cluster, t.key, t.value, string(t.effect), since})
-	}
 	for key, of := range w.stuck.ceilings {
 		all := map[string]RememberedCeiling{}
-		for cluster, c := range of {
-			all[cluster] = RememberedCeiling{c.most, c.until}
+		for name, c := range of {
+			all[name] = RememberedCeiling{c.most, c.until}
 		}
 		r.Ceilings[key.String()] = all
 	}
-	for cluster := range s.accounts {
+	for name := range s.accounts {
 		all := map[string]RememberedReservation{}
-		for key, one := range s.accountOf(cluster) {
+		for key, one := range s.accountOf(name) {
 			all[key.String()] = RememberedReservation{one.replicas, one.until}
 		}
-		r.Reserved[cluster] = all
+		r.Reserved[name] = all
 	}
 	for of, by := range w.scalers {
 		r.Scalers[of.String()] = by.String()
@@ -281,8 +253,8 @@ func (w *World) rememberRest() *RememberedRest {
 	for uid, p := range w.pasts {
 		r.Pasts[uid] = RememberedPast{p.key.String(), p.history, p.loaded}
 	}
-	for one, at := range w.alarms.set {
-		r.Alarms = append(r.Alarms, RememberedAlarm{one.key.String(), one.decide, at})
+	for one, at := range w.alarms.All() {
+		r.Alarms = append(r.Alarms, RememberedAlarm{one.Key.String(), one.Decide, at})
 	}
 	return r
 }

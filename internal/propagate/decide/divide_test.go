@@ -2,8 +2,10 @@ package decide
 
 import (
 	"fmt"
-	"pgregory.net/rapid"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -37,6 +39,26 @@ func TestAClusterAwayGetsNothingNewAndThatIsRecorded(t *testing.T) {
 	}
 	if got = r.deployment("web", 10, 9, recorded); got.Decision.String() != "aws=3,azure=3,google=3" {
 		t.Errorf("scaled from 6 to 9: %s", got.Decision)
+	}
+}
+
+// TestAClosedClusterGetsNothingNewWhileAnotherIsAway: where some cluster is away or has joined since, it is worked out how an
+// object was divided before, which one that was made this moment was not.
+func TestAClosedClusterGetsNothingNewWhileAnotherIsAway(t *testing.T) {
+	for name, close := range map[string]func(*Cluster){
+		"cordoned": func(c *Cluster) { c.Cordoned = true },
+		"drained":  func(c *Cluster) { c.Cordoned, c.Drained = true, true },
+		"tainted": func(c *Cluster) {
+			c.Taints = []corev1.Taint{{Key: "maintenance", Effect: corev1.TaintEffectNoSchedule}}
+		},
+	} {
+		r := newRig(deployments())
+		closed := ready("aws", 0)
+		close(closed)
+		r.clusters(closed, away("azure", 0, 5), ready("google", 0))
+		if got := r.deployment("web", 10, 6, nil).Decision.String(); got != "google=6" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -73,7 +74,7 @@ func (w *World) stepDrains() {
 		return
 	}
 	d.next = time.Time{}
-	if w.backlog.some() {
+	if w.backlog.Some() {
 		w.drainsChanged() // what is decided is not as it was asked for yet
 		return
 	}
@@ -82,7 +83,7 @@ func (w *World) stepDrains() {
 		return
 	}
 	if !known { // what no budget selects need not wait
-		w.backlog.add(w.keys(func(*object) bool { return true }), work{decide: true})
+		w.backlog.Add(w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 		w.drainsChanged()
 		return
 	}
@@ -124,10 +125,10 @@ func (w *World) nextTurn() {
 		return
 	}
 	d.turn = slices.MinFunc(slices.Collect(maps.Keys(waiting)), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
-	w.backlog.hurry(w.keys(func(o *object) bool {
+	w.backlog.Hurry(w.keys(func(o *object) bool {
 		budget, ok := w.budgetOf(o.a)
 		return ok && budget == d.turn
-	}), work{decide: true})
+	}), agenda.Work{Decide: true})
 	w.drainsChanged()
 }
 

@@ -62,7 +62,7 @@ type At struct{ Time time.Time }
 // More: work is left, because it would have taken too long. Tick is to be applied when nothing else waits.
 type More struct{}
 
-// Verdict answers Begins.
+// Verdict answers Begins and Lowers.
 type Verdict struct{ GoAhead bool }
 
 // Fault: a panic was contained while something was decided. The object stays as it is.

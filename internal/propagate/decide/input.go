@@ -111,6 +111,16 @@ type Begins struct {
 	Share   template.Share
 }
 
+// Lowers: a member is about to be told to run fewer replicas than it is seen to run. The effect is a Verdict: it goes ahead only
+// if, with what the member shows now, the others can do without them.
+type Lowers struct {
+	Cluster  string
+	Key      template.Key
+	UID      types.UID
+	Observed *Observed
+	Replicas int32
+}
+
 // Revised: the earlier pod templates of a workload were read at the hub, or one was kept there.
 type Revised struct {
 	UID     types.UID
@@ -146,6 +156,7 @@ func (Engaged) input()          {}
 func (Read) input()             {}
 func (Seen) input()             {}
 func (Begins) input()           {}
+func (Lowers) input()           {}
 func (Revised) input()          {}
 func (Recorded) input()         {}
 func (Tick) input()             {}

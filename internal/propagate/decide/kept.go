@@ -70,7 +70,7 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 		case state.Why != "":
 			s.Reason, s.Passing = schedule.AsBefore+"; "+state.Why, true
 		}
-		if w.losses.isLost(w.clusters[name], a.Policy) {
+		if w.losses.IsLost(w.clusters[name], a.Policy) {
 			lost = append(lost, name)
 		}
 		d.Shares = append(d.Shares, s)

@@ -3,6 +3,8 @@ package decide
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -75,6 +77,22 @@ func TestLessOnlyWhenOthersAreReady(t *testing.T) {
 	}
 }
 
+// TestOneThatIsNotToHaveItAnyMoreWaitsForTheOthers: a cluster without a share has no total that would say how many there are
+// to be.
+func TestOneThatIsNotToHaveItAnyMoreWaitsForTheOthers(t *testing.T) {
+	r := moving(map[string]int32{"aws": 2, "azure": 1})
+	azure := r.runs("azure", 1, 1, &template.Share{Replicas: 1, Total: 3})
+	r.clusters(ready("aws", 0), ready("azure", 0), ready("google", 0))
+	google := r.runs("google", 2, 2, &template.Share{Replicas: 2, Total: 3})
+	if a, g := r.runsNow(azure), r.runsNow(google); a != 1 || g != 2 {
+		t.Errorf("while nothing is ready in aws, azure is to run %d and google %d", a, g)
+	}
+	r.runs("aws", 2, 2, nil)
+	if n := r.runsNow(google); n != 0 {
+		t.Errorf("when all is ready elsewhere google is to run %d", n)
+	}
+}
+
 func TestTwoThatAreToHaveLessShareWhatIsToSpare(t *testing.T) {
 	r := moving(map[string]int32{"aws": 1, "azure": 1, "google": 3})
 	wrote := &template.Share{Replicas: 2, Total: 5}
@@ -117,5 +135,62 @@ func TestWhatAPersonScaledInAMemberIsPutBackAtOnce(t *testing.T) {
 	r.runs("azure", 3, 0, wrote)
 	if n := r.runsNow(aws); n != 3 {
 		t.Errorf("told to run %d", n)
+	}
+}
+
+// TestNobodyIsLoweredAheadOfTheWorld: a member that has not been heard of yet, as after a restart, is not told to run less
+// before the others are ready, although what it is to run in the end is known.
+func TestNobodyIsLoweredAheadOfTheWorld(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 3})
+	r.engage("aws")
+	r.engage("azure")
+	if n := r.runsNow("aws"); n != 0 {
+		t.Fatalf("nothing is known of it, and it is to run %d", n)
+	}
+	asked := Lowers{Cluster: "aws", Key: r.key("web"), UID: r.get("web").UID, Observed: there(r.get("web").UID, 3, map[string]any{"readyReplicas": int64(3)})}
+	verdict := func() bool {
+		for _, effect := range r.apply(asked) {
+			if v, ok := effect.(Verdict); ok {
+				return v.GoAhead
+			}
+		}
+		t.Fatal("there is no answer")
+		return false
+	}
+	if verdict() {
+		t.Error("it may stop all that is ready")
+	}
+	if n := r.runsNow("aws"); n != 3 {
+		t.Errorf("it is to run %d now, want 3", n)
+	}
+	r.runs("azure", 3, 3, nil)
+	if !verdict() {
+		t.Error("it may not stop what others do by now")
+	}
+	asked.UID = "another"
+	if verdict() {
+		t.Error("a namesake may be lowered")
+	}
+}
+
+// Of a StatefulSet any pods may go when it is told to run fewer: until the member shows how many of the others are ready, no more
+// are taken.
+func TestAStatefulSetIsLoweredByWhatItShows(t *testing.T) {
+	r := newRig(schema.GroupResource{Group: "apps", Resource: "statefulsets"})
+	r.clusters(ready("aws", 0), ready("google", 0))
+	r.deployment("web", 10, 1, map[string]string{"hanse.dev/division": "aws=0,google=1"})
+	google := r.runs("google", 3, 2, nil)
+	if n := r.runsNow(google); n != 2 {
+		t.Fatalf("with one to spare, told to run %d", n)
+	}
+	for range 2 {
+		r.do(func() { r.w.look(r.w.own(r.key("web")), false) })
+	}
+	if n := r.runsNow(google); n != 2 {
+		t.Errorf("nothing has happened, and it is told to run %d", n)
+	}
+	r.runs("google", 2, 2, nil)
+	if n := r.runsNow(google); n != 1 {
+		t.Errorf("two are ready, and it is told to run %d", n)
 	}
 }

@@ -2,12 +2,11 @@ package decide
 
 import (
 	"maps"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -34,9 +33,7 @@ func (w *World) restore(in Remembered) (effects []Effect) {
 
 func (w *World) restoreClusters(in *RememberedClusters) {
 	for _, c := range in.Clusters {
-		cluster := *c.Cluster
-		cluster.size = size{c.Nodes, c.Node}
-		w.clusters[c.Name] = &cluster
+		w.clusters[c.Name] = c
 	}
 	for name, m := range in.Members {
 		next := &member{engaged: m.Engaged}
@@ -90,7 +87,7 @@ func (w *World) restoreRest(in *RememberedRest) {
 		}
 	}
 	w.unready = orEmpty(in.Unready)
-	w.restoreLosses(in)
+	w.losses.Restore(in.Losses)
 	d := &w.drains
 	d.turn, d.known, d.next, d.done = in.Turn, in.DrainsKnown, in.DrainsNext, nil
 	if len(in.Done) > 0 {
@@ -123,24 +120,11 @@ func (w *World) restoreRest(in *RememberedRest) {
 	w.moving = keySet(in.Moving)
 	for _, one := range in.Alarms {
 		if key, ok := template.ParseKey(one.Key); ok {
-			w.alarms.at(one.At, alarm{key, one.Decide})
+			w.alarms.Set(one.At, agenda.Alarm{Key: key, Decide: one.Decide})
 		}
 	}
 	w.surroundingsChanged()
 	w.around.cached(w.owner).made = w.now
-}
-
-func (w *World) restoreLosses(in *RememberedRest) {
-	l := &w.losses
-	l.judge.Restore(in.Judge)
-	l.lost, l.taints = map[loss]bool{}, map[taint]time.Time{}
-	for _, one := range in.Lost {
-		l.lost[loss{one.Cluster, one.After}] = true
-	}
-	for _, t := range in.Taints {
-		l.taints[taint{t.Cluster, t.Key, t.Value, corev1.TaintEffect(t.Effect)}] = t.Since
-	}
-	l.tainted, l.next = in.Tainted, in.LossesNext
 }
 
 func (w *World) restoreSurroundings(in *RememberedRest) {

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -70,7 +71,7 @@ func (w *World) stepRoom() {
 	}
 	s.news = time.Time{}
 	keys := w.shortKeys()
-	w.backlog.add(keys, work{decide: true})
+	w.backlog.Add(keys, agenda.Work{Decide: true})
 	s.rest = w.now.Add(min(restPerDecision*time.Duration(len(keys)), longestRest))
 }
 

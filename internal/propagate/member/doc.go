@@ -46,6 +46,9 @@ type Source interface {
 	// Begins asks before work that must not be done twice is written to a cluster; false: something else was decided by
 	// now. It waits for nothing but the owner of the World.
 	Begins(cluster string, w *decide.Wanted) bool
+	// Lowers asks before a cluster is told to run fewer replicas than it is seen to run; false: by now it is to run
+	// others. It waits for nothing but the owner of the World.
+	Lowers(cluster string, w *decide.Wanted, seen *decide.Observed) bool
 	// Accepts says whether the rules for an object let a cluster have n replicas.
 	Accepts(cluster string, key template.Key, n int32) bool
 }
@@ -89,9 +92,9 @@ type Options struct {
 	Clock clock.WithTicker
 	// Metrics may be nil.
 	Metrics Metrics
-	// Attribute, if not nil, is the context of a write that follows from what somebody changed at the hub, so that the
-	// member may be told who. It must not block.
-	Attribute func(ctx context.Context, w *decide.Wanted) context.Context
+	// Attribute, if not nil, is the context of a write that follows from a change of an object at the hub, so that the
+	// member may be told who made it. It must not block.
+	Attribute func(ctx context.Context, key template.Key) context.Context
 	// Version is the Kubernetes version of a cluster, for messages; it may be nil.
 	Version func(cluster string) string
 }

@@ -37,13 +37,14 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // hub is a Source and a Listener.
 type hub struct {
-	mu        sync.Mutex
-	hasher    fieldmerge.Hasher
-	resources map[schema.GroupResource]Resource
-	unsynced  bool
-	templates map[template.Key]*template.Template
-	change    map[template.Key]func(*decide.Wanted) // of what is wanted, for lack of decisions
-	refuses   bool                                  // what stays put does not begin
+	keepsReplicas bool // Lowers is answered with no
+	mu            sync.Mutex
+	hasher        fieldmerge.Hasher
+	resources     map[schema.GroupResource]Resource
+	unsynced      bool
+	templates     map[template.Key]*template.Template
+	change        map[template.Key]func(*decide.Wanted) // of what is wanted, for lack of decisions
+	refuses       bool                                  // what stays put does not begin
 
 	members []*Member
 	told    []string
@@ -137,6 +138,8 @@ func (h *hub) KeysIn(_, namespace string) (all []template.Key) {
 	}
 	return all
 }
+
+func (h *hub) Lowers(string, *decide.Wanted, *decide.Observed) bool { return !h.keepsReplicas }
 
 func (h *hub) Begins(string, *decide.Wanted) bool {
 	h.mu.Lock()

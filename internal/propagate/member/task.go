@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/override"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -94,6 +95,10 @@ func (t *task) do(ctx context.Context) error {
 			t.queue.Add(t.key)
 			return nil
 		}
+		if s.verb.writes() && t.lowers() && !t.member.source.Lowers(t.cluster, t.want, t.rec.observed(t.hub)) {
+			t.queue.Add(t.key)
+			return nil
+		}
 		if s.wanted != nil {
 			t.early(t.key)
 		}
@@ -110,6 +115,12 @@ func (t *task) do(ctx context.Context) error {
 	}
 	t.note(s)
 	return t.end(s)
+}
+
+// lowers says whether the member is to run fewer replicas than it is seen to run.
+func (t *task) lowers() bool {
+	n := t.rec.seen.replicas
+	return t.want != nil && t.want.Division == kinds.Replicas && t.rec.seen.exists() && n != nil && t.want.Share.Replicas < *n
 }
 
 // after is for what others have to do once a request was answered.
@@ -199,8 +210,8 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 	if s.verb == get {
 		return objects.Get(ctx, name, metav1.GetOptions{})
 	}
-	if attribute := t.member.options.Attribute; attribute != nil && t.want != nil && len(s.drift) == 0 {
-		ctx = attribute(ctx, t.want)
+	if attribute := t.member.options.Attribute; attribute != nil && t.follows(s) {
+		ctx = attribute(ctx, t.key)
 	}
 	verb, began := "patch", t.member.clock.Now()
 	switch s.verb {
@@ -225,6 +236,13 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 		t.Metrics().Wrote(t.cluster, t.key, verb, err, t.member.clock.Since(began))
 	}
 	return obj, err
+}
+
+// follows says whether what s asks for follows from a change of the object at the hub: not from drift, nor from clusters
+// that come, go or fill up.
+func (t *task) follows(s step) bool {
+	left := t.rec.left
+	return len(s.drift) == 0 && (t.want == nil || left == nil || left.target().Content != t.want.Content)
 }
 
 func (t *task) objects() dynamic.ResourceInterface {

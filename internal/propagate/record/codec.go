@@ -208,6 +208,8 @@ func encode(in decide.Input) ([]byte, error) {
 		e.Cluster, e.Key, e.Observed = in.Cluster, in.Key.String(), encodeObserved(in.Key, in.Observed)
 	case decide.Begins:
 		e.Cluster, e.Key, e.UID, e.Share = in.Cluster, in.Key.String(), in.UID, &in.Share
+	case decide.Lowers:
+		e.Cluster, e.Key, e.UID, e.Observed, e.Share = in.Cluster, in.Key.String(), in.UID, encodeObserved(in.Key, in.Observed), &template.Share{Replicas: in.Replicas}
 	case decide.Revised:
 		e.UID, e.History = in.UID, in.History
 	case decide.Recorded:
@@ -312,6 +314,12 @@ func (d *decoder) decodeMember(e *input, gr schema.GroupResource, key template.K
 		in := decide.Begins{Cluster: e.Cluster, Key: key, UID: e.UID}
 		if e.Share != nil {
 			in.Share = *e.Share
+		}
+		return in, nil
+	case "Lowers":
+		in := decide.Lowers{Cluster: e.Cluster, Key: key, UID: e.UID, Observed: d.observed(key, e.Observed)}
+		if e.Share != nil {
+			in.Replicas = e.Share.Replicas
 		}
 		return in, nil
 	case "Revised":

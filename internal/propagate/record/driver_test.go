@@ -114,6 +114,7 @@ func (d *driver) next(t *rapid.T) decide.Input {
 		if a := d.any(t); a != nil {
 			return rapid.SampledFrom([]decide.Input{
 				decide.Begins{Cluster: cluster, Key: a.Key, UID: a.UID, Share: a.Shares[cluster]},
+				decide.Lowers{Cluster: cluster, Key: a.Key, UID: a.UID, Observed: seenOf(a, cluster, n), Replicas: int32(n / 2)},
 				decide.Revised{UID: a.UID, History: rollout.History{{Name: "r", Revision: a.Content.Revision, Number: 1, Template: map[string]any{"spec": map[string]any{"n": int64(1)}}}}},
 				decide.Recorded{Key: a.Key, UID: a.UID, Revision: a.Revision},
 			}).Draw(t, "answer")

@@ -119,6 +119,8 @@ func CauseOf(in decide.Input) string {
 		return "cluster " + in.Cluster + " showed a change of " + in.Key.Label()
 	case decide.Begins:
 		return "cluster " + in.Cluster + " begins the work"
+	case decide.Lowers:
+		return "cluster " + in.Cluster + " is to run fewer"
 	case decide.Revised:
 		return "earlier pod templates were read"
 	case decide.Recorded:

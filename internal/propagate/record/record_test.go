@@ -164,7 +164,7 @@ func TestEachInputCanBeRecorded(t *testing.T) {
 	for _, in := range []decide.Input{
 		decide.Served{}, decide.Unserved{}, decide.Listed{}, decide.Written{}, decide.Deleted{}, decide.ClustersListed{}, decide.ClusterWritten{},
 		decide.ClusterDeleted{}, decide.NamespacesListed{}, decide.NamespaceWritten{}, decide.NamespaceDeleted{}, decide.PoliciesChanged{}, decide.Looked{},
-		decide.Measured{}, decide.Engaged{}, decide.Read{}, decide.Seen{}, decide.Begins{}, decide.Revised{}, decide.Recorded{}, decide.Remembered{}, decide.Tick{},
+		decide.Measured{}, decide.Engaged{}, decide.Read{}, decide.Seen{}, decide.Begins{}, decide.Lowers{}, decide.Revised{}, decide.Recorded{}, decide.Remembered{}, decide.Tick{},
 	} {
 		known[typeOf(in)] = in
 	}

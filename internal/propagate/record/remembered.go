@@ -72,7 +72,7 @@ func (d *decoder) remembered(in *remembered) (out decide.Remembered, err error) 
 	out.Clusters, out.Rest = in.Clusters, in.Rest
 	if out.Clusters != nil {
 		for _, c := range out.Clusters.Clusters {
-			if c == nil || c.Cluster == nil {
+			if c == nil {
 				return out, fmt.Errorf("a recorded Cluster is empty")
 			}
 			c.Joined, c.Since = c.Joined.Local(), c.Since.Local() // as the API's decoders have it
