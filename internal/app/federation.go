@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,12 +48,16 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 	if err != nil {
 		return nil, err
 	}
-	engine, err := propagate.New(hub, propagate.Options{
+	options := propagate.Options{
 		HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation,
 		Attribute: func(ctx context.Context, key propagate.Key) context.Context {
 			return attribution.NewContext(ctx, with.authors.Of(attribution.Key{GroupResource: key.GR, Namespace: key.Namespace, Name: key.Name}))
 		},
-	})
+	}
+	if o.FlightBytes > 0 {
+		options.FlightDir, options.FlightBytes = filepath.Join(o.DataDir, "flight"), o.FlightBytes
+	}
+	engine, err := propagate.New(hub, options)
 	if err != nil {
 		return nil, err
 	}

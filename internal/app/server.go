@@ -44,6 +44,8 @@ type ServerOptions struct {
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
 	// fail over to others; 0: never.
 	FailoverAfter time.Duration
+	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
+	FlightBytes int64
 	// TellMembers is what members are told of the author of the write at the hub that led to one there.
 	TellMembers attribution.Tell
 }

@@ -42,6 +42,8 @@ type Ring struct {
 	file    *os.File
 	buffer  *bufio.Writer
 	written int64 // in file
+	since   int64 // written since Next, without what it began with
+	begun   int64 // what it began with
 	head    []byte
 }
 
@@ -55,11 +57,12 @@ func Open(dir string, bytes int64) (*Ring, error) {
 	return r, r.next()
 }
 
-// Full says whether it is time for Next.
+// Full says whether it is time for Next: after half a segment, and as much as the last Next began with, so that no
+// more than half of the ring is such beginnings.
 func (r *Ring) Full() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.written > r.segment/2
+	return r.since > max(r.segment/2, r.begun)
 }
 
 // Next begins a segment with records without which what follows could not be understood when the segments before are
@@ -73,11 +76,13 @@ func (r *Ring) Next(begin []Record) error {
 	if err := r.next(); err != nil {
 		return err
 	}
+	r.since = 0
 	for _, rec := range begin {
 		if err := r.append(rec); err != nil {
 			return err
 		}
 	}
+	r.begun, r.since = r.since, 0
 	return nil
 }
 
@@ -174,7 +179,19 @@ func (r *Ring) write(rec Record) error {
 		}
 	}
 	r.written += int64(len(head) + len(rec.Payload))
+	r.since += int64(len(head) + len(rec.Payload))
 	return nil
+}
+
+// Recover begins a segment after an error: what was not written of the one before is given up.
+func (r *Ring) Recover() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		_ = r.file.Close()
+		r.file = nil
+	}
+	return r.next()
 }
 
 // Flush hands what was appended to the operating system, where it outlives the process.

@@ -87,7 +87,9 @@ func serveHistory(e *Engine, turn chan struct{}, w http.ResponseWriter, r *http.
 	}
 	answer := History{Object: query.Key.String(), Entries: []record.Entry{}}
 	if at.IsZero() {
-		answer.Entries, err = record.History(ctx, e.options.FlightDir, query)
+		var entries []record.Entry
+		entries, err = record.History(ctx, e.options.FlightDir, query)
+		answer.Entries = append(answer.Entries, entries...)
 	} else {
 		var last *record.Outcome
 		if last, err = record.Decided(ctx, e.options.FlightDir, query.Key, at); last != nil {

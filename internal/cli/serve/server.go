@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/hanse-dev/hanse/internal/app"
@@ -15,7 +16,7 @@ import (
 // NewServerCommand is hanse server: the hub alone, in the foreground.
 func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o app.ServerOptions
-	var tell string
+	var tell, recorder string
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
 		Short: "Run a hub in the foreground",
@@ -38,6 +39,9 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
 				return fmt.Errorf("--tell-members: %w", err)
 			}
+			if o.FlightBytes, err = recorderSize(recorder); err != nil {
+				return err
+			}
 			return app.Server(cmd.Context(), o, s.ErrOut)
 		},
 	}
@@ -54,7 +58,23 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers per second to one network of clients (0: no limit)")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
+	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd
+}
+
+// leastRecorder is the smallest recording that is of use.
+const leastRecorder = 1 << 20
+
+// recorderSize reads --flight-recorder-size, in bytes.
+func recorderSize(value string) (int64, error) {
+	q, err := resource.ParseQuantity(value)
+	if err != nil {
+		return 0, fmt.Errorf("--flight-recorder-size=%s: %w. Try: 256Mi, or 0 for none", value, err)
+	}
+	if n := q.Value(); n == 0 || n >= leastRecorder {
+		return n, nil
+	}
+	return 0, fmt.Errorf("--flight-recorder-size=%s is less than 1Mi. Try: 256Mi, or 0 for none", value)
 }

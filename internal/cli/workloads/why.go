@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/cli/args"
@@ -24,21 +25,31 @@ import (
 )
 
 // NewWhyCommand is hanse why.
-func NewWhyCommand(s genericiooptions.IOStreams) *cobra.Command {
+func NewWhyCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
 	var at hub.Flags
-	var namespace string
+	var namespace, then string
 	format := output.ForObjects()
 	cmd := &cobra.Command{
 		Use:   "why KIND/NAME",
 		Short: "Explain why an object is where it is, and why not elsewhere",
 		Long: `Explain why an object is where it is, and why not elsewhere. With -o, what is printed
-is the object's Placement.`,
+is the object's Placement. With --at, it is what was decided last by then, as the hub's
+flight recorder has it.`,
 		Example: `  hanse why deployment/db-primary
   hanse why deploy/whoami -n shop
+  hanse why deploy/whoami --at 03:12
   hanse why deploy/whoami -o jsonpath='{.rejected[*].name}'`,
 		Args: args.One("KIND/NAME", "hanse why deployment/web"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			found, err := findPlacement(cmd.Context(), &at, names[0], namespace)
+			var found *unstructured.Unstructured
+			var err error
+			if then == "" {
+				found, err = findPlacement(cmd.Context(), &at, names[0], namespace)
+			} else if moment, mistake := parseWhen(then, now); mistake != nil {
+				err = fmt.Errorf("--at: %w", mistake)
+			} else {
+				found, err = placementThen(cmd.Context(), &at, names[0], namespace, moment)
+			}
 			if err != nil {
 				return err
 			}
@@ -51,6 +62,7 @@ is the object's Placement.`,
 	}
 	at.Bind(cmd)
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", metav1.NamespaceDefault, "namespace of the object")
+	cmd.Flags().StringVar(&then, "at", "", "explain what held then: 03:12, 10m (ago), or 2026-01-31T03:12:00Z (default: now)")
 	format.Bind(cmd)
 	return cmd
 }

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	testclock "k8s.io/utils/clock/testing"
+
 	"github.com/hanse-dev/hanse/internal/cli/hubtest"
 )
 
@@ -23,12 +27,17 @@ clusters:
 rejected: [{name: google, reason: not ready}]
 `
 
+// whyVerb is the command at a moment.
+func whyVerb(s genericiooptions.IOStreams) *cobra.Command {
+	return NewWhyCommand(s, testclock.NewFakePassiveClock(moment))
+}
+
 func TestWhy(t *testing.T) {
 	h := hubtest.New(t)
 	h.Put(t, explained)
 	h.Put(t, `{apiVersion: hanse.dev/v1alpha1, kind: Placement, metadata: {name: namespaces.shop, namespace: hanse-system},
   object: {kind: Namespace, name: shop}, summary: {}, clusters: [{name: aws, state: Synced}]}`)
-	try(t, h, NewWhyCommand,
+	try(t, h, whyVerb,
 		example{line: "deploy/web", out: `deployment/web: aws=2
 not placed: 1 replica
 1 replica has no place
@@ -51,7 +60,7 @@ azure: quota exceeded
 		example{line: "deploy/none", error: "nothing is known of deploy/none in namespace default: it does not exist, or stays at the hub. Try: "},
 		example{line: "planet/mars", error: "the hub has no kind planet. Try: kubectl api-resources"})
 	h.Handle("GET /apis/hanse.dev/v1alpha1/namespaces/default/placements/deployments.apps.web", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
-	try(t, h, NewWhyCommand, example{line: "deploy/web", error: "refuses the credential in its kubeconfig (401)"})
+	try(t, h, whyVerb, example{line: "deploy/web", error: "refuses the credential in its kubeconfig (401)"})
 }
 
 func TestKinds(t *testing.T) {

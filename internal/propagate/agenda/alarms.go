@@ -53,6 +53,9 @@ func compareSettings(a, b setting) int {
 // Clone is a copy, which may be changed without a.
 func (a *Alarms) Clone() Alarms { return Alarms{maps.Clone(a.set), slices.Clone(a.queue)} }
 
+// All are the times of all, not to be changed.
+func (a *Alarms) All() map[Alarm]time.Time { return a.set }
+
 // Set has an Alarm ring at a time.
 func (a *Alarms) Set(at time.Time, one Alarm) {
 	if a.set == nil {

@@ -17,6 +17,9 @@ import (
 // More.
 func (w *World) Apply(in Input, now time.Time) []Effect {
 	w.now = now
+	if past, ok := in.(Remembered); ok {
+		return w.restore(past)
+	}
 	waited := w.backlog.Some()
 	_, tick := in.(Tick)
 	w.take(in)

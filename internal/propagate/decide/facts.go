@@ -25,6 +25,7 @@ type KnownPolicy struct {
 	Object   *unstructured.Unstructured
 	InEffect *policy.Policy // nil: it never made sense
 	Mistake  string
+	source   *unstructured.Unstructured // of InEffect
 }
 
 // Lost says whether a cluster is lost for the workloads of a policy: what they run there fails over.

@@ -67,9 +67,9 @@ func (k KnownPolicy) next(obj *unstructured.Unstructured) KnownPolicy {
 	}
 	read, err := parsePolicy(obj)
 	if err != nil {
-		return KnownPolicy{Object: obj, InEffect: k.InEffect, Mistake: err.Error()}
+		return KnownPolicy{Object: obj, InEffect: k.InEffect, Mistake: err.Error(), source: k.source}
 	}
-	return KnownPolicy{Object: obj, InEffect: read}
+	return KnownPolicy{Object: obj, InEffect: read, source: obj}
 }
 
 func parsePolicy(obj *unstructured.Unstructured) (*policy.Policy, error) {

@@ -44,6 +44,7 @@ type input struct {
 	History   rollout.History              `json:"history,omitempty"`
 	Revision  uint64                       `json:"revision,omitempty"`
 	Namespace string                       `json:"namespace,omitempty"`
+	Past      *remembered                  `json:"past,omitempty"`
 }
 
 // object is what decides of a template's object. It is never the content of what is not divided: no Secret, ConfigMap
@@ -120,13 +121,16 @@ type observed struct {
 	Content uint64           `json:"content,omitempty"`
 }
 
-func encodeObserved(o *decide.Observed) *observed {
+func encodeObserved(key template.Key, o *decide.Observed) *observed {
 	if o == nil {
 		return nil
 	}
 	cut := *o
 	cut.Left, cut.Dropped = nil, nil
 	cut.Spec = flat(o.Spec)
+	if !shown(key) {
+		cut.Spec, cut.Status, cut.Waits, cut.Fault = nil, nil, "", nil
+	}
 	out := &observed{Observed: &cut}
 	if o.Left != nil {
 		left := *o.Left
@@ -137,6 +141,11 @@ func encodeObserved(o *decide.Observed) *observed {
 		out.Left = &left
 	}
 	return out
+}
+
+// shown says whether anything is decided by what members show of an object.
+func shown(key template.Key) bool {
+	return kinds.DivisionOf(key.GR, nil) != kinds.Everywhere || key.GR == template.Autoscalers().GroupResource()
 }
 
 // flat is a spec without its pod template, of which nothing is read.
@@ -196,13 +205,17 @@ func encode(in decide.Input) ([]byte, error) {
 	case decide.Read:
 		e.Cluster, e.Resource, e.Yes = in.Cluster, in.GR.String(), in.Read
 	case decide.Seen:
-		e.Cluster, e.Key, e.Observed = in.Cluster, in.Key.String(), encodeObserved(in.Observed)
+		e.Cluster, e.Key, e.Observed = in.Cluster, in.Key.String(), encodeObserved(in.Key, in.Observed)
 	case decide.Begins:
 		e.Cluster, e.Key, e.UID, e.Share = in.Cluster, in.Key.String(), in.UID, &in.Share
+	case decide.Lowers:
+		e.Cluster, e.Key, e.UID, e.Observed, e.Share = in.Cluster, in.Key.String(), in.UID, encodeObserved(in.Key, in.Observed), &template.Share{Replicas: in.Replicas}
 	case decide.Revised:
 		e.UID, e.History = in.UID, in.History
 	case decide.Recorded:
 		e.Key, e.UID, e.Revision = in.Key.String(), in.UID, in.Revision
+	case decide.Remembered:
+		e.Past = encodeRemembered(in)
 	case decide.Tick:
 	default:
 		return nil, fmt.Errorf("an input %T cannot be recorded", in)
@@ -225,12 +238,11 @@ func typeOf(in decide.Input) string {
 
 // decoder makes inputs of what encode wrote. It knows the templates that it has made, by which contents are found.
 type decoder struct {
-	kinds     map[schema.GroupResource]schema.GroupVersionKind
 	templates map[template.Key]*template.Template
 }
 
 func newDecoder() *decoder {
-	return &decoder{kinds: map[schema.GroupResource]schema.GroupVersionKind{}, templates: map[template.Key]*template.Template{}}
+	return &decoder{templates: map[template.Key]*template.Template{}}
 }
 
 func (d *decoder) decode(data []byte) (decide.Input, error) {
@@ -304,10 +316,18 @@ func (d *decoder) decodeMember(e *input, gr schema.GroupResource, key template.K
 			in.Share = *e.Share
 		}
 		return in, nil
+	case "Lowers":
+		in := decide.Lowers{Cluster: e.Cluster, Key: key, UID: e.UID, Observed: d.observed(key, e.Observed)}
+		if e.Share != nil {
+			in.Replicas = e.Share.Replicas
+		}
+		return in, nil
 	case "Revised":
-		return decide.Revised{UID: e.UID, History: e.History}, nil
+		return decide.Revised{UID: e.UID, History: wholeHistory(e.History)}, nil
 	case "Recorded":
 		return decide.Recorded{Key: key, UID: e.UID, Revision: e.Revision}, nil
+	case "Remembered":
+		return d.remembered(e.Past)
 	case "Tick":
 		return decide.Tick{}, nil
 	}
@@ -355,6 +375,14 @@ func (d *decoder) observed(key template.Key, o *observed) *decide.Observed {
 		out.Left = &left
 	}
 	return &out
+}
+
+// wholeHistory is whole for earlier pod templates.
+func wholeHistory(h rollout.History) rollout.History {
+	for i := range h {
+		whole(h[i].Template)
+	}
+	return h
 }
 
 // whole is v with numbers as the API's decoders make them: integers where they are whole. It changes v.

@@ -61,7 +61,7 @@ func outcomeOf(at time.Time, cause string, p decide.Publish) Outcome {
 		if len(a.Now) > 0 {
 			o.Now = maps.Clone(a.Now)
 		}
-		if a.Policy != nil {
+		if a.Policy != nil && a.Policy.Name != "" {
 			o.Policy = a.Policy.String()
 		}
 	}
@@ -83,7 +83,7 @@ func (o Outcome) fingerprint() (uint64, error) {
 // CauseOf is what happened, in words.
 func CauseOf(in decide.Input) string {
 	switch in := in.(type) {
-	case decide.Served, decide.Listed:
+	case decide.Served, decide.Listed, decide.Remembered:
 		return "the hub read its objects"
 	case decide.Written:
 		return "the object was written at the hub (generation " + fmt.Sprint(in.Template.Object.GetGeneration()) + ")"
@@ -119,6 +119,8 @@ func CauseOf(in decide.Input) string {
 		return "cluster " + in.Cluster + " showed a change of " + in.Key.Label()
 	case decide.Begins:
 		return "cluster " + in.Cluster + " begins the work"
+	case decide.Lowers:
+		return "cluster " + in.Cluster + " is to run fewer"
 	case decide.Revised:
 		return "earlier pod templates were read"
 	case decide.Recorded:

@@ -1,12 +1,15 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -19,7 +22,7 @@ const (
 	// DefaultBytes is how much of the disk a recording takes at most.
 	DefaultBytes = 256 << 20
 	// waiting is how many inputs may wait to be written. What comes beyond is left out, and that is recorded.
-	waiting = 8192
+	waiting = 32768
 	// flushEvery is how much of a recording a crash of the machine or the process may cost.
 	flushEvery = time.Second
 )
@@ -33,7 +36,11 @@ type Recorder struct {
 	rotate  atomic.Bool // a checkpoint is wanted
 	options decide.Options
 
-	last map[string]uint64 // fingerprints of the last outcomes by object; run alone uses it
+	// Run alone uses these: fingerprints of the last outcomes by object, whether a checkpoint is on its way, and how many could not be
+	// written.
+	last  map[string]uint64
+	asked bool
+	lost  int64
 }
 
 // item is what is to be recorded.
@@ -43,6 +50,7 @@ type item struct {
 	effects    []decide.Effect
 	checkpoint []decide.Input // that rebuilds the World as it is after in; nil: none was asked for
 	write      *Write
+	missed     int64 // how many were left out before it, because they came too fast
 }
 
 // run is how a segment begins: a World with these options, or one that Continues from the segment before.
@@ -62,35 +70,42 @@ func Open(dir string, bytes int64, options decide.Options, clock clock.WithTicke
 }
 
 // Trace records an input and what followed. It does not block. checkpoint is called, before it returns, when the next segment is to
-// begin.
+// begin; it may say nil, and is called again with the next input then.
 func (r *Recorder) Trace(at time.Time, in decide.Input, effects []decide.Effect, checkpoint func() []decide.Input) {
 	next := item{at: at, in: in, effects: effects}
 	if r.rotate.CompareAndSwap(true, false) {
-		next.checkpoint = checkpoint()
+		if next.checkpoint = checkpoint(); next.checkpoint == nil {
+			r.rotate.Store(true) // not now
+		}
 	}
 	r.put(next)
 }
 
-// Wrote records a request to a member. It does not block. Of err its text is kept, which must not have anything of a Secret in
-// it.
+// Wrote records a request to a member. It does not block. Of an error about a Secret or ConfigMap nothing but its reason is
+// kept: the text may quote what is in it.
 func (r *Recorder) Wrote(cluster string, key template.Key, verb string, err error) {
 	w := &Write{At: r.clock.Now().UTC(), Object: key.String(), Cluster: cluster, Verb: verb}
 	if err != nil {
 		w.Error = err.Error()
+		if r := key.GR.Resource; key.GR.Group == "" && (r == "secrets" || r == "configmaps") {
+			w.Error = cmp.Or(string(apierrors.ReasonForError(err)), "failed")
+		}
 	}
 	r.put(item{at: w.At, write: w})
 }
 
 func (r *Recorder) put(i item) {
+	i.missed = r.missed.Swap(0)
 	select {
 	case r.items <- i:
 	default:
-		r.missed.Add(1)
+		r.missed.Add(i.missed + 1)
 		r.rotate.Store(true) // what follows can only be understood from a checkpoint on
 	}
 }
 
-// Run writes until ctx ends, and closes the recording. What cannot be written is said in the log, once, and left out.
+// Run writes until ctx ends, and closes the recording. What cannot be written, as on a full disk, is said in the log once, and
+// left out; it is tried again from time to time.
 func (r *Recorder) Run(ctx context.Context) {
 	log := klog.FromContext(ctx)
 	ticker := r.clock.NewTicker(flushEvery)
@@ -106,15 +121,35 @@ func (r *Recorder) Run(ctx context.Context) {
 			}
 			return
 		case i := <-r.items:
+			if failing {
+				r.lost += 1 + i.missed
+				continue
+			}
 			err = r.write(i)
 		case <-ticker.C():
+			if failing {
+				failing = !r.recovered(log)
+				continue
+			}
 			err = r.ring.Flush()
 		}
-		if err != nil && !failing {
-			log.Error(err, "The flight recorder cannot write; what is decided meanwhile is not recorded")
+		if err != nil {
+			failing = true
+			r.lost++
+			log.Error(err, "The flight recorder cannot write; what is decided is not recorded until it can. Try: make room on its disk")
 		}
-		failing = err != nil
 	}
+}
+
+// recovered says whether it can be written again. What follows is understood from the next checkpoint on.
+func (r *Recorder) recovered(log klog.Logger) bool {
+	if err := errors.Join(r.ring.Recover(), r.ring.Flush()); err != nil {
+		return false
+	}
+	r.asked = true
+	r.rotate.Store(true)
+	log.Info("The flight recorder can write again")
+	return true
 }
 
 // drain writes what waits already.
@@ -132,10 +167,11 @@ func (r *Recorder) drain() {
 }
 
 func (r *Recorder) write(i item) error {
-	if n := r.missed.Swap(0); n > 0 {
+	if n := r.lost + i.missed; n > 0 {
 		if err := r.append(i.at, kindGap, n); err != nil {
 			return err
 		}
+		r.lost = 0
 	}
 	if i.write != nil {
 		return r.append(i.at, kindWrite, i.write)
@@ -155,9 +191,11 @@ func (r *Recorder) write(i item) error {
 		}
 	}
 	if i.checkpoint != nil {
+		r.asked = false
 		return r.begin(&i)
 	}
-	if r.ring.Full() {
+	if !r.asked && r.ring.Full() {
+		r.asked = true
 		r.rotate.Store(true)
 	}
 	return nil

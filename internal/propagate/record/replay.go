@@ -104,6 +104,8 @@ func (p *player) begin(rec flight.Record) error {
 	}
 	if p.rebuilt = p.world == nil || !o.Continues; p.rebuilt {
 		p.world, p.decoder, p.last = decide.NewWorld(o.Options), newDecoder(), map[string]uint64{}
+	} else {
+		p.world.Checkpoint() // as it was done then: it forgets what it has worked out
 	}
 	if !o.Continues {
 		p.out.Runs++
