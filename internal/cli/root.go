@@ -99,7 +99,7 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewKubeconfigCommand(s),
 		members.NewClustersCommand(s, p.Clock),
 		members.NewStatusCommand(s),
-		workloads.NewPlanCommand(s),
+		workloads.NewPlanCommand(s, p.Clock),
 		workloads.NewWhyCommand(s),
 		workloads.NewScaleCommand(s),
 		workloads.NewRolloutCommand(s),
