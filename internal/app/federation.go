@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/dns"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
@@ -34,7 +35,7 @@ type federation struct {
 
 // shared is what the parts of a hub have in common.
 type shared struct {
-	clock   clock.WithTicker
+	clock   clock.WithTickerAndDelayedExecution
 	metrics *metrics.Metrics
 	// authors knows who wrote what at the hub, ends is propagate.Options.Ends.
 	authors *attribution.Authors
@@ -55,7 +56,7 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 	if err != nil {
 		return nil, err
 	}
-	names, err := dns.New(hub, o.DNS.config(string(uid)))
+	names, err := dns.New(hub, o.DNS.config(string(uid), with.clock))
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +68,10 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 }
 
 // config is the settings in the terms of package dns.
-func (o DNSOptions) config(hubUID string) dns.Config {
+func (o DNSOptions) config(hubUID string, clock clock.WithTickerAndDelayedExecution) dns.Config {
 	return dns.Config{
 		Listen:   slices.DeleteFunc(slices.Clone(o.Listen), func(s string) bool { return s == "" || s == "off" }),
-		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID,
+		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Clock: clock,
 	}
 }
 
@@ -179,7 +180,7 @@ type propagator struct {
 
 func (p propagator) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	p.Engine.Engage(ctx, name, cfg)
-	p.dns.Engage(ctx, name, propagate.LimitResponses(cfg))
+	p.dns.Engage(ctx, name, limits.Responses(cfg, limits.Response, nil))
 }
 
 func (p propagator) Report(name string) fleet.Report {

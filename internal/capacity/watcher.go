@@ -43,10 +43,7 @@ type watched struct {
 // New makes a Watcher. changed is called, from a goroutine of its own, when
 // the View of a cluster is another than before, a little later and not for
 // every pod.
-func New(changed func(cluster string)) *Watcher { return NewWithClock(changed, clock.RealClock{}) }
-
-// NewWithClock is New with a clock.
-func NewWithClock(changed func(cluster string), c clock.WithDelayedExecution) *Watcher {
+func New(changed func(cluster string), c clock.WithDelayedExecution) *Watcher {
 	return &Watcher{changed: changed, clock: c, wanted: make(chan struct{}), volumes: make(chan struct{}), clusters: map[string]*watched{}}
 }
 

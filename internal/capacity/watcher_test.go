@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/watch/watchtest"
 )
@@ -58,7 +59,7 @@ func member(t *testing.T) *watchtest.Server {
 func TestWatcher(t *testing.T) {
 	s := member(t)
 	told := make(chan string, 100)
-	w := New(func(cluster string) { told <- cluster })
+	w := New(func(cluster string) { told <- cluster }, clock.RealClock{})
 	ctx, away := context.WithCancel(t.Context())
 	defer away()
 	w.Engage(ctx, "aws", s.Config())
@@ -93,7 +94,7 @@ func TestWatcher(t *testing.T) {
 func TestVolumes(t *testing.T) {
 	s := member(t)
 	told := make(chan string, 100)
-	w := New(func(cluster string) { told <- cluster })
+	w := New(func(cluster string) { told <- cluster }, clock.RealClock{})
 	w.Engage(t.Context(), "aws", s.Config())
 	w.WantVolumes()
 	bound := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "bound"}}
@@ -110,7 +111,7 @@ func TestVolumes(t *testing.T) {
 func TestWhatCannotBeReadIsSaid(t *testing.T) {
 	s := member(t)
 	told := make(chan string, 100)
-	w := New(func(cluster string) { told <- cluster })
+	w := New(func(cluster string) { told <- cluster }, clock.RealClock{})
 	ctx, away := context.WithCancel(t.Context())
 	w.Engage(ctx, "aws", s.Config())
 	w.Want()

@@ -35,7 +35,8 @@ type Program struct {
 }
 
 // Main runs the command that args (with the program's name first) ask for and
-// returns the exit code: 0, or 1 after one line on p.ErrOut that says what failed.
+// returns the exit code: 0, or 1 after one line on p.ErrOut that says what failed. An answer of
+// hanse survive that is no has a code of its own.
 // It returns soon after ctx ends.
 func (p *Program) Main(ctx context.Context, args []string) (code int) {
 	name := filepath.Base(args[0])
@@ -50,6 +51,9 @@ func (p *Program) Main(ctx context.Context, args []string) (code int) {
 	}
 	if err != nil {
 		fmt.Fprintln(p.ErrOut, "Error: "+strings.TrimSpace(err.Error()))
+		if errors.Is(err, workloads.ErrNotSurvived) {
+			return workloads.NotSurvived
+		}
 		return 1
 	}
 	return 0
@@ -101,6 +105,7 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewStatusCommand(s),
 		workloads.NewPlanCommand(s, p.Clock),
 		workloads.NewWhyCommand(s),
+		workloads.NewSurviveCommand(s),
 		workloads.NewScaleCommand(s),
 		workloads.NewRolloutCommand(s),
 		globaldns.NewCommand(s, p.Clock),

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/cli/hubtest"
+	"github.com/hanse-dev/hanse/internal/propagate/survive"
 )
 
 // run is hanse, under a name, with verbs in the place of those that link an API server.
@@ -87,6 +89,28 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// TestALossThatIsNotSurvivedIsNoError: its exit code is another.
+func TestALossThatIsNotSurvivedIsNoError(t *testing.T) {
+	h := hubtest.New(t)
+	answer := &survive.Report{Scenarios: []survive.Scenario{{Kind: survive.KindCluster, Name: "aws", Unplaced: 1}}}
+	h.Handle("GET /hanse/survive", func(w http.ResponseWriter, _ *http.Request) { hubtest.Respond(w, http.StatusOK, answer) })
+	survives := func() int {
+		_, _, code := run(t, "hanse", "survive", "--kubeconfig", h.Kubeconfig)
+		return code
+	}
+	if code := survives(); code != 2 {
+		t.Errorf("it is not survived, and the exit code is %d", code)
+	}
+	answer.Scenarios[0].Survives = true
+	if code := survives(); code != 0 {
+		t.Errorf("it is survived, and the exit code is %d", code)
+	}
+	h.Close()
+	if code := survives(); code != 1 {
+		t.Errorf("nobody knows, and the exit code is %d", code)
+	}
+}
+
 // each walks through all commands.
 func each(cmd *cobra.Command, see func(*cobra.Command)) {
 	see(cmd)
@@ -98,7 +122,7 @@ func each(cmd *cobra.Command, see func(*cobra.Command)) {
 // TestOutput: every verb that shows something has the same -o, and no other has one.
 func TestOutput(t *testing.T) {
 	shows := []string{
-		"hanse clusters", "hanse status", "hanse plan", "hanse why", "hanse scale", "hanse rollout status", "hanse rollout history",
+		"hanse clusters", "hanse status", "hanse plan", "hanse why", "hanse survive", "hanse scale", "hanse rollout status", "hanse rollout history",
 		"hanse dns query", "hanse dns routes", "hanse dns zones", "hanse dns check", "hanse dns about",
 		"hanse prune", "hanse kinds", "hanse local list", "hanse version",
 	}

@@ -96,7 +96,7 @@ func listenHint(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "a port above 1023"
 	default:
-		return "an address of this machine, as 127.0.0.1:6443"
+		return "an address of this machine, such as 127.0.0.1:6443"
 	}
 }
 

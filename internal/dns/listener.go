@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
@@ -32,6 +33,7 @@ const (
 // listener is the hub's name server, and whether it can be reached.
 type listener struct {
 	listen []string
+	clock  clock.Clock
 	server *server.Server
 	jar    *cookie.Jar
 
@@ -48,13 +50,14 @@ type listener struct {
 func newListener(cfg Config, t server.Transfers) *listener {
 	jar := cookie.New(secret())
 	limiter := ratelimit.New(ratelimit.Config{
+		Start:     cfg.Clock.Now(),
 		PerSecond: cfg.RateLimit, Slip: rateSlip, V4Prefix: 24, V6Prefix: 56,
 		// Nobody outside can make the machine itself ask.
 		Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	})
 	return &listener{
-		listen: cfg.Listen, jar: jar,
-		server: server.New(server.Config{Listen: cfg.Listen, Transfers: t, Cookies: jar, Limiter: limiter}),
+		listen: cfg.Listen, clock: cfg.Clock, jar: jar,
+		server: server.New(server.Config{Listen: cfg.Listen, Transfers: t, Cookies: jar, Limiter: limiter, Clock: cfg.Clock}),
 	}
 }
 
@@ -95,7 +98,7 @@ func (l *listener) serve(ctx context.Context) {
 		} else {
 			l.trouble.Failed(klog.FromContext(ctx), "listen", err, "DNS cannot be served", "addresses", l.listen)
 		}
-		if !pause(ctx, listenRetry) {
+		if !pause(ctx, l.clock, listenRetry) {
 			return
 		}
 	}
@@ -103,7 +106,7 @@ func (l *listener) serve(ctx context.Context) {
 
 // bake replaces the secret of the cookies now and then.
 func (l *listener) bake(ctx context.Context) {
-	for pause(ctx, cookieLife) {
+	for pause(ctx, l.clock, cookieLife) {
 		l.jar.Rotate(secret())
 	}
 }

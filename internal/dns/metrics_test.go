@@ -9,17 +9,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 // Queries by UDP, TCP and of zones that are not there are seen in a scrape, as is how zones are.
 func TestMetrics(t *testing.T) {
-	c, _ := newTest(t)
-	c.listener = newListener(Config{Listen: []string{"127.0.0.1:0"}}, c.transfers)
+	c, _ := newTestOf(t, Config{Clock: clock.RealClock{}, Listen: []string{"127.0.0.1:0"}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.loop.run(ctx) }()
@@ -90,8 +89,8 @@ func TestRcodeNames(t *testing.T) {
 	}
 }
 
-// A panic over what a member says is counted.
-func TestPanicsAreCounted(t *testing.T) {
+// A panic over what members say is counted.
+func TestPanicOfAPassIsCounted(t *testing.T) {
 	c, _ := newTest(t)
 	counted := 0
 	ctx := guard.WithCounter(t.Context(), func(component string) {
@@ -99,13 +98,10 @@ func TestPanicsAreCounted(t *testing.T) {
 			counted++
 		}
 	})
-	s := &memberSession{c: c, caches: c.caches, name: "aws"}
-	c.caches.begin(s)
-	s.crashed(ctx, route.KindService, contain(func() { panic("nonsense") }))
 	ending, cancel := context.WithCancel(ctx)
 	cancel()
-	c.loop.crashed(ending, contain(func() { panic("nonsense") }))
-	if counted != 2 {
+	c.loop.crashed(ending, guard.Run(func() error { panic("nonsense") }))
+	if counted != 1 {
 		t.Errorf("%d panics counted", counted)
 	}
 }

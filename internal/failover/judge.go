@@ -184,6 +184,22 @@ func (j *Judge) heard(clusters int, now time.Time) time.Duration {
 	return ago[clusters-1]
 }
 
+// CutsOff says whether the hub would take itself to be the one that is cut off if
+// these clusters, too, did not answer any more.
+func (j *Judge) CutsOff(names ...string) bool {
+	voters, failing := 0, 0
+	for name, c := range j.clusters {
+		if j.settled(c) {
+			continue
+		}
+		voters++
+		if c.failing() || slices.Contains(names, name) {
+			failing++
+		}
+	}
+	return 2*failing > voters
+}
+
 // Failing says whether any cluster is out of reach.
 func (j *Judge) Failing() bool { return j.failing > 0 }
 
@@ -235,12 +251,12 @@ func (j *Judge) Explain(name string, after time.Duration) (Verdict, string) {
 	c := j.clusters[name]
 	switch {
 	case c == nil || !c.failing():
-		return Reached, "the cluster is in reach"
+		return Reached, "the cluster is reachable"
 	case j.Lost(name, after):
 		return Lost, fmt.Sprintf("out of reach since %s, which is longer than %s: its replicas fail over to other clusters as far as they can take them", clock(c.since), after)
 	case j.cutOff:
 		away, all := j.count()
-		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub takes itself to be the one that is cut off, and makes up for nothing until at least half are back. Try: if this cluster is lost indeed, hanse drain %s", away, all, name)
+		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub assumes that it is itself cut off, and nothing more fails over until at least half are back. Try: hanse drain %s, if this cluster is really lost", away, all, name)
 	}
 	return Waiting, fmt.Sprintf("out of reach since %s: its replicas fail over to other clusters when that is %s", clock(c.since), after)
 }

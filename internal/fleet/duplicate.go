@@ -81,6 +81,6 @@ func before(a, b *v1alpha1.Cluster) bool {
 // duplicate is the verdict on a Cluster that is not used because of another.
 func duplicate(c *v1alpha1.Cluster, first string) verdict {
 	return verdict{reason: v1alpha1.ReasonDuplicate, sure: true, message: fmt.Sprintf(
-		"it is the same cluster as %s (UID %s), which was made first and is used. Try: hanse unjoin %s; if it was restored from a backup of the other, it needs a kube-system Namespace of its own to be a cluster of its own",
+		"it is the same cluster as %s (UID %s), which was created first and is used. Try: hanse unjoin %s; if it was restored from a backup of the other, it needs a kube-system Namespace of its own to be a cluster of its own",
 		first, access.OneLine(c.Spec.UID), c.Name)}
 }

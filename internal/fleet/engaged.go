@@ -14,7 +14,7 @@ import (
 
 // errDisengaged answers whoever still uses a member's rest.Config after it is
 // over.
-var errDisengaged = errors.New("the cluster is not engaged any more")
+var errDisengaged = errors.New("the cluster is no longer engaged")
 
 // memberConfig is the way to a member for as long as ctx lasts. It shares the
 // connection of a link. first is called, and may block, before each request that may

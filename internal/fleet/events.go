@@ -36,7 +36,7 @@ func (e events) failedOver(c *v1alpha1.Cluster, now *metav1.Condition) {
 
 func (e events) restored(c *v1alpha1.Cluster) {
 	e.Event(c, corev1.EventTypeWarning, "HubRestored",
-		"a later run of the hub than its database knows wrote here: the hub was restored from an older copy. What it knows is put back as it was then; what was made since is left as it is, see DeletionsHeld. Try: hanse status")
+		"a later run of the hub than its database knows wrote here: the hub was restored from an older copy. What it knows is restored to what it was then; what was created since is left as it is, see the condition DeletionsHeld. Try: hanse status")
 }
 
 // held says that deletions are held back in a cluster from now on. c is the Cluster
@@ -49,11 +49,11 @@ func (e events) held(c *v1alpha1.Cluster, now *metav1.Condition) {
 }
 
 func (e events) rotated(c *v1alpha1.Cluster, cred access.Credential) {
-	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub's credential is new and good until "+cred.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub has a new credential, which is valid until "+cred.Expires.UTC().Format("2006-01-02 15:04 MST"))
 }
 
 func (e events) rotationFailed(c *v1alpha1.Cluster, cred access.Credential, err error) {
-	e.Event(c, corev1.EventTypeWarning, "CredentialRotationFailed", fmt.Sprintf("the hub's credential, good until %s, cannot be replaced: %s",
+	e.Event(c, corev1.EventTypeWarning, "CredentialRotationFailed", fmt.Sprintf("the hub's credential, which is valid until %s, cannot be replaced: %s",
 		cred.Expires.UTC().Format("2006-01-02 15:04 MST"), access.OneLine(err.Error())))
 }
 
@@ -62,7 +62,7 @@ func (e events) roleOutdated(c *v1alpha1.Cluster, err error) {
 }
 
 func (e events) labelsRefused(c *v1alpha1.Cluster, why string) {
-	e.Event(c, corev1.EventTypeWarning, "LabelsRefused", "the labels of its place cannot be written, so policies that select by them may miss it: "+why)
+	e.Event(c, corev1.EventTypeWarning, "LabelsRefused", "the labels for its provider, region and zones cannot be written, so policies that select by them may miss it: "+why)
 }
 
 func (e events) withdrawFailed(c *v1alpha1.Cluster, stay bool, err error) {

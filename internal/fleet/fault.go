@@ -95,5 +95,5 @@ func (m *member) fault(ctx context.Context, err error) verdict {
 	m.facts, m.surveyAt = survey.Facts{}, time.Time{}
 	m.surveys++
 	return verdict{reason: v1alpha1.ReasonInternalFault, sure: true, message: fmt.Sprintf(
-		"what %s answers led to %s (%d in a row); the hub begins again with it. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
+		"an answer of %s led to %s (%d in a row); the hub connects again. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
 }

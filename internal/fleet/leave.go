@@ -122,7 +122,7 @@ func (m *member) startWithdraw(stay bool) {
 	m.leaving.waitsFor = "its workloads are being deleted"
 	ctx, cancel := m.engagement, context.CancelFunc(func() {})
 	if stay {
-		m.leaving.waitsFor = "the hub's marks are being taken off its workloads"
+		m.leaving.waitsFor = "the hub's marks are being removed from its workloads"
 		ctx, cancel = context.WithTimeout(m.engagement, releaseTimeout)
 	}
 	result := make(chan error, 1)
@@ -138,7 +138,7 @@ func (m *member) startWithdraw(stay bool) {
 // could not; false means that it should be tried again.
 func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 	if keeper := m.fleet.keeper(c); keeper != "" {
-		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "it is a member still, as "+keeper+", so nothing was removed from it"
+		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "it is still a member, as "+keeper+", so nothing was removed from it"
 		m.fleet.events.left(c, m.leaving.withdrawn, m.leaving.waitsFor)
 		return true
 	}

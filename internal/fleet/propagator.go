@@ -52,7 +52,7 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver, Drained and Disengaged are the conditions of these types; nil: the
-	// Cluster has none.
-	FailedOver, Drained, Disengaged *metav1.Condition
+	// FailedOver, Drained, Disengaged and FailoverReady are the conditions of these
+	// types; nil: the Cluster has none.
+	FailedOver, Drained, Disengaged, FailoverReady *metav1.Condition
 }

@@ -164,12 +164,17 @@ func TestConditionsOfLossAndDrain(t *testing.T) {
 		t.Fatalf("%+v", c.Status.Conditions)
 	}
 	well := health{verdict: reachable("https://aws")}
+	place := &metav1.Condition{Type: v1alpha1.ConditionFailoverReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNoPlaceElsewhere, Message: strings.Repeat("x", 9000)}
+	c.Status = render(c, view{health: well, report: Report{FailoverReady: place}, now: time.Unix(4, 0)})
+	if got := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionFailoverReady); got == nil || got.Status != metav1.ConditionFalse || len(got.Message) > maxCondition+len("…") {
+		t.Error("what would not survive is not said, or at any length")
+	}
 	one := render(c, view{health: well, report: Report{FailedOver: lost, Drained: drained}, now: time.Unix(4, 0)})
 	if meta.FindStatusCondition(one.Conditions, v1alpha1.ConditionFailedOver) != nil {
 		t.Error("a look that failed, of a cluster that is well, is told as a loss")
 	}
 	over := render(c, view{health: well, now: time.Unix(4, 0)})
-	for _, kind := range []string{v1alpha1.ConditionFailedOver, v1alpha1.ConditionDrained} {
+	for _, kind := range []string{v1alpha1.ConditionFailedOver, v1alpha1.ConditionDrained, v1alpha1.ConditionFailoverReady} {
 		if meta.FindStatusCondition(over.Conditions, kind) != nil {
 			t.Errorf("%s is told although there is nothing to tell", kind)
 		}

@@ -212,6 +212,7 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	}
 	at(v1alpha1.ConditionFailedOver, v.report.FailedOver)
 	at(v1alpha1.ConditionDrained, v.report.Drained)
+	at(v1alpha1.ConditionFailoverReady, v.report.FailoverReady)
 	at(v1alpha1.ConditionDisengaged, v.report.Disengaged)
 	if v.leaving.reason != "" {
 		set(ConditionLeaving, metav1.ConditionTrue, v.leaving.reason, v.leaving.waitsFor)
@@ -222,7 +223,7 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string) {
 	switch {
 	case !h.ok():
-		return metav1.ConditionUnknown, "NotReachable", "the cluster is not ready, so nobody knows"
+		return metav1.ConditionUnknown, "NotReachable", "unknown, because the cluster is not ready"
 	case r.Disengaged != nil:
 		return metav1.ConditionFalse, v1alpha1.ConditionDisengaged, r.Disengaged.Message
 	case r.Unread != "":
@@ -241,10 +242,10 @@ func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string
 
 func heldCondition(name string, r Report) (metav1.ConditionStatus, string, string) {
 	if r.Held == 0 {
-		return metav1.ConditionFalse, "NothingHeld", "there is nothing here that is kept although this hub has no use for it"
+		return metav1.ConditionFalse, "NothingHeld", "no objects are held in this cluster"
 	}
 	return metav1.ConditionTrue, "NotKnownToHub", fmt.Sprintf(
-		"%s in the cluster came from a hub, but this one has never known them, or did not put them there itself; they are left as they are. Try: hanse prune %s, which lists them, says why, and asks before it deletes", objects(r.Held), name)
+		"%s in the cluster came from a hub, but this hub does not know them or did not put them there itself; they are held, and left as they are. Try: hanse prune %s, which lists them with the reasons, and asks before it deletes", objects(r.Held), name)
 }
 
 // objects is n with its noun.

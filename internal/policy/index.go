@@ -161,7 +161,7 @@ func why(winner, loser *Policy) string {
 	case w.namespace != "" && l.namespace == "":
 		return fmt.Sprintf("%s is of the object's namespace", winner)
 	case w.specificity() != l.specificity():
-		return fmt.Sprintf("%s selects it more closely, %s instead of %s", winner, w.how(), l.how())
+		return fmt.Sprintf("%s selects it more specifically, %s instead of %s", winner, w.how(), l.how())
 	case !winner.Created.Equal(loser.Created):
 		return fmt.Sprintf("%s is as specific, and older", winner)
 	}

@@ -84,7 +84,7 @@ func TestWhichApplies(t *testing.T) {
 		{"", "", "no policy selects it", web},
 		{"elsewhere crds", "", "no policy selects it", web},
 		{"everything", "everything", "ClusterPlacementPolicy everything selects it with everything", web},
-		{"everything gold", "gold", "overruled: ClusterPlacementPolicy gold selects it more closely, by the namespace's labels instead of with everything", web},
+		{"everything gold", "gold", "overruled: ClusterPlacementPolicy gold selects it more specifically, by the namespace's labels instead of with everything", web},
 		{"shop gold", "shop", "by namespace instead of by the namespace's labels", web},
 		{"shop deploys", "deploys", "by kind instead of by namespace", web},
 		{"deploys default", "default", "PlacementPolicy shop/default is of the object's namespace", web},

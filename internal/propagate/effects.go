@@ -13,8 +13,10 @@ func (e *Engine) carryOut(effect decide.Effect) {
 	r := e.running.Load()
 	switch effect := effect.(type) {
 	case decide.Publish:
+		e.survival.note()
 		e.publish(effect.Key, effect.Assignment)
 	case decide.PublishFacts:
+		e.survival.note()
 		e.publishFacts(effect.Facts)
 	case decide.Deliver:
 		e.deliver(effect.Keys)

@@ -23,6 +23,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/member"
 	"github.com/hanse-dev/hanse/internal/propagate/record"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // Options is what an Engine may be told beside the hub that it belongs to.
@@ -39,7 +40,7 @@ type Options struct {
 	FlightDir   string
 	FlightBytes int64
 	// Clock is the real one if nil.
-	Clock clock.WithTicker
+	Clock clock.WithTickerAndDelayedExecution
 	// Metrics may be nil.
 	Metrics Metrics
 	// Attribute is member.Options.Attribute.
@@ -61,12 +62,13 @@ type Engine struct {
 	options   Options
 	hub       dynamic.Interface
 	discovery discovery.DiscoveryInterface
-	clock     clock.WithTicker
+	clock     clock.WithTickerAndDelayedExecution
 
 	published *published
 	changes   *changes
 	measurer  *capacity.Watcher
 	measured  measured
+	survival  *survival
 	events    *hub.Events
 	watcher   *hub.Watcher
 	policies  *hub.Policies
@@ -99,16 +101,20 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
+	watches, err := watch.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the hub: %w", err)
+	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
 	e := &Engine{
 		options: o, hub: client, discovery: typed.Discovery(), clock: o.Clock,
-		published: newPublished(), changes: newChanges(), measured: newMeasured(), waiting: map[string]engagement{},
+		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
-	e.measurer = capacity.New(e.measured.changed)
-	e.watcher = hub.NewWatcher(client, e.discovery, e.apply, e.clock)
+	e.measurer = capacity.New(e.measured.changed, e.clock)
+	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
 	e.policies = hub.NewPolicies(client, e.published, e.clock)
 	e.revisions = hub.NewRevisions(client, e.published, e.apply, e.clock)
 	return e, nil
@@ -129,7 +135,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	for _, part := range []func(context.Context){
-		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, run.SayHowFar,
+		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, e.keepSurvival, run.SayHowFar,
 	} {
 		parts.Go(func() { part(ctx) })
 	}

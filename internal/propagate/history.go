@@ -45,13 +45,13 @@ func historyOf(q url.Values) (query record.Query, at time.Time, err error) {
 	query.Limit = 100
 	if value := q.Get("limit"); value != "" {
 		if query.Limit, err = strconv.Atoi(value); err != nil || query.Limit < 1 || query.Limit > longestHistory {
-			return query, at, fmt.Errorf("limit=%s: it is a number from 1 to %d", value, longestHistory)
+			return query, at, fmt.Errorf("limit=%s: it must be a number from 1 to %d", value, longestHistory)
 		}
 	}
 	for name, into := range map[string]*time.Time{"since": &query.Since, "until": &query.Until, "at": &at} {
 		if value := q.Get(name); value != "" {
 			if *into, err = time.Parse(time.RFC3339Nano, value); err != nil {
-				return query, at, fmt.Errorf("%s=%s: it is a time as 2026-01-31T12:00:00Z", name, value)
+				return query, at, fmt.Errorf("%s=%s: it must be a time such as 2026-01-31T12:00:00Z", name, value)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func serveHistory(e *Engine, turn chan struct{}, w http.ResponseWriter, r *http.
 	}
 	who, ok := apirequest.UserFrom(r.Context())
 	if !ok {
-		return http.StatusForbidden, errors.New("nobody is known to ask")
+		return http.StatusForbidden, errors.New("the request has no authenticated user")
 	}
 	query, at, err := historyOf(r.URL.Query())
 	if err != nil {
@@ -83,7 +83,7 @@ func serveHistory(e *Engine, turn chan struct{}, w http.ResponseWriter, r *http.
 	case turn <- struct{}{}:
 		defer func() { <-turn }()
 	case <-ctx.Done():
-		return http.StatusTooManyRequests, errors.New("others are being answered. Try: again in a moment")
+		return http.StatusTooManyRequests, errors.New("the hub is answering other requests. Try: again in a moment")
 	}
 	answer := History{Object: query.Key.String(), Entries: []record.Entry{}}
 	if at.IsZero() {

@@ -64,6 +64,7 @@ func (e *Engine) measure(ctx context.Context) {
 		for _, name := range e.measured.take() {
 			if view := e.measurer.View(name); view != nil {
 				r.loop.apply(ctx, decide.Measured{Cluster: name, View: view})
+				e.survival.note()
 			}
 		}
 		if !work.Rest(ctx, e.clock, min(restFactor*e.clock.Since(began), longestRest), nil) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
 	"github.com/hanse-dev/hanse/internal/propagate/report"
@@ -62,7 +63,7 @@ func (e *Engine) engage(r *running, name string, with engagement) {
 		cancel()
 		return
 	}
-	e.measurer.Engage(ctx, name, LimitResponses(with.cfg))
+	e.measurer.Engage(ctx, name, limits.Responses(with.cfg, limits.Response, nil))
 }
 
 // addMember is a new member. e.mu is held.
@@ -154,8 +155,8 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver, Drained and Disengaged are the conditions of these types, nil: none.
-	FailedOver, Drained, Disengaged *metav1.Condition
+	// FailedOver, Drained, Disengaged and FailoverReady are the conditions of these types, nil: none.
+	FailedOver, Drained, Disengaged, FailoverReady *metav1.Condition
 }
 
 // Report counts. It waits for nothing but the owner of the World.
@@ -178,6 +179,9 @@ func (e *Engine) Report(name string) Report {
 		Unread: m.Unreadable(e.measurer.Unread(name)), Disengaged: m.Disengaged(),
 	}
 	c := e.published.Facts().Clusters[name]
+	if c != nil && c.Ready { // of one that is not, FailedOver says how it is
+		out.FailoverReady = e.survival.condition(name)
+	}
 	if c == nil || c.Drained || !c.Ready || !m.Reachable() {
 		_ = r.loop.ask(r.ctx, func(w *decide.World, now time.Time) {
 			standing := w.Standing(now, name)

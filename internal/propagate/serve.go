@@ -40,10 +40,10 @@ const (
 	largestApproval = 8 << 20
 )
 
-// Filter answers PathPlan, PathHistory and PathHeld, and passes all other requests on. It belongs inside
+// Filter answers PathPlan, PathHistory, PathSurvive and PathHeld, and passes all other requests on. It belongs inside
 // authentication and authorization. While engine returns nil, it answers 503.
 func Filter(engine func() *Engine) func(http.Handler) http.Handler {
-	plans, histories := make(chan struct{}, plansAtOnce), make(chan struct{}, 1)
+	plans, histories, survivals := make(chan struct{}, plansAtOnce), make(chan struct{}, 1), make(chan struct{}, 1)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var serve func(*Engine, http.ResponseWriter, *http.Request) (int, error)
@@ -53,6 +53,10 @@ func Filter(engine func() *Engine) func(http.Handler) http.Handler {
 			case r.URL.Path == PathHistory:
 				serve = func(e *Engine, w http.ResponseWriter, r *http.Request) (int, error) {
 					return serveHistory(e, histories, w, r)
+				}
+			case r.URL.Path == PathSurvive:
+				serve = func(e *Engine, w http.ResponseWriter, r *http.Request) (int, error) {
+					return serveSurvive(e, survivals, w, r)
 				}
 			case strings.HasPrefix(r.URL.Path, PathHeld):
 				serve = serveHeld
@@ -71,7 +75,7 @@ func Filter(engine func() *Engine) func(http.Handler) http.Handler {
 
 func serveBy(e *Engine, serve func(*Engine, http.ResponseWriter, *http.Request) (int, error), w http.ResponseWriter, r *http.Request) (status int, err error) {
 	if e == nil || e.running.Load() == nil {
-		return http.StatusServiceUnavailable, errors.New("this hub does not propagate (yet). Try: again in a second, or the hub that leads")
+		return http.StatusServiceUnavailable, errors.New("this hub does not propagate, or not yet. Try: again in a second, or ask the leading hub")
 	}
 	return serve(e, w, r)
 }
@@ -130,7 +134,7 @@ func serveHeld(e *Engine, w http.ResponseWriter, r *http.Request) (status int, e
 	cluster := strings.TrimPrefix(r.URL.Path, PathHeld)
 	who, ok := apirequest.UserFrom(r.Context())
 	if !ok {
-		return http.StatusForbidden, errors.New("nobody is known to ask")
+		return http.StatusForbidden, errors.New("the request has no authenticated user")
 	}
 	if status, err := hub.MayPatchCluster(r.Context(), e.hub, who, cluster); err != nil {
 		return status, err

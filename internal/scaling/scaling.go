@@ -76,7 +76,7 @@ func (r *Request) Apply(now State, decide Decide) (Change, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(now.Clusters)) {
 		if !now.Clusters[name] && change.Division[name] != now.Division[name] {
-			change.Notes = append(change.Notes, fmt.Sprintf("cluster %s is not ready: it follows when it is back", name))
+			change.Notes = append(change.Notes, fmt.Sprintf("cluster %s is not ready: it is scaled when it is back", name))
 		}
 	}
 	return change, nil
@@ -91,7 +91,7 @@ func (r *Request) check(now State) error {
 	case len(r.Counts) > 0 && r.Replicas != nil:
 		return fmt.Errorf("the total is the sum of the clusters' counts. Try: --replicas=%d alone, or the counts alone", *r.Replicas)
 	case r.Even && (limits || len(r.Counts) > 0):
-		return fmt.Errorf("--even takes back counts, minima, maxima and weights. Try: --even first, then the others")
+		return fmt.Errorf("--even removes counts, minima, maxima and weights. Try: --even first, then the others")
 	}
 	for _, names := range [][]string{keys(r.Counts), keys(r.Min), keys(r.Max), keys(r.Weight)} {
 		for _, name := range names {

@@ -124,7 +124,7 @@ func TestApplyRefuses(t *testing.T) {
 		{ask: "--min=mars=2", want: "there is no cluster mars"},
 		{ask: "*=2", want: "a count is for one cluster"},
 		{ask: "aws=2 --replicas=3", want: "the total is the sum"},
-		{ask: "--even --min=aws=1", want: "--even takes back"},
+		{ask: "--even --min=aws=1", want: "--even removes"},
 		{ask: "--min=aws=3 --max=aws=2", want: "minimum 3 and the maximum 2"},
 		{ask: "--min=aws=3", preferences: `{"clusters":{"aws":{"maxReplicas":2,"weight":1}}}`, want: "minimum 3 and the maximum 2"},
 		{ask: "--min=aws=9", want: "Try: --replicas=9"},

@@ -140,7 +140,7 @@ func (request *Resources) String() string {
 	slices.Sort(names)
 	parts = append(parts, names...)
 	if len(parts) == 0 {
-		return "nothing but a place"
+		return "a pod without requests"
 	}
 	return strings.Join(parts, ", ")
 }

@@ -63,6 +63,9 @@ func (r *run) raiseTier(units []int32, n int64) int64 {
 	case r.gradual():
 		n -= r.lift(units, n)
 	}
+	if n == 0 {
+		return 0
+	}
 	h := heap[int32]{items: units, before: func(a, b *int32) bool { return r.wants(&r.units[*a], &r.units[*b]) < 0 }}
 	for _, i := range units {
 		r.units[i].seen = r.members[r.units[i].member].n
@@ -91,34 +94,29 @@ func (r *run) raiseTier(units []int32, n int64) int64 {
 }
 
 // lift brings all units up to a level that n replicas suffice for, and returns
-// how many that took. What one by one would do is done at once but for about
-// one replica per unit. Each member has one unit here, or nothing is done.
+// how many that took. What one by one would do is done at once but for less
+// than one replica per unit. Each member has one unit here, or nothing is done.
 func (r *run) lift(units []int32, n int64) (used int64) {
 	for i := 1; i < len(units); i++ {
 		if r.units[units[i]].member == r.units[units[i-1]].member {
 			return 0
 		}
 	}
-	share := func(u *unit, level float64) int64 {
-		return min(max(0, int64(level)-r.members[u.member].n), r.space(u))
+	share := func(u *unit, level int64) int64 {
+		return min(max(0, level-r.members[u.member].n), r.space(u))
 	}
-	taken := func(level float64) (sum int64) {
+	taken := func(level int64) (sum int64) {
 		for _, i := range units {
 			sum += share(&r.units[i], level)
 		}
 		return sum
 	}
-	low, high := 0.0, 1.0
+	low, high := int64(0), int64(1)
 	for _, i := range units {
-		high = max(high, float64(r.members[r.units[i].member].n+n+1))
+		high = max(high, r.members[r.units[i].member].n+n+1)
 	}
-	// Far below n the steps that follow would be many; within one replica per
-	// unit they are few.
-	for range 64 {
-		if n-used <= int64(len(units)) {
-			break
-		}
-		mid := (low + high) / 2
+	for high-low > 1 {
+		mid := low + (high-low)/2
 		if sum := taken(mid); sum <= n {
 			low, used = mid, sum
 		} else {

@@ -29,6 +29,7 @@
 //		Weigh:  (*object).weight,
 //		Limits: limits.Limits{Objects: 250_000, Bytes: 768 << 20},
 //		Pages:  pages,
+//		Clock:  clock,
 //		Into:   watch.Sink[*object]{Replace: sink.replace, Apply: sink.apply, Remove: sink.remove},
 //		Told: func(err error) {
 //			var large *limits.TooLarge

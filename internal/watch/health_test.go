@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
@@ -26,7 +28,8 @@ type fake struct {
 	mu             sync.Mutex
 	err, watchErr  error
 	hangs          bool
-	pages          int // of each list; 0: one
+	version        string // of lists; of those of watching "1"
+	pages          int    // of each list; 0: one
 	open           *fakeStream
 	listed, opened int
 }
@@ -49,7 +52,7 @@ func (f *fake) List(ctx context.Context, o metav1.ListOptions, each func(*corev1
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.listed++
-	head := metav1.ListMeta{ResourceVersion: "1"}
+	head := metav1.ListMeta{ResourceVersion: f.version}
 	if len(o.Continue)+1 < f.pages {
 		head.Continue = o.Continue + "x"
 	}
@@ -113,6 +116,8 @@ type taken struct {
 	names  map[string]bool
 	all    int // lists
 	panics bool
+	// counted is how many panics were counted.
+	counted atomic.Int32
 }
 
 func (k *taken) sink() Sink[string] {
@@ -162,11 +167,12 @@ func (s *said) take() []error {
 // watching runs a watch of f until the test ends.
 func watching(t *testing.T, f *fake, into *taken, change ...func(*Resource[*corev1.Pod, string])) *said {
 	told := &said{}
-	r := Resource[*corev1.Pod, string]{Name: "pods", Source: f, Trim: (*corev1.Pod).GetName, Into: into.sink(), Told: told.tell}
+	f.version = "1"
+	r := Resource[*corev1.Pod, string]{Clock: clock.RealClock{}, Name: "pods", Source: f, Trim: (*corev1.Pod).GetName, Into: into.sink(), Told: told.tell}
 	for _, c := range change {
 		c(&r)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(guard.WithCounter(t.Context(), func(string) { into.counted.Add(1) }))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -278,8 +284,8 @@ func TestAPanicIsAFailureToRead(t *testing.T) {
 			t.Fatalf("told %v", errs)
 		}
 		after(10 * time.Minute)
-		if n := len(told.take()); n < 15 || n > 30 {
-			t.Errorf("told %d times in 10 minutes", n)
+		if n := len(told.take()); n < 15 || n > 30 || int(into.counted.Load()) != 1+n {
+			t.Errorf("told %d times in 10 minutes, %d panics counted", n, into.counted.Load())
 		}
 		into.panic(false)
 		after(lastPanic + time.Second)
@@ -329,6 +335,25 @@ func TestExpiredIsListedAgain(t *testing.T) {
 		after(10 * time.Second)
 		if n := into.lists(); n < 4 || n > 10 {
 			t.Errorf("%d lists in 10 s", n)
+		}
+	})
+}
+
+// TestAListWithoutVersionIsNone: nobody could watch from there, and it may be no list at all.
+func TestAListWithoutVersionIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, into := &fake{}, &taken{}
+		told := watching(t, f, into)
+		after(time.Second)
+		f.mu.Lock()
+		f.version = ""
+		f.mu.Unlock()
+		f.fail(apierrors.NewResourceExpired("too old"))
+		after(time.Second)
+		f.fail(nil)
+		after(10 * time.Second)
+		if errs := told.take(); len(errs) != 1 || into.lists() != 1 || len(into.names) != 1 {
+			t.Errorf("told %v, listed %d times, known are %v", errs, into.lists(), into.names)
 		}
 	})
 }
@@ -432,7 +457,7 @@ func TestItEnds(t *testing.T) {
 				told, ended := &said{}, make(chan struct{})
 				go func() {
 					defer close(ended)
-					Run(ctx, Resource[*corev1.Pod, string]{Source: f, Trim: (*corev1.Pod).GetName, Into: (&taken{}).sink(), Told: told.tell})
+					Run(ctx, Resource[*corev1.Pod, string]{Clock: clock.RealClock{}, Source: f, Trim: (*corev1.Pod).GetName, Into: (&taken{}).sink(), Told: told.tell})
 				}()
 				after(time.Second)
 				cancel()

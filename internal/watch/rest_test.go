@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/watch/watchtest"
@@ -72,7 +73,7 @@ func follows[O metav1.Object](t *testing.T, format Format[O]) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		Run(ctx, Resource[O, *metav1.ObjectMeta]{
+		Run(ctx, Resource[O, *metav1.ObjectMeta]{Clock: clock.RealClock{},
 			Name: "pods", Labels: "a=x", Source: REST[O]{Client: c, Path: podsPath, Format: format},
 			Trim: func(o O) *metav1.ObjectMeta {
 				return &metav1.ObjectMeta{Name: o.GetName(), ResourceVersion: o.GetResourceVersion()}
@@ -159,6 +160,14 @@ func TestErrorsKeepTheirReason(t *testing.T) {
 	}
 }
 
+// TestErrorsInAWatchKeepTheirReason: as those of requests do.
+func TestErrorsInAWatchKeepTheirReason(t *testing.T) {
+	_, err := Unstructured().event([]byte(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}}`), false)
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("%v", err)
+	}
+}
+
 // answering is a source whose server has one answer.
 func answering(t *testing.T, kind, body string) REST[*corev1.Pod] {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -187,6 +196,10 @@ func TestWhatIsNoListIsNoEmptyList(t *testing.T) {
 		if err == nil || len(err.Error()) > 500 {
 			t.Errorf("%s: %+v, %.600v", name, meta, err)
 		}
+	}
+	const status = `{"kind":"Status","apiVersion":"v1","metadata":{"resourceVersion":"7"},"status":"Success"}`
+	if _, err := Unstructured().readJSON(strings.NewReader(status), nil); err == nil {
+		t.Error("a status passes for a list of any kind")
 	}
 	if _, err := answering(t, "application/json", list+`null,"more":{"a":[1]}}`).List(t.Context(), metav1.ListOptions{}, nil); err != nil {
 		t.Errorf("a list without items: %v", err)
@@ -234,7 +247,7 @@ func TestPagesFit(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			Run(ctx, Resource[*corev1.Pod, string]{
+			Run(ctx, Resource[*corev1.Pod, string]{Clock: clock.RealClock{},
 				Source: REST[*corev1.Pod]{client(t, s.Config()), podsPath, format}, Trim: (*corev1.Pod).GetName, Pages: make(chan struct{}, 1),
 				Into: Sink[string]{Replace: func(all []string) { listed <- all }},
 			})

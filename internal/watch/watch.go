@@ -42,8 +42,7 @@ type Resource[O metav1.Object, T any] struct {
 	// reason is another (at most once a minute), and with nil when it is watched again. What no later try is likely to
 	// mend is told at once, each time: a *guard.Panic, a *limits.Exceeded, a *limits.TooLarge. It is called from any
 	// goroutine, one call at a time, and must not block.
-	Told func(error)
-	// Clock is the real one if nil.
+	Told  func(error)
 	Clock clock.WithDelayedExecution
 }
 
@@ -87,16 +86,13 @@ const pageSize = 500
 
 // Run lists and watches until ctx ends, through whatever happens to the connection.
 func Run[O metav1.Object, T any](ctx context.Context, r Resource[O, T]) {
-	if r.Clock == nil {
-		r.Clock = clock.RealClock{}
-	}
 	log := klog.FromContext(ctx).WithValues("watch", r.Name)
 	w := &watcher[O, T]{Resource: r, log: log, health: health{log: log, told: r.Told, clock: r.Clock}, page: pageSize}
 	defer w.health.stop()
 	for ctx.Err() == nil {
 		err := guard.Run(func() error { return w.attempt(ctx) })
 		if ctx.Err() == nil {
-			sleep(ctx, r.Clock, w.judge(err))
+			sleep(ctx, r.Clock, w.judge(ctx, err))
 		}
 	}
 }
@@ -246,7 +242,7 @@ func (w *watcher[O, T]) events(stream Stream[O], d *deadline) error {
 }
 
 // judge takes in what an attempt came to, and says when the next is due.
-func (w *watcher[O, T]) judge(err error) time.Duration {
+func (w *watcher[O, T]) judge(ctx context.Context, err error) time.Duration {
 	if err == nil {
 		return w.pace.wait(w.Clock.Now())
 	}
@@ -256,7 +252,10 @@ func (w *watcher[O, T]) judge(err error) time.Duration {
 	case guard.Stack(err) != nil:
 		w.version = ""
 		w.panics++
-		w.log.Error(err, "What is read cannot be dealt with", "times", w.panics, "stack", string(guard.Stack(err)))
+		guard.Count(ctx, "watch")
+		if w.panics&(w.panics-1) == 0 { // of a long row, ever fewer lines
+			w.log.Error(err, "What was read could not be processed", "times", w.panics, "stack", string(guard.Stack(err)))
+		}
 		w.health.broken(err)
 		return min(firstPanic<<min(w.panics-1, 10), lastPanic)
 	case errors.As(err, &exceeded), errors.As(err, &large):
@@ -264,7 +263,7 @@ func (w *watcher[O, T]) judge(err error) time.Duration {
 		w.health.broken(err)
 		return lastPanic
 	case w.Absent > 0 && w.version == "" && apierrors.IsNotFound(err):
-		return w.absent()
+		return w.absent(ctx)
 	case relist(err) || w.unopened >= rewatches:
 		w.version = ""
 	}
@@ -279,13 +278,13 @@ func (w *watcher[O, T]) judge(err error) time.Duration {
 }
 
 // absent takes in that the server does not serve the resource.
-func (w *watcher[O, T]) absent() time.Duration {
+func (w *watcher[O, T]) absent(ctx context.Context) time.Duration {
 	err := guard.Run(func() error {
 		w.Into.Replace(nil)
 		return nil
 	})
 	if err != nil {
-		return w.judge(err)
+		return w.judge(ctx, err)
 	}
 	w.health.reads()
 	return w.Absent

@@ -82,7 +82,7 @@ func timeFromClock(name, _ string, fset *token.FileSet, file *ast.File) []string
 
 // timeless are packages that are yet to be handed a clock.
 func timeless() []string {
-	return []string{"internal/cli", "internal/propagate", "internal/dns", "internal/capacity", "internal/reading"}
+	return []string{"internal/propagate"}
 }
 
 // clockFromRoot has the clock made where a process is put together, and nowhere else.

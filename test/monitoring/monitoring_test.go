@@ -101,7 +101,7 @@ func (n names) Register(c prometheus.Collector) error {
 	return nil
 }
 
-func (n names) MustRegister(...prometheus.Collector)  {}
+func (n names) MustRegister(...prometheus.Collector) {}
 func (n names) Unregister(prometheus.Collector) bool { return false }
 
 // inCode are the names of all metrics of Hanse.

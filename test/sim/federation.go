@@ -93,7 +93,7 @@ func newFederation(ctx context.Context, seed uint64) *federation {
 	f.watch = newMonitor(f)
 	for _, name := range []string{"aws", "azure", "google", "local"} {
 		m := newMember(name, seed, &f.mu)
-		m.onWork, m.onDrop = f.watch.worked, f.watch.dropped
+		m.onWork, m.onDrop, m.onReady = f.watch.worked, f.watch.dropped, f.watch.risen
 		f.members = append(f.members, m)
 	}
 	return f
@@ -158,7 +158,7 @@ func (f *federation) kill() { f.run.end() }
 // tend is what package fleet does for a member: it looks whether it answers, and has it engaged or not.
 func (f *federation) tend(run *hubRun, m *member) {
 	var disengage context.CancelFunc
-	failures := 0
+	failures, uid := 0, ""
 	var again atomic.Bool // a withdrawal may begin
 	again.Store(true)
 	release := func() {
@@ -173,8 +173,11 @@ func (f *federation) tend(run *hubRun, m *member) {
 		cluster := f.hub.get(ref{gr: clusters, name: m.name})
 		refused, hung := m.faults.refused, m.faults.hung
 		f.mu.Unlock()
+		if now := text(cluster, "metadata", "uid"); now != uid {
+			release() // it is another one
+			uid = now
+		}
 		if cluster == nil {
-			release()
 			pause(run.ctx, time.Second)
 			continue
 		}

@@ -23,7 +23,8 @@ type member struct {
 	died   time.Time
 	// disturbed is until when something was wrong on the way to it.
 	disturbed time.Time
-	session   string // the run of the hub that was there last
+	since     time.Time // its faults are what they are
+	session   string    // the run of the hub that was there last
 
 	seed    uint64
 	due     map[ref]bool // to be looked at by its controllers
@@ -35,6 +36,7 @@ type member struct {
 	copies  int
 	backups map[ref]object
 	onWork  func(m *member, job object)
+	onReady func(r ref)
 	onDrop  func(m *member, r ref, n int) // ready pods are gone, by no doing of the hub
 }
 
@@ -282,6 +284,7 @@ func (m *member) start(r ref, p *pod) {
 			return
 		}
 		p.ready = true
+		m.onReady(r)
 		m.status(r)
 	})
 }

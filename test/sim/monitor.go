@@ -101,10 +101,12 @@ func (m *monitor) heard(c *call) {
 		m.fail("the hub writes the copy %s in %s", c.ref, at.name)
 	}
 	m.puts[uid] = true
+	if c.ref.gr == deployments {
+		m.lowered(at, c, after)
+	}
 	m.gained(at, c, after)
 	switch c.ref.gr {
 	case deployments:
-		m.lowered(at, c, after)
 		if template := f.hub.get(c.ref); template != nil {
 			m.total[uid] = number(template, "spec", "replicas")
 		}
@@ -134,6 +136,9 @@ func (m *monitor) deleted(at *member, c *call) {
 		m.fail("%s in %s was deleted, and nobody has deleted it at the hub", c.ref, at.name)
 	case text(template, "metadata", "uid") != from, text(template, "metadata", "deletionTimestamp") != "":
 		// It is another one's place.
+	case c.ref.gr == jobs && !knows(f.history(), c.before):
+		m.excused[from] = true // the hub was restored, and knows it to be elsewhere
+		delete(m.begun[from], at.name)
 	case c.ref.gr == jobs && number(c.before, "status", "active") > 0:
 		m.fail("the running Job %s in %s was deleted", c.ref, at.name)
 	case c.ref.gr == jobs, c.ref.gr == deployments:
@@ -147,8 +152,8 @@ func (m *monitor) deleted(at *member, c *call) {
 
 func (m *monitor) key(r ref) string { return r.String() }
 
-// settlingIn is how long after its start the hub may take ready replicas away that are wanted, in the midst of a move: a
-// member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
+// settlingIn is how long after its start, or that of a session, the hub may take ready replicas away that are wanted, in the
+// midst of a move: a member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
 const settlingIn = 3 * time.Second
 
 // patience is how long the hub has to hear of a change of rules.
@@ -171,11 +176,12 @@ func (m *monitor) gained(at *member, c *call, after object) {
 	}
 	more = more && n > m.had[before]
 	m.had[before] = n
-	if !more || m.f.allowsMore(c.ref, at.name) {
-		return
+	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
+	if !more || nowhere || m.f.allowsMore(c.ref, at.name) {
+		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
 	last := m.allowed[pair{c.ref, at.name}]
-	if c.sent.Sub(last) < patience || c.sent.Before(m.shaken) || m.f.run == nil || c.sent.Sub(m.f.run.began) < patience {
+	if c.sent.Sub(last) < patience || c.sent.Before(m.shaken) || c.sent.Before(at.disturbed.Add(4*patience)) || c.sent.Sub(m.f.run.began) < patience {
 		return
 	}
 	m.fail("%s in %s gains, where the rules have not let it be for %s", c.ref, at.name, c.sent.Sub(last).Round(time.Millisecond))
@@ -238,7 +244,17 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	// Where there are to be fewer than the member was told last, it is told at once.
 	last, known := m.total[text(c.before, "metadata", "uid")]
 	m.total[text(c.before, "metadata", "uid")] = wanted
-	if known && last > wanted || time.Since(m.f.run.began) < settlingIn {
+	given, told := m.had[origin(c.before)+" "+at.name]
+	if told && given != number(c.before, "spec", "replicas") {
+		return // somebody in the member had set another number, which is put back
+	}
+	open := func(one *member) bool {
+		return one.faults == (faults{}) && time.Since(one.disturbed) > patience && m.f.allowsMore(c.ref, one.name)
+	}
+	if !m.f.allows(c.ref, at.name) && (cpuOf(template) > 0 || !slices.ContainsFunc(m.f.members, open)) {
+		return // it may not stay, and can go nowhere, or nobody here knows whether there is room
+	}
+	if known && last > wanted || time.Since(m.f.run.began) < settlingIn || time.Since(at.disturbed) < settlingIn {
 		return
 	}
 	var were, are int64
@@ -310,6 +326,20 @@ func (m *monitor) given(at *member, c *call, after object) {
 // worked notes that a pod of a Job has done its work.
 func (m *monitor) worked(at *member, job object) { m.work[origin(job)]++ }
 
+// risen notes that more is ready: it may be over at the next step.
+func (m *monitor) risen(r ref) {
+	template := m.f.hub.get(r)
+	if template == nil {
+		return
+	}
+	var n int64
+	for _, at := range m.f.members {
+		n += at.ready(r)
+	}
+	k := m.key(r) + text(template, "metadata", "uid")
+	m.truth[k] = append(m.truth[k], moment{time.Now(), n})
+}
+
 // look is called after each step. mu is held.
 func (m *monitor) look() {
 	now := time.Now()
@@ -349,11 +379,18 @@ func (m *monitor) report() string {
 	return strings.Join(m.wrong, "\n")
 }
 
-// left is called when a cluster has left: its part of a Job is done by others.
+// left is called when a cluster has left: its part of a Job is not done.
 func (m *monitor) left(at *member) {
 	for uid, given := range m.begun {
-		m.excused[uid] = true
-		delete(given, at.name)
+		if given[at.name] > 0 {
+			m.excused[uid] = true
+			delete(given, at.name)
+		}
+	}
+	for _, o := range m.f.hub.all(jobs) {
+		if strings.Contains(text(o.obj, "metadata", "annotations", "hanse.dev/division"), `"`+at.name+`"`) {
+			m.excused[text(o.obj, "metadata", "uid")] = true
+		}
 	}
 	for key := range m.had {
 		if strings.HasSuffix(key, " "+at.name) {
@@ -365,7 +402,6 @@ func (m *monitor) left(at *member) {
 // restored is called when the hub was: what was deleted since the copy is made again, Jobs too.
 func (m *monitor) restored() {
 	for uid, given := range m.begun {
-		m.excused[uid] = true
 		for _, at := range m.f.members {
 			delete(given, at.name)
 			for _, o := range at.all(jobs) {
@@ -376,4 +412,28 @@ func (m *monitor) restored() {
 		}
 	}
 	m.shaken = time.Now().Add(15 * time.Second)
+}
+
+// unreadAfter is how long something may be unreadable in a member until the hub says so.
+const unreadAfter = 12 * time.Second
+
+// unread checks that the hub says so where it cannot read what it has put somewhere. mu is not held.
+func (f *federation) unread() {
+	now := time.Now()
+	for _, m := range f.members {
+		f.mu.Lock()
+		due := m.faults.forbidden != "" && now.Sub(m.since) > unreadAfter && now.Sub(f.run.began) > unreadAfter && m.session != "" &&
+			slices.Contains(f.joined(), m) && slices.ContainsFunc(m.theirs(), func(r ref) bool {
+			made, err := time.Parse(time.RFC3339, text(m.get(r), "metadata", "creationTimestamp"))
+			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
+		})
+		run := f.run
+		f.mu.Unlock()
+		if !due || run.engine.Report(m.name).Unread != "" {
+			continue
+		}
+		f.mu.Lock()
+		f.watch.fail("deployments of %s cannot be read for %s, and the hub does not say so", m.name, now.Sub(m.since))
+		f.mu.Unlock()
+	}
 }

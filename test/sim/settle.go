@@ -14,6 +14,8 @@ import (
 const (
 	// settling is how long all may take to be as it should once the faults have ended.
 	settling = 10 * time.Minute
+	// settlingButWork is the same for all but Jobs, which take as long as they take.
+	settlingButWork = 90 * time.Second
 	// silence is how long nothing may be written afterwards.
 	silence = time.Minute
 )
@@ -70,6 +72,10 @@ func (f *federation) settle() error {
 		}
 		if len(missing) == 0 {
 			break
+		}
+		soon := slices.DeleteFunc(slices.Clone(missing), func(what string) bool { return strings.HasPrefix(what, "jobs/") })
+		if time.Since(begun) > settlingButWork && len(soon) > 0 {
+			return fmt.Errorf("%s after the faults have ended: %s", settlingButWork, strings.Join(missing, "; "))
 		}
 	}
 	if len(missing) > 0 {
@@ -163,6 +169,9 @@ func knows(h lineage.History, obj object) bool {
 }
 
 func (f *federation) missingCopies(r ref, obj object, joined []*member, say func(string, ...any)) {
+	if !slices.ContainsFunc(joined, func(m *member) bool { return f.allows(r, m.name) }) {
+		return // the policy is taken for a mistake, and the object is left alone
+	}
 	for _, m := range joined {
 		if m.dead {
 			continue
@@ -208,13 +217,21 @@ func (f *federation) missingReplicas(r ref, obj object, joined []*member, say fu
 	}
 }
 
-// isFull says whether some members may have no room for what is large.
+// isFull says whether some members may have no room for what is large: somebody's copies take some, too.
 func (f *federation) isFull(joined []*member) bool {
 	var sum int64
 	for _, o := range f.hub.all(deployments) {
 		sum += cpuOf(o.obj) * number(o.obj, "spec", "replicas")
 	}
-	return sum > nodeCPU-3
+	return sum > nodeCPU-3 || slices.ContainsFunc(joined, func(m *member) bool {
+		taken := int64(0)
+		for _, all := range m.pods {
+			for _, p := range all {
+				taken += p.cpu
+			}
+		}
+		return taken > nodeCPU-6
+	})
 }
 
 func (f *federation) missingWork(r ref, obj object, joined []*member, say func(string, ...any)) {
@@ -228,12 +245,16 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 	if places == 0 || f.watch.excused[uid] {
 		return
 	}
-	if done := f.watch.work[uid]; done < completionsOf(obj) {
-		for _, m := range f.members {
-			if m.dead && f.watch.begun[uid][m.name] > 0 {
-				return // it cannot be done again by itself
-			}
+	var done int64
+	for _, m := range f.members {
+		if j := m.get(r); j != nil && origin(j) == uid {
+			done += number(j, "status", "succeeded")
 		}
+		if m.dead && f.watch.begun[uid][m.name] > 0 {
+			return // it cannot be done again by itself
+		}
+	}
+	if done < completionsOf(obj) {
 		say("%s: %d of %d done, given to %v", r, done, completionsOf(obj), f.watch.begun[uid])
 	} else if number(obj, "status", "succeeded") != done {
 		say("%s: %d done, %d at the hub", r, done, number(obj, "status", "succeeded"))

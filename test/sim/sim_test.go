@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,7 @@ var (
 
 func TestMain(m *testing.M) {
 	klog.SetLogger(logr.Discard())
+	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
@@ -68,6 +70,7 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 			f.note("step %d", n+1)
 			f.mu.Unlock()
 			f.step()
+			f.unread()
 			f.mu.Lock()
 			f.watch.look()
 			wrong = f.watch.report()
@@ -83,6 +86,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 		f.mu.Unlock()
 		if wrong == "" && err != nil {
 			wrong = err.Error()
+			for _, m := range f.members {
+				f.note("what the hub says of %s: %+v", m.name, f.run.engine.Report(m.name))
+			}
 			f.note("WRONG: %s", wrong)
 		}
 	})

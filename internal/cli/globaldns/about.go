@@ -24,8 +24,8 @@ func newExportCommand(s genericiooptions.IOStreams) *cobra.Command {
 		Use:   "export DOMAIN",
 		Short: "Print a zone as a master file, as secondaries get it",
 		Long: `Print a zone that the hub serves as a master file, as secondaries get it: a
-hostname that is answered differently to different places has the answer for a
-place that nobody knows.`,
+hostname that is answered differently to different places has the answer for an
+unknown place.`,
 		Example: "  hanse dns export devfest.example > devfest.example.zone",
 		Args:    args.One("domain", "hanse dns zones"),
 		RunE: func(cmd *cobra.Command, domains []string) error {

@@ -171,7 +171,7 @@ func (f *findings) condition(about string, all []metav1.Condition, kind string) 
 func (f *findings) listener(ctx context.Context, about, network, at string, z *v1alpha1.DNSZone) {
 	host, port, err := net.SplitHostPort(at)
 	if err != nil {
-		f.say(false, about, "the address %s makes no sense: %v", at, err)
+		f.say(false, about, "the address %s is not valid: %v", at, err)
 		return
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {

@@ -80,8 +80,8 @@ azure     false     NoEndpoints   -
 		from dns.From
 		want string
 	}{
-		{dns.From{}, "a place that nobody knows"},
-		{dns.From{Asked: "x"}, "x (nobody knows where)"},
+		{dns.From{}, "an unknown place"},
+		{dns.From{Asked: "x"}, "x (location unknown)"},
 		{dns.From{Asked: "US-NY", Subdivision: "US-NY", Country: "US", Continent: "NA"}, "US-NY (US-NY, US, NA)"},
 	} {
 		if got := whereabouts(c.from); got != c.want {

@@ -25,7 +25,7 @@ func newQueryCommand(s genericiooptions.IOStreams) *cobra.Command {
 		Short: "Show which cluster a client is sent to for a hostname, and why",
 		Long: `Show which cluster answers for a hostname to a client at a place, with which
 addresses, and why. The place is a city, a country, a subdivision (US-NY), a
-continent, an address or a network; without one it is a place that nobody knows.`,
+continent, an address or a network; without one, the place is unknown.`,
 		Example: `  hanse dns query www.devfest.example --from Singapore
   hanse dns query www.devfest.example --from 1.1.1.0/24 -o json`,
 		Args: args.One("hostname", "hanse dns query www.example.com --from Paris"),
@@ -75,9 +75,9 @@ func whereabouts(f dns.From) string {
 	known := strings.Join(codes, ", ")
 	switch {
 	case f.Asked == "":
-		return "a place that nobody knows"
+		return "an unknown place"
 	case known == "":
-		known = "nobody knows where"
+		known = "location unknown"
 	}
 	if f.Network != "" {
 		known += ", and all of " + f.Network

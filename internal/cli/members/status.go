@@ -69,7 +69,7 @@ func readHub(ctx context.Context, clusters hub.Clusters) (overview.Hub, error) {
 	}
 	var info version.Info
 	if err := json.Unmarshal(body, &info); err != nil {
-		return self, fmt.Errorf("%s is no Kubernetes API server: %w", clusters.At, err)
+		return self, fmt.Errorf("%s is not a Kubernetes API server: %w", clusters.At, err)
 	}
 	self.Version = info.GitVersion
 	body, err = clusters.GetClient().Get().AbsPath("/readyz").MaxRetries(0).DoRaw(ctx)

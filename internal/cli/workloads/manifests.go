@@ -20,7 +20,7 @@ func readManifests(files []string, stdin io.Reader) (all []*unstructured.Unstruc
 		}
 		for _, u := range found {
 			if u.GetName() == "" && u.GetGenerateName() == "" {
-				return nil, fmt.Errorf("%s has a %s without a name. Try: a manifest as kubectl apply takes it", file, u.GetKind())
+				return nil, fmt.Errorf("%s has a %s without a name. Try: a manifest that kubectl apply accepts", file, u.GetKind())
 			}
 		}
 		all = append(all, found...)
@@ -55,7 +55,7 @@ func readObjects(file string, stdin io.Reader) ([]*unstructured.Unstructured, er
 			continue // nothing between two ---
 		}
 		if u.GetKind() == "" || u.GetAPIVersion() == "" {
-			return nil, fmt.Errorf("%s has an object without apiVersion or kind. Try: a manifest as kubectl apply takes it", file)
+			return nil, fmt.Errorf("%s has an object without apiVersion or kind. Try: a manifest that kubectl apply accepts", file)
 		}
 		if !u.IsList() {
 			all = append(all, u)

@@ -47,7 +47,8 @@ The hub decides with all that it knows, such as what its members have free now. 
 writes them. The JSON is
 
   {"decisions":[{"object":{"apiVersion","kind","namespace","name"},
-    "clusters":[{"name","replicas","reason"}],"unplaced":N,"rejected":[{"name","reason"}]}]}`,
+    "clusters":[{"name","replicas","reason"}],"unplaced":N,"rejected":[{"name","reason"}],
+    "wouldNotSurvive":["the loss of aws: 2 of 6 replicas without a place: …"]}]}`,
 		Example: `  hanse plan -f db-federation.yaml
   hanse plan -f db-federation.yaml --without aws
   hanse plan -f db-federation.yaml --clusters clusters.yaml --current aws=3,azure=0 -o json`,
@@ -72,7 +73,7 @@ writes them. The JSON is
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "manifests; - is standard input")
 	f.StringVar(&o.clusters, "clusters", "", "file with Clusters (default: the hub's)")
 	f.StringSliceVar(&o.without, "without", nil, "clusters to leave out")
-	f.StringVar(&o.current, "current", "", "what runs where now, as aws=3,azure=0 (default: what the hub has given, or with --clusters nothing)")
+	f.StringVar(&o.current, "current", "", "what runs where now, such as aws=3,azure=0 (default: what the hub has given, or with --clusters nothing)")
 	format.Bind(cmd)
 	args.CompleteWith(cmd, "without", func() []string { return o.hub.ClusterNames(cmd.Context()) })
 	return cmd
@@ -85,7 +86,7 @@ func (o *planFlags) plan(ctx context.Context, objects []*unstructured.Unstructur
 		return nil, err
 	}
 	if o.clusters == "" {
-		return planAtHub(ctx, &o.hub, propagate.PlanRequest{Objects: objects, Without: o.without, Current: current})
+		return planAtHub(ctx, &o.hub, propagate.PlanRequest{Objects: objects, Without: o.without, Current: current, Losses: true})
 	}
 	all, others, err := worldInFile(o.clusters, stdin)
 	if err != nil {
@@ -180,6 +181,7 @@ func plannedResult(objects []*unstructured.Unstructured, planned []propagate.Pla
 		if stays := planned[i].Stays; stays != "" {
 			decision.Reason = strings.TrimSuffix("stays at the hub: "+stays+". "+planned[i].Effect, ". ")
 		}
+		decision.WouldNotSurvive = planned[i].WouldNotSurvive
 		out.Decisions = append(out.Decisions, decision)
 	}
 	return output.Result{Content: out, Table: func(w io.Writer, _ bool) error {
@@ -189,7 +191,7 @@ func plannedResult(objects []*unstructured.Unstructured, planned []propagate.Pla
 			}
 		}
 		if !slices.ContainsFunc(planned, func(p propagate.Planned) bool { return p.Stays == "" }) {
-			fmt.Fprintln(w, "Nothing here goes to a cluster. Try: the workloads that a policy selects beside it, as hanse plan -f web.yaml -f policy.yaml")
+			fmt.Fprintln(w, "Nothing here goes to a cluster. Try: the workloads that a policy selects beside it, such as hanse plan -f web.yaml -f policy.yaml")
 		}
 		return nil
 	}}
@@ -211,6 +213,12 @@ func printDecision(w io.Writer, u *unstructured.Unstructured, planned propagate.
 	}
 	if err := planned.Decision.WriteTable(w); err != nil {
 		return err
+	}
+	for i, loss := range planned.WouldNotSurvive {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "would not survive %s\n", loss)
 	}
 	fmt.Fprintln(w)
 	return nil

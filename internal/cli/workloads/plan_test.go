@@ -57,7 +57,7 @@ func TestPlanByAFile(t *testing.T) {
 		example{line: "-f web.yaml" + with + " --without azure -o jsonpath={.decisions[*].clusters[*].replicas}", out: "2"},
 		example{line: "-f web.yaml" + with + " --current aws=2,azure=0 -o jsonpath={.decisions[*].clusters[*].replicas}", out: "2 0"},
 		example{line: "-f web.yaml -f policy.yaml" + with + " -o jsonpath={.decisions[0].clusters[?(@.name=='azure')].replicas}", out: "2"},
-		example{line: "-f lease.yaml" + with, out: "lease/l\nstays at the hub: leases elect leaders and prove life within one cluster\n\nNothing here goes to a cluster. Try: the workloads that a policy selects beside it, as hanse plan -f web.yaml -f policy.yaml\n"},
+		example{line: "-f lease.yaml" + with, out: "lease/l\nstays at the hub: leases elect leaders and prove life within one cluster\n\nNothing here goes to a cluster. Try: the workloads that a policy selects beside it, such as hanse plan -f web.yaml -f policy.yaml\n"},
 		example{line: "" + with, error: "there is nothing to plan. Try: hanse plan -f FILE"},
 		example{line: "-f none.yaml" + with, error: "cannot read none.yaml: "},
 		example{line: "-f bad.yaml" + with, error: "cannot read bad.yaml: "},
@@ -83,13 +83,13 @@ func TestPlanAtTheHub(t *testing.T) {
 	h := hubtest.New(t)
 	inFiles(t, map[string]string{"web.yaml": web})
 	h.Handle("POST "+propagate.PathPlan, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`[{"decision":{"Divided":true,"Shares":[{"Cluster":"aws","Replicas":1,"Reason":"even share"}],"Unplaced":1,"Reason":"1 of 2 replicas fit nowhere"}}]`))
+		_, _ = w.Write([]byte(`[{"decision":{"Divided":true,"Shares":[{"Cluster":"aws","Replicas":1,"Reason":"even share"}],"Unplaced":1,"Reason":"1 of 2 replicas fit nowhere"},"wouldNotSurvive":["the loss of aws: 1 of 2 replicas without a place: no cluster would be left"]}]`))
 	})
 	try(t, h, plan,
-		example{line: "-f web.yaml --without azure", out: "deployment/web\nCLUSTER   REPLICAS   REASON\naws       1          even share\n(none)    1          unplaced\n\n1 of 2 replicas fit nowhere.\n\n"},
-		example{line: "-f web.yaml --current aws=2 -o jsonpath={.decisions[0].unplaced}", out: "1"})
+		example{line: "-f web.yaml --without azure", out: "deployment/web\nCLUSTER   REPLICAS   REASON\naws       1          even share\n(none)    1          unplaced\n\n1 of 2 replicas fit nowhere.\n\nwould not survive the loss of aws: 1 of 2 replicas without a place: no cluster would be left\n\n"},
+		example{line: "-f web.yaml --current aws=2 -o jsonpath={.decisions[0].unplaced},{.decisions[0].wouldNotSurvive[0]}", out: "1,the loss of aws: 1 of 2 replicas without a place: no cluster would be left"})
 	w := h.Writes()
-	if len(w) != 2 || !strings.Contains(w[0].Body, `"without":["azure"],"current":null}`) || !strings.Contains(w[1].Body, `"current":{"aws":2}}`) {
+	if len(w) != 2 || !strings.Contains(w[0].Body, `"without":["azure"],"losses":true,"current":null}`) || !strings.Contains(w[1].Body, `"current":{"aws":2}}`) {
 		t.Errorf("asked is %v", w)
 	}
 	refusing := hubtest.New(t)

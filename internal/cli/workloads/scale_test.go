@@ -112,8 +112,8 @@ azure     1        2
 		example{line: "deploy/web --replicas=8 --dry-run -o wide", out: `deployment.apps/web scaled: 8 replicas (dry run)
 not placed: 1 replica
 CLUSTER   BEFORE   AFTER   REASON
-aws       1        5       raised from 1: others can take no more
-azure     1        2       raised from 1: had fewest
+aws       1        5       raised from 1: other clusters cannot take more
+azure     1        2       raised from 1: had the fewest
 `, errOut: "Note: 1 of 8 replicas fit nowhere: 2 clusters: no room for cpu 1.\n"},
 		example{line: "deploy/web --replicas=3 --dry-run -o name", out: "deployment.apps/web\n"},
 		example{line: "deploy/web --replicas=1 --dry-run -o jsonpath={.after.replicas},{.after.clusters},{.unplaced},{.dryRun},{.object.kind}", out: `1,{"aws":0,"azure":1},0,client,Deployment`},
@@ -210,7 +210,7 @@ func TestScaleErrors(t *testing.T) {
 		example{line: "deploy/web --replicas=-3", error: "--replicas=-3 is below zero. Try: --replicas=3"},
 		example{line: "deploy/web --replicas=x", error: `invalid argument "x" for "--replicas" flag`},
 		example{line: "deploy/web --replicas=3 aws=1", error: "the total is the sum of the clusters' counts. Try: "},
-		example{line: "deploy/web --even --min aws=1", error: "--even takes back counts, minima, maxima and weights. Try: "},
+		example{line: "deploy/web --even --min aws=1", error: "--even removes counts, minima, maxima and weights. Try: "},
 		example{line: "deploy/web --min aws=3 --max aws=2", error: "cluster aws would have the minimum 3 and the maximum 2. Try: "},
 		example{line: "deploy/web --min aws", error: `"aws" is not CLUSTER=N. Try: --min aws=2,azure=1`},
 		example{line: "deploy/web --max aws=many", error: "aws=many is not a number of replicas. Try: --max aws=5,azure=none"},

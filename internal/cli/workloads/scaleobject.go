@@ -152,7 +152,7 @@ func preferencesAt(obj *unstructured.Unstructured) (*schedule.Preferences, error
 		}
 		p, err := schedule.ParsePreferences(value)
 		if err != nil {
-			return nil, fmt.Errorf("annotation %s: %w. Try: kubectl annotate, or take it off", name, err)
+			return nil, fmt.Errorf("annotation %s: %w. Try: correct the annotation, or remove it", name, err)
 		}
 		return p, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -64,7 +66,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *Resolver, w *world, chang
 			mu.Lock()
 			defer mu.Unlock()
 			changes++
-		})
+		}, clock.RealClock{})
 		r.lookup = w.lookup
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
@@ -188,7 +190,7 @@ func TestManyNames(t *testing.T) {
 
 // TestPanicOfALookup: what somebody answers for a name must not end the process.
 func TestPanicOfALookup(t *testing.T) {
-	r := New("", func() {})
+	r := New("", func() {}, clock.RealClock{})
 	r.lookup = func(context.Context, string) ([]netip.Addr, time.Duration, error) { panic("nonsense") }
 	r.Want([]string{"lb.example"})
 	counted := ""

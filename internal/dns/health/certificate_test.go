@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -106,7 +108,7 @@ func TestCertificates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var c atomic.Pointer[tls.Certificate]
 			c.Store(test.certificate)
-			p := New(nil)
+			p := New(nil, clock.RealClock{})
 			defer p.pool.close()
 			p.pool.roots = x509.NewCertPool()
 			p.pool.roots.AddCert(ca.cert)
@@ -132,7 +134,7 @@ func TestReplacedCertificate(t *testing.T) {
 	now := time.Now()
 	ca := newAuthority(t, "good", now.AddDate(1, 0, 0))
 	var c atomic.Pointer[tls.Certificate]
-	p := New(nil)
+	p := New(nil, clock.RealClock{})
 	defer p.pool.close()
 	p.pool.roots = x509.NewCertPool()
 	p.pool.roots.AddCert(ca.cert)

@@ -10,7 +10,7 @@ type Stats struct {
 
 // Stats sums up. It does not block for longer than to count the checks.
 func (p *Prober) Stats() Stats {
-	s := Stats{Passed: p.passed.Load(), Failed: p.failed.Load(), States: map[string]int{Up: 0, Down: 0, Unknown: 0}}
+	s := Stats{Passed: p.passes.Load(), Failed: p.failures.Load(), States: map[string]int{Up: 0, Down: 0, Unknown: 0}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.targets {
@@ -21,8 +21,8 @@ func (p *Prober) Stats() Stats {
 
 func (p *Prober) count(v verdict) {
 	if v.passed {
-		p.passed.Add(1)
+		p.passes.Add(1)
 	} else {
-		p.failed.Add(1)
+		p.failures.Add(1)
 	}
 }

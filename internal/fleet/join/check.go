@@ -79,7 +79,7 @@ func (j *join) checkTaken(ctx context.Context) error {
 		same := c.Spec.UID == j.memberUID
 		switch {
 		case c.Name == j.Name && c.DeletionTimestamp != nil:
-			return fmt.Errorf("cluster %s is leaving still. Try: hanse unjoin %s, which waits until it has left, then join again", c.Name, c.Name)
+			return fmt.Errorf("cluster %s is still leaving. Try: hanse unjoin %s, which waits until it has left, then join again", c.Name, c.Name)
 		case c.Name == j.Name && same:
 			j.existing = c
 		case c.Name == j.Name:
@@ -109,7 +109,7 @@ func (j *join) inspectMember(ctx context.Context) error {
 	}
 	if hub := j.namespace.Annotations[access.AnnotationHub]; hub != "" && hub != j.hubUID {
 		if !j.TakeOver {
-			return fmt.Errorf("the cluster at %s belongs to another hub (%s). Try: hanse unjoin there, or --take-over if that hub is no more: it loses access then", j.Member.Host, access.OneLine(hub))
+			return fmt.Errorf("the cluster at %s belongs to another hub (%s). Try: hanse unjoin there, or --take-over if that hub no longer exists; it then loses access", j.Member.Host, access.OneLine(hub))
 		}
 		j.foreign = true
 	}

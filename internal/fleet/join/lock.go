@@ -32,7 +32,7 @@ const (
 	lockPoll     = 100 * time.Millisecond
 )
 
-var errLockLost = errors.New("another join took its turn, because this one did nothing for too long. Try: again")
+var errLockLost = errors.New("another join took over, because this one did nothing for too long. Try: again")
 
 // joinLock is one Lease that is held.
 type joinLock struct {

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -16,7 +17,7 @@ import (
 // More.
 func (w *World) Apply(in Input, now time.Time) []Effect {
 	w.now = now
-	waited := w.backlog.some()
+	waited := w.backlog.Some()
 	_, tick := in.(Tick)
 	w.take(in)
 	w.timely()
@@ -68,25 +69,25 @@ func (w *World) take(in Input) {
 
 // timely does what is due.
 func (w *World) timely() {
-	if due(w.losses.next, w.now) {
+	if due(w.losses.Next(), w.now) {
 		w.weigh()
 	}
 	w.stepDrains()
 	w.stepStuck()
 	w.stepRoom()
 	ended := false
-	for _, one := range w.alarms.due(w.now, sliceSize) {
-		if w.at(one.key) == nil {
+	for _, one := range w.alarms.Due(w.now, sliceSize) {
+		if w.at(one.Key) == nil {
 			continue
 		}
-		if one.decide {
+		if one.Decide {
 			if !ended {
 				w.surroundingsChanged() // they know the time, too
 			}
 			ended = true
-			w.renew(w.own(one.key))
+			w.renew(w.own(one.Key))
 		} else {
-			w.ring(w.own(one.key))
+			w.ring(w.own(one.Key))
 		}
 	}
 }
@@ -107,7 +108,7 @@ func due(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
 
 // next is when something is due, zero if nothing is.
 func (w *World) next() (next time.Time) {
-	return earliest(w.losses.next, w.drains.next, w.stuck.next, w.around.next(w.now), w.alarms.next())
+	return earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.around.next(w.now), w.alarms.Next())
 }
 
 func (w *World) serve(in Served) {
@@ -138,7 +139,7 @@ func (w *World) engage(in Engaged) {
 		return
 	}
 	w.setMember(in.Cluster, &member{engaged: in.Engaged})
-	w.backlog.hurry(sorted(w.moving), work{look: true})
+	w.backlog.Hurry(sorted(w.moving), agenda.Work{Look: true})
 	w.lookAtJobs(in.Cluster)
 	w.boundsSoon()
 	w.drainsChanged()
@@ -166,7 +167,7 @@ func (w *World) read(in Read) {
 		delete(next.read, in.GR)
 	}
 	w.members[in.Cluster] = next
-	w.backlog.hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.moving[o.key] }), work{look: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.moving[o.key] }), agenda.Work{Look: true})
 	if in.GR == template.Jobs() {
 		w.lookAtJobs(in.Cluster)
 	}
@@ -174,10 +175,10 @@ func (w *World) read(in Read) {
 
 // lookAtJobs is for when it is another question what a cluster has of Jobs.
 func (w *World) lookAtJobs(cluster string) {
-	w.backlog.hurry(w.keys(func(o *object) bool {
+	w.backlog.Hurry(w.keys(func(o *object) bool {
 		_, placed := o.a.Shares[cluster]
 		return placed && o.key.GR == template.Jobs() && !o.a.Finished()
-	}), work{look: true})
+	}), agenda.Work{Look: true})
 }
 
 func (w *World) see(in Seen) {
@@ -205,7 +206,7 @@ func (w *World) see(in Seen) {
 	}
 	w.drainsChanged()
 	if o.a.Scaler != nil {
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: o.key}) // what it says of it may move headroom
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key}) // what it says of it may move headroom
 	}
 	if in.Observed != nil && in.Observed.Own != nil {
 		w.followSoon(o)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hanse-dev/hanse/internal/autoscale"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -63,8 +64,8 @@ func (w *World) bounded(a *Assignment, d schedule.Decision) schedule.Decision {
 func (w *World) scale(o *object, a *Assignment) {
 	if a.Scaler == nil {
 		if by, scaled := w.scalers[a.Key]; scaled {
-			w.alarms.at(w.now.Add(lookDelay), alarm{key: by})
-			w.alarms.at(w.now.Add(lookDelay), alarm{key: a.Key})
+			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
+			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: a.Key})
 		}
 		return
 	}
@@ -74,7 +75,7 @@ func (w *World) scale(o *object, a *Assignment) {
 	there, known := w.targetKnown(a.Scaler)
 	a.Undecided = a.Scaler.Bounds == nil && (there || !known)
 	w.scalers[a.Scaler.Of] = a.Key
-	w.alarms.at(w.now.Add(lookDelay), alarm{key: a.Key})
+	w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: a.Key})
 }
 
 // boundsSoon has the bounds of every autoscaler divided, if need be.
@@ -85,7 +86,7 @@ func (w *World) boundsSoon() {
 	}
 	for _, o := range r.objects {
 		if o.a != nil {
-			w.alarms.at(w.now.Add(lookDelay), alarm{key: o.key})
+			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key})
 		}
 	}
 }
@@ -132,7 +133,7 @@ func (w *World) divideBounds(a *Assignment, r *Recording) {
 		return // it is looked at again with it
 	}
 	if target.Total > 0 && target.Total < s.Least {
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: s.Of})
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: s.Of})
 		return
 	}
 	bounds := w.newBounds(a, target)
@@ -253,7 +254,7 @@ func (w *World) followSoon(o *object) {
 	if again := o.followed.Add(followInterval); !o.followed.IsZero() && again.After(at) {
 		at = again
 	}
-	w.alarms.at(at, alarm{key: o.key})
+	w.alarms.Set(at, agenda.Alarm{Key: o.key})
 }
 
 // hasOwn says whether some member has set the number of replicas itself.

@@ -96,10 +96,10 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return nil
 	}
 	all := o.snapshot.Clusters()
-	if !w.isFirst(a) && anyClosed(all) {
+	if !w.isFirst(a) && o.closed {
 		return nil // it is new, or was nowhere until now: what is closed gets none of it
 	}
-	if demanding || !allReady(all) || slices.ContainsFunc(all, func(c schedule.Cluster) bool { return !w.founded(a, c.Name) }) || w.isFirst(a) && anyClosed(all) {
+	if demanding || !o.ready || w.roll().last.After(a.Created) || o.closed && w.isFirst(a) {
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*wl, w.founding(a, all))
 	}
@@ -142,7 +142,7 @@ func (w *World) isFirst(a *Assignment) bool {
 func (w *World) schedulingCluster(c *Cluster, p *policy.Policy) schedule.Cluster {
 	s := schedule.Cluster{
 		Name: c.Name, Ready: c.Ready, Labels: c.Labels, Price: c.Price,
-		Taints: w.losses.taintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.isLost(c, p),
+		Taints: w.losses.TaintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.IsLost(c, p),
 	}
 	for _, zone := range c.Zones {
 		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})

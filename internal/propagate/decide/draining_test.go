@@ -95,7 +95,7 @@ func TestOneBudgetAfterTheOther(t *testing.T) {
 		t.Fatalf("the first is in motion still: %q", got)
 	}
 	c := h.w.Standing(h.now, "aws").Drained
-	if c == nil || c.Reason != v1alpha1.ReasonDraining || !strings.Contains(c.Message, "turn of PodDisruptionBudget db") || !strings.Contains(c.Message, "In motion is PodDisruptionBudget shop/cart") {
+	if c == nil || c.Reason != v1alpha1.ReasonDraining || !strings.Contains(c.Message, "turn of PodDisruptionBudget db") || !strings.Contains(c.Message, "Moving now: PodDisruptionBudget shop/cart") {
 		t.Errorf("condition: %+v", c)
 	}
 	h.settle("cart", "web")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -73,7 +74,7 @@ func (w *World) stepDrains() {
 		return
 	}
 	d.next = time.Time{}
-	if w.backlog.some() {
+	if w.backlog.Some() {
 		w.drainsChanged() // what is decided is not as it was asked for yet
 		return
 	}
@@ -82,7 +83,7 @@ func (w *World) stepDrains() {
 		return
 	}
 	if !known { // what no budget selects need not wait
-		w.backlog.add(w.keys(func(*object) bool { return true }), work{decide: true})
+		w.backlog.Add(w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 		w.drainsChanged()
 		return
 	}
@@ -124,10 +125,10 @@ func (w *World) nextTurn() {
 		return
 	}
 	d.turn = slices.MinFunc(slices.Collect(maps.Keys(waiting)), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
-	w.backlog.hurry(w.keys(func(o *object) bool {
+	w.backlog.Hurry(w.keys(func(o *object) bool {
 		budget, ok := w.budgetOf(o.a)
 		return ok && budget == d.turn
-	}), work{decide: true})
+	}), agenda.Work{Decide: true})
 	w.drainsChanged()
 }
 
@@ -222,7 +223,7 @@ func (w *World) drained(name string) *metav1.Condition {
 		return nil
 	}
 	c := &metav1.Condition{Type: v1alpha1.ConditionDrained, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEmpty,
-		Message: "no pods of workloads that are divided remain; what runs in every cluster, as DaemonSets, stays"}
+		Message: "no pods of divided workloads remain; what runs in every cluster, such as DaemonSets, stays"}
 	left := w.leftIn(name)
 	if len(left) == 0 {
 		return c
@@ -252,7 +253,7 @@ func (w *World) drained(name string) *metav1.Condition {
 		c.Message += fmt.Sprintf("; and %d more", more)
 	}
 	if turn := w.drains.turn; turn.Name != "" {
-		c.Message += ". In motion is PodDisruptionBudget " + turn.String()
+		c.Message += ". Moving now: PodDisruptionBudget " + turn.String()
 	}
 	return c
 }
@@ -281,12 +282,12 @@ func (w *World) leftOf(o *object, cluster string) (l leftover, ok bool) {
 		if given == 0 || !seen.Exists() || a.Finished() {
 			return l, false
 		}
-		return leftover{why: "not moved, its work must not be done twice", blocked: true}, true
+		return leftover{why: "not moved, because its work must not be done twice", blocked: true}, true
 	case given == 0 && there == 0:
 		return l, false
 	case w.awaitsTurn(a):
 		budget, _ := w.budgetOf(a)
-		return leftover{why: fmt.Sprintf("%d, when it is the turn of PodDisruptionBudget %s", given, budget.Name)}, true
+		return leftover{why: fmt.Sprintf("%d wait for the turn of PodDisruptionBudget %s", given, budget.Name)}, true
 	case given > 0 && !a.Undecided:
 		why := a.Decision.Reason
 		if why == "" {

@@ -98,7 +98,7 @@ func (w *World) finish() []Effect {
 	if next := w.next(); !next.IsZero() {
 		out = append(out, At{next})
 	}
-	if w.backlog.some() {
+	if w.backlog.Some() {
 		out = append(out, More{})
 	}
 	clear(w.out.touched)
@@ -119,8 +119,8 @@ func concernsMembers(b, a *Assignment) bool {
 	}
 	return b.Undecided || b.UID != a.UID || b.AwaitsNamespace != a.AwaitsNamespace || b.Content != a.Content || b.Going != a.Going ||
 		b.FollowsMembers != a.FollowsMembers || b.Withheld() != a.Withheld() || b.RolloutRevision() != a.RolloutRevision() ||
-		!maps.Equal(b.Shares, a.Shares) || !maps.Equal(b.Now, a.Now) || !sameShapes(b.Shapes, a.Shapes) || !sameTurns(b.Turns, a.Turns) ||
-		b.Finished() != a.Finished() || b.Object.GetAnnotations()[v1alpha1.AnnotationConflict] != a.Object.GetAnnotations()[v1alpha1.AnnotationConflict]
+		!sameMap(b.Shares, a.Shares) || !maps.Equal(b.Now, a.Now) || !sameShapes(b.Shapes, a.Shapes) || !sameTurns(b.Turns, a.Turns) ||
+		b.Finished() != a.Finished() || !sameMetadata(b, a, "annotations", v1alpha1.AnnotationConflict)
 }
 
 // concernsPlacement says whether a Placement may be another, beyond what concerns members.
@@ -131,13 +131,42 @@ func concernsPlacement(b, a *Assignment) bool {
 	if b == nil || a == nil || b.Undecided != a.Undecided || b.Policy != a.Policy || b.Progress != a.Progress || b.Progressed != a.Progressed {
 		return true
 	}
-	return b.Object.GetGeneration() != a.Object.GetGeneration() || !maps.Equal(b.Object.GetLabels(), a.Object.GetLabels()) ||
-		!sameDecision(&b.Decision, &a.Decision) || !slices.Equal(b.Decision.Shares, a.Decision.Shares) || !slices.Equal(b.Decision.Rejected, a.Decision.Rejected)
+	return b.Object.GetGeneration() != a.Object.GetGeneration() || !sameMetadata(b, a, "labels") ||
+		!sameDecision(&b.Decision, &a.Decision) || !sameSlice(b.Decision.Shares, a.Decision.Shares) || !sameSlice(b.Decision.Rejected, a.Decision.Rejected)
+}
+
+// sameMap compares maps that are the same one more often than not.
+func sameMap[V comparable](a, b map[string]V) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer() || maps.Equal(a, b)
+}
+
+// sameSlice compares slices that are the same one more often than not.
+func sameSlice[V comparable](a, b []V) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
+}
+
+// sameMetadata compares the labels or annotations of two objects, only those with some names if any are given, without a copy of
+// either.
+func sameMetadata(a, b *Assignment, field string, names ...string) bool {
+	if a.Object == b.Object {
+		return true
+	}
+	x, y := metadata(a, field), metadata(b, field)
+	if len(names) == 0 {
+		return maps.EqualFunc(x, y, func(v, w any) bool { return v == w })
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { return x[name] != y[name] })
+}
+
+func metadata(a *Assignment, field string) map[string]any {
+	m, _ := a.Object.Object["metadata"].(map[string]any)
+	all, _ := m[field].(map[string]any)
+	return all
 }
 
 // concernsPolicies says whether what policies apply to may have changed.
 func concernsPolicies(b, a *Assignment) bool {
-	return b != a && (b == nil || a == nil || b.UID != a.UID || b.Policy != a.Policy || !maps.Equal(b.Object.GetLabels(), a.Object.GetLabels()))
+	return b != a && (b == nil || a == nil || b.UID != a.UID || b.Policy != a.Policy || !sameMetadata(b, a, "labels"))
 }
 
 func sameTurns(a, b map[string]template.Turn) bool {

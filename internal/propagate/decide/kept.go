@@ -55,7 +55,7 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 	for _, name := range slices.Sorted(maps.Keys(a.Recorded)) {
 		if w.clusters[name] == nil {
 			gone = append(gone, name)
-			d.Rejected = append(d.Rejected, schedule.Rejection{Cluster: name, Reason: "not a member any more: what it was given of the work went with it"})
+			d.Rejected = append(d.Rejected, schedule.Rejection{Cluster: name, Reason: "no longer a member: its part of the work went with it"})
 			continue
 		}
 		s := schedule.Share{Cluster: name, Replicas: a.Recorded[name], Reason: schedule.AsBefore}
@@ -66,11 +66,11 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 		switch state := states[name]; {
 		case rule.Disallowed:
 			leave = append(leave, fmt.Sprintf("%s (%s)", name, rule.Why))
-			s.Reason, s.Passing = "stays, its work has begun here; "+rule.Why, true
+			s.Reason, s.Passing = "stays, because its work has begun here; "+rule.Why, true
 		case state.Why != "":
 			s.Reason, s.Passing = schedule.AsBefore+"; "+state.Why, true
 		}
-		if w.losses.isLost(w.clusters[name], a.Policy) {
+		if w.losses.IsLost(w.clusters[name], a.Policy) {
 			lost = append(lost, name)
 		}
 		d.Shares = append(d.Shares, s)
@@ -99,16 +99,16 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 func (w *World) later(a *Assignment, o *outlook, wl *schedule.Workload, leave []string) []string {
 	noun := a.Object.GetKind()
 	if len(leave) > 0 {
-		return []string{fmt.Sprintf("its work has begun and stays in %s: the rules as they are now are for a %s that is made later", strings.Join(leave, ", "), noun)}
+		return []string{fmt.Sprintf("its work has begun and stays in %s: the current rules apply only to a %s that is created later", strings.Join(leave, ", "), noun)}
 	}
 	if !w.dividesOtherwise(a, o, wl) {
 		return nil
 	}
-	by := "what its annotations say now"
+	by := "what its annotations now say"
 	if o.policy != nil {
 		by = o.policy.Name + " as it is now"
 	}
-	return []string{fmt.Sprintf("its work has begun and stays as it was divided: %s is for a %s that is made later", by, noun)}
+	return []string{fmt.Sprintf("its work has begun and stays as it was divided: %s applies only to a %s that is created later", by, noun)}
 }
 
 // dividesOtherwise says whether the rules as they are now would divide a otherwise than it was. What depends on what clusters
@@ -144,7 +144,7 @@ func (w *World) bereft(a *Assignment, lost, gone []string) (said []string) {
 		}
 	}
 	for _, name := range gone {
-		said = append(said, fmt.Sprintf("cluster %s is not a member any more and has taken along %s. Try: delete the %s and create it again, to have all of it done", name, a.partOf(name), noun))
+		said = append(said, fmt.Sprintf("cluster %s is no longer a member and took %s with it. Try: delete the %s and create it again, to have all of it done", name, a.partOf(name), noun))
 	}
 	return said
 }
@@ -168,7 +168,7 @@ func (a *Assignment) partOf(cluster string) string {
 	case all == nil:
 		return "its part of the work"
 	}
-	return fmt.Sprintf("%d of %d completions, as far as they are not done", cutOf(a.Recorded, cluster).OfKind().Cut(int64(*all)), *all)
+	return fmt.Sprintf("%d of %d completions, less those that are done", cutOf(a.Recorded, cluster).OfKind().Cut(int64(*all)), *all)
 }
 
 // cutWork has the shares of a Job cut its completions as they were when it was made.

@@ -1,109 +1,35 @@
 package decide
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/failover"
-	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
-// losses is which clusters are lost, and since when they have taints.
-type losses struct {
-	after   time.Duration // the hub's own failover time; 0: off
-	judge   *failover.Judge
-	lost    map[loss]bool       // as of the last weighing; replaced, never changed
-	taints  map[taint]time.Time // since when there are those that do not say it; replaced, never changed
-	tainted bool                // some taint may be tolerated for some time only
-	next    time.Time           // when to weigh again
-}
-
-// taint names a taint of a cluster.
-type taint struct {
-	cluster, key, value string
-	effect              corev1.TaintEffect
-}
-
-const (
-	// settleWithout is when a cluster counts as lost among the others while failover is off at the hub and on for single
-	// policies only.
-	settleWithout = 30 * time.Second
-	// moveFirst is how long the statuses of what a lost cluster runs wait: the hub has to write where its replicas go, and
-	// members what they are to run. To say so is not urgent.
-	moveFirst = time.Second
-)
-
-func newLosses(after time.Duration) losses {
-	l := losses{after: after, lost: map[loss]bool{}, taints: map[taint]time.Time{}}
-	l.judge = failover.New(l.settled())
-	return l
-}
+// moveFirst is how long the statuses of what a lost cluster runs wait: the hub has to write where its replicas go, and
+// members what they are to run. To say so is not urgent.
+const moveFirst = time.Second
 
 // looked takes in a look at a member.
 func (w *World) looked(in Looked) {
-	failing := w.losses.judge.Failing()
-	if in.Reached {
-		w.losses.judge.Answered(in.Cluster, in.Began, w.now)
-	} else {
-		w.losses.judge.Failed(in.Cluster, in.Began, w.now)
-	}
-	if failing || !in.Reached {
+	if failing := w.losses.Looked(in.Cluster, in.Began, in.Reached, w.now); failing {
 		w.weigh()
 	}
-}
-
-// keepClusters lets the judge know which clusters there are.
-func (l *losses) keepClusters(clusters map[string]*Cluster, now time.Time) {
-	l.judge.Keep(func(name string) bool { return clusters[name] != nil })
-	for name := range clusters {
-		l.judge.Add(name)
-	}
-	there := map[taint]time.Time{}
-	l.tainted = false
-	for _, c := range clusters {
-		for _, t := range c.Taints {
-			l.tainted = l.tainted || t.Effect == corev1.TaintEffectNoExecute
-			if t.TimeAdded != nil {
-				continue
-			}
-			key := taint{c.Name, t.Key, t.Value, t.Effect}
-			if there[key] = now; !l.taints[key].IsZero() {
-				there[key] = l.taints[key]
-			}
-		}
-	}
-	l.taints = there
-}
-
-// taintsOf is a cluster's taints, each with the time from which tolerationSeconds count.
-func (l *losses) taintsOf(c *Cluster) []corev1.Taint {
-	if len(c.Taints) == 0 {
-		return nil
-	}
-	out := make([]corev1.Taint, len(c.Taints))
-	for i, t := range c.Taints {
-		if since := l.taints[taint{c.Name, t.Key, t.Value, t.Effect}]; t.TimeAdded == nil && !since.IsZero() {
-			t.TimeAdded = &metav1.Time{Time: since}
-		}
-		out[i] = t
-	}
-	return out
 }
 
 // expire has an object decided again when one of the tolerations by which it is in a cluster ends. It costs nothing without
 // taints.
 func (w *World) expire(a *Assignment) {
-	if !w.losses.tainted {
+	if !w.losses.Tainted() {
 		return
 	}
 	for name, share := range a.Shares {
@@ -111,7 +37,7 @@ func (w *World) expire(a *Assignment) {
 		if c == nil || share.Replicas == 0 {
 			continue
 		}
-		for _, one := range w.losses.taintsOf(c) {
+		for _, one := range w.losses.TaintsOf(c) {
 			if one.Effect != corev1.TaintEffectNoExecute || one.TimeAdded == nil {
 				continue
 			}
@@ -127,87 +53,27 @@ func (w *World) expireAt(a *Assignment, one *corev1.Taint, tolerations []corev1.
 	for i := range tolerations {
 		if s := tolerations[i].TolerationSeconds; s != nil && tolerations[i].ToleratesTaint(klog.Logger{}, one, false) {
 			if end := one.TimeAdded.Add(time.Duration(*s) * time.Second); end.After(w.now) {
-				w.alarms.at(end, alarm{key: a.Key, decide: true})
+				w.alarms.Set(end, agenda.Alarm{Key: a.Key, Decide: true})
 			}
 		}
 	}
 }
 
-// afterFor is the failover time of a policy's workloads; 0: never.
-func (l *losses) afterFor(p *policy.Policy) time.Duration { return afterFor(l.after, p) }
-
-func afterFor(after time.Duration, p *policy.Policy) time.Duration {
-	switch {
-	case !p.Failover.Enabled:
-		return 0
-	case p.Failover.After > 0:
-		return p.Failover.After
-	}
-	return after
-}
-
-// isLost says whether a cluster is lost for the workloads of a policy. One that is being drained and does not answer is:
-// somebody has said that it is to be left.
-func (l *losses) isLost(c *Cluster, p *policy.Policy) bool {
-	return l.judge.Lost(c.Name, l.afterFor(p)) || c.Drained && !c.Ready && l.judge.Away(c.Name)
-}
-
-// settled is when a cluster counts as lost for what nobody has said anything about.
-func (l *losses) settled() time.Duration { return cmp.Or(max(0, l.after), settleWithout) }
-
-// afters are the failover times that are in use.
-func (w *World) afters() []time.Duration {
-	afters := []time.Duration{w.losses.settled()}
-	for _, p := range w.policies.index.Policies() {
-		afters = append(afters, w.losses.afterFor(p))
-	}
-	slices.Sort(afters)
-	return slices.Compact(afters)
-}
-
 // weigh has decided again what is concerned by a cluster that is lost now and was not before, or the other way round.
 func (w *World) weigh() {
-	afters := w.afters()
-	changed := w.losses.weigh(w.now, afters, w.clusters)
-	w.losses.next = w.losses.judge.Next(w.now, afters...)
+	changed := w.losses.Weigh(w.now, w.policies.index.Policies(), w.clusters)
 	if len(changed) == 0 {
 		return
 	}
 	w.surroundingsChanged()
 	w.out.facts = true
-	w.backlog.hurry(w.keys(func(o *object) bool { return o.a.runsIn(changed) }), work{decide: true})
-	w.backlog.add(w.keys(func(o *object) bool { return o.a.wouldMoveTo() }), work{decide: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return o.a.runsIn(changed) }), agenda.Work{Decide: true})
+	w.backlog.Add(w.keys(func(o *object) bool { return o.a.wouldMoveTo() }), agenda.Work{Decide: true})
 	for _, name := range w.names {
 		if changed[name] {
 			w.lossChanged(name)
 		}
 	}
-}
-
-// weigh is the clusters about which something is different now.
-func (l *losses) weigh(now time.Time, afters []time.Duration, clusters map[string]*Cluster) (changed map[string]bool) {
-	l.judge.Weigh(now)
-	lost := map[loss]bool{}
-	for name, c := range clusters {
-		for _, after := range afters {
-			if l.judge.Lost(name, after) {
-				lost[loss{name, after}] = true
-			}
-		}
-		if c.Drained && !c.Ready && l.judge.Away(name) {
-			lost[loss{cluster: name}] = true
-		}
-	}
-	changed = map[string]bool{}
-	for _, pair := range [][2]map[loss]bool{{lost, l.lost}, {l.lost, lost}} {
-		for one := range pair[0] {
-			if !pair[1][one] {
-				changed[one.cluster] = true
-			}
-		}
-	}
-	l.lost = lost
-	return changed
 }
 
 // runsIn says whether a has replicas in one of some clusters.
@@ -231,29 +97,6 @@ func (w *World) lossChanged(name string) {
 	}
 }
 
-// failedOver is the condition of a cluster that is out of reach, nil of any other.
-func (w *World) failedOver(name string) *metav1.Condition {
-	l := &w.losses
-	if !l.judge.Away(name) {
-		return nil
-	}
-	c := &metav1.Condition{Type: v1alpha1.ConditionFailedOver, Status: metav1.ConditionFalse}
-	if l.after <= 0 {
-		c.Reason, c.Message = v1alpha1.ReasonOff, "failover is off at this hub, but for policies that say otherwise. Try: hanse drain "+name
-		return c
-	}
-	var verdict failover.Verdict
-	switch verdict, c.Message = l.judge.Explain(name, l.after); verdict {
-	case failover.Lost:
-		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonLost
-	case failover.CutOff:
-		c.Reason = v1alpha1.ReasonCutOff
-	default:
-		c.Reason = v1alpha1.ReasonWaiting
-	}
-	return c
-}
-
 // announceLosses says by an event on the hub's object what of a lost cluster failed over and where, and what did not: once, and
 // again when room has appeared.
 func (w *World) announceLosses(before, after *Assignment) {
@@ -272,7 +115,7 @@ func (w *World) announceLosses(before, after *Assignment) {
 		said := fmt.Sprintf("%s is lost: %d of %s failed over%s", l.Cluster, l.Before-l.Stays, counted(l.Before), in)
 		if l.Stays > 0 {
 			kind, reason = corev1.EventTypeWarning, v1alpha1.ReasonFailoverIncomplete
-			said += fmt.Sprintf("; nothing else can take %d: %s", l.Stays, l.Why)
+			said += fmt.Sprintf("; no other cluster can take %d: %s", l.Stays, l.Why)
 		}
 		w.tell(after.Template, kind, reason, said)
 	}

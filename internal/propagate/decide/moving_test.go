@@ -3,6 +3,8 @@ package decide
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -168,5 +170,27 @@ func TestNobodyIsLoweredAheadOfTheWorld(t *testing.T) {
 	asked.UID = "another"
 	if verdict() {
 		t.Error("a namesake may be lowered")
+	}
+}
+
+// Of a StatefulSet any pods may go when it is told to run fewer: until the member shows how many of the others are ready, no more
+// are taken.
+func TestAStatefulSetIsLoweredByWhatItShows(t *testing.T) {
+	r := newRig(schema.GroupResource{Group: "apps", Resource: "statefulsets"})
+	r.clusters(ready("aws", 0), ready("google", 0))
+	r.deployment("web", 10, 1, map[string]string{"hanse.dev/division": "aws=0,google=1"})
+	google := r.runs("google", 3, 2, nil)
+	if n := r.runsNow(google); n != 2 {
+		t.Fatalf("with one to spare, told to run %d", n)
+	}
+	for range 2 {
+		r.do(func() { r.w.look(r.w.own(r.key("web")), false) })
+	}
+	if n := r.runsNow(google); n != 2 {
+		t.Errorf("nothing has happened, and it is told to run %d", n)
+	}
+	r.runs("google", 2, 2, nil)
+	if n := r.runsNow(google); n != 1 {
+		t.Errorf("two are ready, and it is told to run %d", n)
 	}
 }

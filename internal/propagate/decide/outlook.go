@@ -22,6 +22,8 @@ type outlook struct {
 	unharmed *schedule.Snapshot
 	// undrained is the snapshot for what a drain is not to move yet.
 	undrained *schedule.Snapshot
+	ready     bool                      // all of them are
+	closed    bool                      // something keeps pods out of one
 	policy    *schedule.Policy          // nil: asks for nothing
 	rejected  map[string]string         // why the policy allows a cluster not, by name
 	shapes    map[string]template.Shape // by cluster
@@ -29,8 +31,45 @@ type outlook struct {
 
 // outlooks are made when they are asked for.
 type outlooks struct {
-	all     map[*policy.Policy]*outlook
-	formula *schedule.Snapshot // of all clusters, with nothing wrong and nothing known of any; nil: to be made
+	all  map[*policy.Policy]*outlook
+	roll *roll // nil: to be made
+}
+
+// roll is the clusters' names, in order, and when each joined.
+type roll struct {
+	names  []string
+	joined []time.Time
+	last   time.Time
+}
+
+func (w *World) roll() *roll {
+	if w.outlooks.roll != nil {
+		return w.outlooks.roll
+	}
+	r := &roll{names: slices.Sorted(maps.Keys(w.clusters))}
+	for _, name := range r.names {
+		at := w.clusters[name].Joined
+		r.joined = append(r.joined, at)
+		if at.After(r.last) {
+			r.last = at
+		}
+	}
+	w.outlooks.roll = r
+	return r
+}
+
+// joinedBy is the names of those that had joined at a time.
+func (r *roll) joinedBy(at time.Time) []string {
+	if !r.last.After(at) {
+		return r.names
+	}
+	var names []string
+	for i, name := range r.names {
+		if !r.joined[i].After(at) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // oldestOutlook bounds how old the time is that an outlook goes by, while there are taints that are tolerated for some time
@@ -45,13 +84,13 @@ func sameShapes(a, b map[string]template.Shape) bool {
 func (w *World) surroundingsChanged() {
 	w.around.forgetRooms(w.owner, nil)
 	clear(w.outlooks.all)
-	w.outlooks.formula = nil
+	w.outlooks.roll = nil
 }
 
 // outlook is that of the objects that p applies to.
 func (w *World) outlook(p *policy.Policy) *outlook {
 	o := w.outlooks.all[p]
-	if o == nil || w.losses.tainted && w.now.Sub(o.made) > oldestOutlook {
+	if o == nil || w.losses.Tainted() && w.now.Sub(o.made) > oldestOutlook {
 		o = w.newOutlook(p)
 		w.outlooks.all[p] = o
 	}
@@ -61,7 +100,7 @@ func (w *World) outlook(p *policy.Policy) *outlook {
 func (w *World) newOutlook(p *policy.Policy) *outlook {
 	o := readPolicy(p, w.policyClusters())
 	clusters, around := w.schedulingClusters(p), schedule.Surroundings{Namespaces: w.namespaces, Now: w.now}
-	o.made = w.now
+	o.made, o.ready, o.closed = w.now, allReady(clusters), anyClosed(clusters)
 	o.snapshot = schedule.NewSnapshot(clusters, around)
 	o.unharmed = schedule.NewSnapshot(unharmed(clusters), around)
 	o.undrained = o.snapshot

@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -28,6 +29,8 @@ type PlanRequest struct {
 	Without []string `json:"without,omitempty"`
 	// Current is what runs where now. Nil: as the hub has divided the object, if it has it.
 	Current map[string]int32 `json:"current,omitempty"`
+	// Losses asks also what of the workloads would not survive the loss of a cluster.
+	Losses bool `json:"losses,omitempty"`
 }
 
 // Planned is what became of one object of a PlanRequest.
@@ -37,6 +40,10 @@ type Planned struct {
 	Stays string `json:"stays,omitempty"`
 	// Effect is what a policy would do, empty for all else: see Planner.Effect.
 	Effect string `json:"effect,omitempty"`
+	// WouldNotSurvive says, if Losses was asked for, of each cluster whose loss would leave replicas without a place how
+	// many, and why, as "the loss of aws: 2 of 6 replicas without a place: …". Empty: each loss would be survived, or the workload does
+	// not fail over at all.
+	WouldNotSurvive []string `json:"wouldNotSurvive,omitempty"`
 }
 
 // Plan decides about objects as the World itself would now, and changes nothing. It ends with an error when ctx does. Before
@@ -44,7 +51,7 @@ type Planned struct {
 func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Planned, error) {
 	for i, obj := range q.Objects {
 		if obj == nil || obj.GetKind() == "" || obj.GetAPIVersion() == "" {
-			return nil, fmt.Errorf("object %d has no apiVersion or kind. Try: a manifest as kubectl apply takes it", i+1)
+			return nil, fmt.Errorf("object %d has no apiVersion or kind. Try: a manifest that kubectl apply accepts", i+1)
 		}
 	}
 	p, err := w.planner(now, q.Without)
@@ -67,6 +74,9 @@ func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Plann
 		if out[i].Effect, err = p.effect(ctx, obj); err != nil {
 			return nil, err
 		}
+	}
+	if q.Losses {
+		return out, p.lose(ctx, q.Objects, out)
 	}
 	return out, nil
 }
@@ -92,7 +102,7 @@ type Standing struct {
 
 // Standing says how a cluster is left.
 func (w *World) Standing(_ time.Time, cluster string) Standing {
-	return Standing{FailedOver: w.failedOver(cluster), Drained: w.drained(cluster)}
+	return Standing{FailedOver: w.losses.FailedOver(cluster), Drained: w.drained(cluster)}
 }
 
 // Planner decides where objects would go, by the rules of a World. It changes nothing.
@@ -104,7 +114,7 @@ func NewPlanner(clusters []v1alpha1.Cluster, others []*unstructured.Unstructured
 	w := NewWorld(Options{})
 	w.now = now
 	for i := range clusters {
-		c := newCluster(&clusters[i])
+		c := cluster.Read(&clusters[i])
 		w.clusters[c.Name] = c
 	}
 	p := &Planner{w}

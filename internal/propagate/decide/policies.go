@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -54,7 +55,7 @@ func (w *World) changePolicies(written []*unstructured.Unstructured, gone []type
 	}
 	w.policies.index = policy.NewIndex(all)
 	w.surroundingsChanged() // drops the outlooks of policies that are no more
-	w.backlog.hurry(w.keys(func(o *object) bool { return w.matches(o) }), work{match: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return w.matches(o) }), agenda.Work{Match: true})
 	w.weigh() // there may be other failover times
 }
 
@@ -187,14 +188,14 @@ func (w *World) setNamespaces(next map[string]map[string]string) {
 	w.namespaces = next
 	w.out.facts = true
 	w.surroundingsChanged()
-	w.backlog.hurry(w.keys(func(o *object) bool { return changed(o.key.Namespace) && w.matches(o) }), work{match: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return changed(o.key.Namespace) && w.matches(o) }), agenda.Work{Match: true})
 }
 
 // newFacts is what is to be published beside the objects.
 func (w *World) newFacts() *Facts {
 	return &Facts{
 		Clusters: w.clusters, Policies: w.policies.index, Namespaces: w.namespaces, KnownPolicies: w.policies.known(),
-		lost: w.losses.lost, settled: w.losses.settled(), after: w.losses.after, sorted: w.policyClusters(),
+		lost: w.losses.Lost(), sorted: w.policyClusters(),
 	}
 }
 

@@ -45,7 +45,7 @@ func (r *rig) serves(gr schema.GroupResource) {
 // apply applies an input, and goes on until nothing is left to do.
 func (r *rig) apply(in Input) (all []Effect) {
 	all = r.w.Apply(in, r.now)
-	for r.w.backlog.some() {
+	for r.w.backlog.Some() {
 		all = append(all, r.w.Apply(Tick{}, r.now)...)
 	}
 	return r.note(all)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -134,7 +135,7 @@ func (w *World) rollOn(o *object, a *Assignment, r *Recording) {
 			if out.Again > 0 {
 				again = min(again, out.Again)
 			}
-			w.alarms.at(w.now.Add(again), alarm{key: o.key})
+			w.alarms.Set(w.now.Add(again), agenda.Alarm{Key: o.key})
 		}
 		return
 	}

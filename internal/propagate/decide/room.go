@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -70,7 +71,7 @@ func (w *World) stepRoom() {
 	}
 	s.news = time.Time{}
 	keys := w.shortKeys()
-	w.backlog.add(keys, work{decide: true})
+	w.backlog.Add(keys, agenda.Work{Decide: true})
 	s.rest = w.now.Add(min(restPerDecision*time.Duration(len(keys)), longestRest))
 }
 
@@ -141,7 +142,7 @@ func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why s
 		return ""
 	}
 	wl.Total = min(wl.Total, has)
-	return "waiting until it is known what is free in " + unread
+	return "waiting until the hub knows what is free in " + unread
 }
 
 // movesUnread says that d gives clusters more of what others have while nodes and pods of members that answer have not been
@@ -155,7 +156,7 @@ func (w *World) movesUnread(a *Assignment, o *outlook, wl *schedule.Workload, d 
 		return ""
 	}
 	if unread := w.unread(demand); unread != "" {
-		return "waiting until it is known what is free in " + unread
+		return "waiting until the hub knows what is free in " + unread
 	}
 	return ""
 }

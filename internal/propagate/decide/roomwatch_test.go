@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +58,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 			c.change("aws", func(c *Cluster) { c.Cordoned, c.Drained = true, true })
 			c.do(func() {
 				c.w.drains.known = true
-				c.w.backlog.add(c.w.keys(func(*object) bool { return true }), work{decide: true})
+				c.w.backlog.Add(c.w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 			})
 		},
 		"tainted": func(c *crowded) {
@@ -65,7 +67,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 			})
 		},
 		"lost": func(c *crowded) {
-			c.w.losses = newLosses(30 * time.Second)
+			c.w.losses = cluster.NewLosses(30 * time.Second)
 			c.change("aws", func(c *Cluster) { c.Ready, c.Since = false, at(1000) })
 			for second := range 60 {
 				c.now = at(1000 + second)
@@ -81,7 +83,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 		"not able": func(c *crowded) {
 			c.do(func() {
 				c.w.stuck.ceilings[c.key("web")] = map[string]ceiling{"aws": {most: 0, until: c.now.Add(time.Hour)}}
-				c.w.backlog.add(c.w.keys(func(*object) bool { return true }), work{decide: true})
+				c.w.backlog.Add(c.w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 			})
 		},
 	} {

@@ -24,12 +24,13 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 	w.moving[o.key] = true
 	told := maps.Clone(o.told)
 	parts := make([]transition.Member, len(w.names))
+	ordered := a.Key.GR.Resource == "statefulsets"
 	var running int32
 	for i, name := range w.names {
-		parts[i] = w.part(o, a, name, told)
+		parts[i] = w.part(o, a, name, told, ordered)
 		running += parts[i].Has
 	}
-	next := transition.Next(parts, a.Key.GR.Resource == "statefulsets")
+	next := transition.Next(parts, ordered)
 	var now map[string]int32
 	for i, name := range w.names {
 		seen, s := o.seen[name], a.Shares[name]
@@ -74,20 +75,24 @@ func (o *Observed) asWanted(s template.Share) bool {
 	return o.Left != nil && o.Left.Share.Replicas == s.Replicas && o.Left.Share.Total == s.Total
 }
 
-// part is a member's in moving a. What it was told does not count any more once it shows something else.
-func (w *World) part(o *object, a *Assignment, cluster string, told map[string]int32) transition.Member {
+// part is a member's in moving a. What it was told does not count any more once it shows something else. Until then what it shows as
+// ready is from before: with ordered, those that go may have been ready.
+func (w *World) part(o *object, a *Assignment, cluster string, told map[string]int32, ordered bool) transition.Member {
 	p := transition.Member{Target: a.Shares[cluster].Replicas}
 	seen := o.seen[cluster]
 	if !w.reached(cluster) || !seen.From(a.UID) || seen.Replicas == nil {
 		return p
 	}
-	p.Has = *seen.Replicas
-	if n, ok := told[cluster]; ok && n < p.Has && n >= p.Target {
-		p.Has = n // it may not have done so
-	} else {
+	p.Has, p.Ready = *seen.Replicas, seen.Count("readyReplicas")
+	n, ok := told[cluster]
+	if !ok || n >= p.Has || n < p.Target {
 		delete(told, cluster)
+		return p
 	}
-	p.Ready = seen.Count("readyReplicas")
+	if ordered {
+		p.Ready = max(0, p.Ready-(p.Has-n))
+	}
+	p.Has = n // it may not have done so
 	return p
 }
 
@@ -144,7 +149,7 @@ func (w *World) workShares(o *object, a *Assignment) map[string]template.Share {
 		switch {
 		case duplicate:
 			setParallelism(out, name, transition.Parallelism(total, []transition.Work{part})[0])
-		case c != nil && w.losses.isLost(c, a.Policy):
+		case c != nil && w.losses.IsLost(c, a.Policy):
 			setParallelism(out, name, part.Has) // the others go on without it
 		default:
 			names, parts = append(names, name), append(parts, part)

@@ -69,14 +69,3 @@ spec:
 		})
 	}
 }
-
-// TestPrices reads them as they may be written.
-func TestPrices(t *testing.T) {
-	cpu, memory := quantity.MustParse("0.0316"), quantity.MustParse("2")
-	if p := priceOf(&v1alpha1.ClusterPrice{CPU: &cpu, MemoryGiB: &memory}); p.CPU != 0.0316 || p.GiB != 2 {
-		t.Errorf("%+v", p)
-	}
-	if p := priceOf(nil); p.CPU != 0 || p.GiB != 0 {
-		t.Errorf("no price is %+v", p)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -111,7 +112,7 @@ func (w *World) moveStuck() {
 			}
 		}
 	}
-	w.backlog.add(sorted(fresh), work{decide: true})
+	w.backlog.Add(sorted(fresh), agenda.Work{Decide: true})
 }
 
 // setCeiling says whether there is a new one.

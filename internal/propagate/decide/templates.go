@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -98,8 +99,12 @@ func (w *World) decideWritten(o *object, t *template.Template) {
 // assign has an object be decided as d says.
 func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 	b := o.a
-	a.setDecision(d)
-	a.Shares = w.workShares(o, a)
+	if b != nil && b.UID == a.UID && b.Division == replicas && a.Division == replicas && sameShares(&b.Decision, &d) {
+		a.Decision, a.Shares = d, b.Shares
+	} else {
+		a.setDecision(d)
+		a.Shares = w.workShares(o, a)
+	}
 	a.Shapes = w.outlook(a.Policy).shapes
 	a.AwaitsNamespace = w.awaitsNamespace(a.Template)
 	w.persist(a)
@@ -114,7 +119,7 @@ func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 	}
 	if s := a.Scaler; s != nil && s.Divide {
 		w.lookAt(s.Of) // its total follows, or not
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: s.Of})
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: s.Of})
 	}
 }
 
@@ -164,14 +169,14 @@ func (w *World) gone(o *object) {
 	w.put(o, nil)
 	w.ungrant(o.key)
 	delete(w.stuck.ceilings, o.key)
-	delete(w.backlog.what, o.key)
+	w.backlog.TakeOf(o.key)
 	*o = object{owner: o.owner, key: o.key, seen: o.seen, touched: true, force: o.force, before: o.before}
 	if s := a.Scaler; s != nil && w.scalers[s.Of] == o.key {
 		delete(w.scalers, s.Of)
 		w.lookAt(s.Of)
 	}
 	if by, scaled := w.scalers[o.key]; scaled {
-		w.alarms.at(w.now.Add(lookDelay), alarm{key: by})
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
 	}
 	w.drainsChanged()
 }
@@ -232,36 +237,41 @@ func (w *World) persist(a *Assignment) {
 }
 
 func (w *World) unrecorded(a *Assignment) bool {
-	division := a.Decision.Division()
-	switch same := a.Decision.Kept || a.Recorded != nil && sameDivision(division, a.Recorded); {
+	d := &a.Decision
+	switch same := d.Kept || a.Recorded != nil && sameAsRecorded(d, a.Recorded); {
 	case same && a.Lapsed:
 		return true
-	case a.Decision.Hold || division == nil || a.Decision.Unplaced > 0 && a.Placed() == 0 || same:
+	case d.Hold || !d.Divided || d.Unplaced > 0 && a.Placed() == 0 || same:
 		return false
 	case a.Recorded != nil || a.StaysPut() || w.steered(a):
 		// What steers it, as the clusters' labels and policies, may be other after a restart. So may those be between
 		// which and the hub's end work that stays put has begun.
 		return true
 	}
-	return !sameDivision(w.formula(a), division)
+	// If nothing is known but which clusters there were when it was made, the formula has to say the same.
+	return !schedule.IsEven(a.Key.String(), a.Total, w.roll().joinedBy(a.Created), d.Shares)
 }
 
-// formula is how the number of a is divided if nothing is known but which clusters there were when it was made.
-func (w *World) formula(a *Assignment) map[string]int32 {
-	wl := schedule.Workload{Key: a.Key.String(), Divided: true, Total: a.Total}
-	var joined []schedule.Cluster
-	for _, c := range w.clusters {
-		if !c.Joined.After(a.Created) {
-			joined = append(joined, schedule.Cluster{Name: c.Name, Ready: true})
+// sameAsRecorded compares a decision with what is recorded; a cluster with 0 is as one without.
+func sameAsRecorded(d *schedule.Decision, recorded map[string]int32) bool {
+	if !d.Divided {
+		return sameDivision(nil, recorded)
+	}
+	some := 0
+	for i := range d.Shares {
+		if d.Shares[i].Replicas != recorded[d.Shares[i].Cluster] {
+			return false
+		}
+		if d.Shares[i].Replicas != 0 {
+			some++
 		}
 	}
-	if len(joined) < len(w.clusters) {
-		return schedule.Even(wl, joined)
+	for _, n := range recorded {
+		if n != 0 {
+			some--
+		}
 	}
-	if w.outlooks.formula == nil {
-		w.outlooks.formula = schedule.NewSnapshot(joined, schedule.Surroundings{})
-	}
-	return w.outlooks.formula.Schedule(&wl).Division()
+	return some == 0
 }
 
 // sameDivision compares two divisions; a cluster with 0 is as one without.
@@ -282,7 +292,7 @@ func within(a, b map[string]int32) bool {
 func (w *World) renew(o *object) {
 	a := o.a
 	d, shapes := w.decide(a, a), w.outlook(a.Policy).shapes
-	same := sameDecision(&a.Decision, &d) && sameShapes(a.Shapes, shapes) && maps.Equal(a.Shares, w.workShares(o, a))
+	same := sameDecision(&a.Decision, &d) && sameShapes(a.Shapes, shapes) && sameMap(a.Shares, w.workShares(o, a))
 	if same && sameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
 		w.grant(a)
 		w.expire(a)
@@ -301,6 +311,9 @@ func sameDecision(a, b *schedule.Decision) bool {
 }
 
 func sameShares(a, b *schedule.Decision) bool {
+	if a.Divided == b.Divided && len(a.Shares) > 0 && len(a.Shares) == len(b.Shares) && &a.Shares[0] == &b.Shares[0] {
+		return true
+	}
 	return a.Divided == b.Divided && slices.EqualFunc(a.Shares, b.Shares, func(x, y schedule.Share) bool {
 		return x.Cluster == y.Cluster && x.Replicas == y.Replicas
 	})
@@ -315,13 +328,15 @@ func sameStates(a, b []schedule.Share) bool {
 }
 
 // lastingReasons is after, with the reasons of before where a share is as it was, and was not given because of a state that is
-// over.
+// over. Both are by cluster.
 func lastingReasons(before, after []schedule.Share) []schedule.Share {
 	out := slices.Clone(after)
 	for i := range out {
-		at := slices.IndexFunc(before, func(s schedule.Share) bool { return s.Cluster == out[i].Cluster })
-		if at >= 0 && out[i].Reason == schedule.AsBefore && before[at].Replicas == out[i].Replicas && !before[at].Passing {
-			out[i].Reason = before[at].Reason
+		for len(before) > 0 && before[0].Cluster < out[i].Cluster {
+			before = before[1:]
+		}
+		if len(before) > 0 && before[0].Cluster == out[i].Cluster && out[i].Reason == schedule.AsBefore && before[0].Replicas == out[i].Replicas && !before[0].Passing {
+			out[i].Reason = before[0].Reason
 		}
 	}
 	return out
@@ -345,7 +360,7 @@ func (w *World) look(o *object, full bool) {
 		}
 	}
 	w.refresh(o, &next, full)
-	if !maps.Equal(a.Shares, next.Shares) || !maps.Equal(a.Now, next.Now) || !sameTurns(a.Turns, next.Turns) || a.Undecided != next.Undecided ||
+	if !sameMap(a.Shares, next.Shares) || !maps.Equal(a.Now, next.Now) || !sameTurns(a.Turns, next.Turns) || a.Undecided != next.Undecided ||
 		a.FollowsMembers != next.FollowsMembers || !sameRecording(a.Recording, next.Recording) || !a.Progressed.Equal(next.Progressed) {
 		w.put(o, &next)
 	}

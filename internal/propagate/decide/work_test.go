@@ -63,7 +63,7 @@ func TestThatAChangeIsForLaterJobsIsTold(t *testing.T) {
 		t.Fatalf("%d events, want 1", len(w.told))
 	}
 	for _, said := range []string{w.tolds(), w.get("web").Decision.Reason} {
-		if !strings.Contains(said, "azure") || !strings.Contains(said, "for a Job that is made later") {
+		if !strings.Contains(said, "azure") || !strings.Contains(said, "to a Job that is created later") {
 			t.Errorf("it is said: %q", said)
 		}
 	}
@@ -111,7 +111,7 @@ func TestAPodThatRunsStaysWhateverRulesSay(t *testing.T) {
 		if now := w.numbers("completions"); now != before {
 			t.Errorf("a %s that was %s is %s", kind.kind, before, now)
 		}
-		if why := w.get("web").Decision.Reason; !strings.Contains(why, "made later") {
+		if why := w.get("web").Decision.Reason; !strings.Contains(why, "created later") {
 			t.Errorf("it does not say that the policy is for later ones: %q", why)
 		}
 	}
@@ -173,7 +173,7 @@ func TestWhatIsLostWithAClusterIsSaid(t *testing.T) {
 	w.show()
 	w.record()
 	got := w.get("web")
-	for _, want := range []string{"google is not a member any more", "of 7 completions", "Try: delete the Job and create it again"} {
+	for _, want := range []string{"google is no longer a member and took", "of 7 completions", "Try: delete the Job and create it again"} {
 		if !strings.Contains(got.Decision.Reason, want) {
 			t.Errorf("%q does not say %q", got.Decision.Reason, want)
 		}

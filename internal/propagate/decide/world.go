@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -36,7 +38,7 @@ type World struct {
 	// namespaces are the labels of Namespaces by name; replaced, never changed, because snapshots share them.
 	namespaces map[string]map[string]string
 	policies   policies
-	losses     losses
+	losses     cluster.Losses
 	drains     drains
 	stuck      stuck
 	around     surroundings
@@ -46,8 +48,8 @@ type World struct {
 	moving     map[template.Key]bool // of which some cluster runs more than it is to
 	facts      *Facts
 
-	backlog backlog
-	alarms  alarms
+	backlog agenda.Backlog
+	alarms  agenda.Alarms
 	out     effects
 }
 
@@ -100,10 +102,9 @@ func NewWorld(o Options) *World {
 	w := &World{
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
-		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: newLosses(o.FailoverAfter), drains: drains{},
+		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
 		stuck: stuck{ceilings: map[template.Key]map[string]ceiling{}}, around: newSurroundings(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
-		backlog: backlog{what: map[template.Key]work{}}, alarms: alarms{set: map[alarm]time.Time{}},
 	}
 	w.facts = w.newFacts()
 	return w
@@ -114,12 +115,12 @@ func (w *World) Fork() *World {
 	f := w.asking(w.now)
 	f.resources, f.members, f.unready = maps.Clone(w.resources), maps.Clone(w.members), maps.Clone(w.unready)
 	f.policies.all = maps.Clone(w.policies.all)
-	f.losses.judge = w.losses.judge.Clone()
+	f.losses = w.losses.Clone()
 	f.stuck.ceilings = maps.Clone(w.stuck.ceilings)
 	f.around.short, f.around.demanding = maps.Clone(w.around.short), maps.Clone(w.around.demanding)
 	f.around.views = maps.Clone(w.around.views)
 	f.scalers, f.pasts, f.moving = maps.Clone(w.scalers), maps.Clone(w.pasts), maps.Clone(w.moving)
-	f.backlog, f.alarms = w.backlog.clone(), w.alarms.clone()
+	f.backlog, f.alarms = w.backlog.Clone(), w.alarms.Clone()
 	w.owner = &owner{}
 	return f
 }

@@ -123,7 +123,7 @@ func TestManyDecisionsAreMadeInSlices(t *testing.T) {
 		t.Errorf("what was written meanwhile is %s", got.Decision)
 	}
 	slices := 0
-	for r.w.backlog.some() {
+	for r.w.backlog.Some() {
 		r.w.Apply(Tick{}, r.now)
 		slices++
 	}

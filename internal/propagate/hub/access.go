@@ -31,6 +31,29 @@ func MayGet(ctx context.Context, hub dynamic.Interface, who user.Info, key templ
 		"get "+key.Label(), "which is needed to see its history")
 }
 
+// MayListClusters asks it whether somebody may list Clusters.
+func MayListClusters(ctx context.Context, hub dynamic.Interface, who user.Info) (status int, err error) {
+	gv := v1alpha1.GroupVersion()
+	return may(ctx, hub, who, &authorizationv1.ResourceAttributes{Verb: "list", Group: gv.Group, Version: gv.Version, Resource: "clusters"},
+		"list clusters", "which is needed to see what would survive their loss")
+}
+
+// MayListWorkloads asks it whether somebody may list what runs, and what answers, in all namespaces.
+func MayListWorkloads(ctx context.Context, hub dynamic.Interface, who user.Info) (status int, err error) {
+	for _, gr := range []schema.GroupResource{
+		{Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "statefulsets"}, {Group: "batch", Resource: "jobs"}, {Resource: "pods"},
+		{Resource: "services"}, {Group: "networking.k8s.io", Resource: "ingresses"}, {Group: v1alpha1.GroupVersion().Group, Resource: "globalroutes"},
+		{Group: "policy", Resource: "poddisruptionbudgets"},
+	} {
+		status, err := may(ctx, hub, who, &authorizationv1.ResourceAttributes{Verb: "list", Group: gr.Group, Version: "*", Resource: gr.Resource},
+			"list "+gr.String()+" in all namespaces", "which is needed to see their names. Try: as an administrator of the hub")
+		if err != nil {
+			return status, err
+		}
+	}
+	return 0, nil
+}
+
 // may asks whether somebody may do something, which doing names; what it is good for is said to whoever may not.
 func may(ctx context.Context, hub dynamic.Interface, who user.Info, attributes *authorizationv1.ResourceAttributes, doing, good string) (status int, err error) {
 	extra := map[string]authorizationv1.ExtraValue{}

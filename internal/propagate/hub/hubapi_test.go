@@ -22,6 +22,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // hubAPI is as much of the hub's API server as this package asks of it, with faults that tests choose. Its versions and its
@@ -75,6 +77,15 @@ func (h *hubAPI) config() *rest.Config { return &rest.Config{Host: h.server.URL,
 func (h *hubAPI) client(t *testing.T) dynamic.Interface {
 	t.Helper()
 	c, err := dynamic.NewForConfig(h.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (h *hubAPI) watches(t *testing.T) rest.Interface {
+	t.Helper()
+	c, err := watch.NewClient(h.config())
 	if err != nil {
 		t.Fatal(err)
 	}

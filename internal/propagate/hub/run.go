@@ -66,7 +66,7 @@ func Begin(ctx context.Context, hub dynamic.Interface, ends []uint64, c clock.Wi
 	if !missing {
 		encoded, _, _ := unstructured.NestedString(found.Object, "data", "history")
 		if past, err = lineage.Decode(encoded); err != nil {
-			return nil, fmt.Errorf("ConfigMap %s/%s: %w. Try: delete it; objects in members that have no template are then held back", v1alpha1.SystemNamespace, historyName, err)
+			return nil, fmt.Errorf("ConfigMap %s/%s: %w. Try: delete it; objects in members that have no template are then held", v1alpha1.SystemNamespace, historyName, err)
 		}
 	}
 	db := lineage.Database{Ends: ends}

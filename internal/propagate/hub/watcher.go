@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -22,10 +22,10 @@ import (
 
 // Watcher reads at the hub all that decisions depend on, and tells it as inputs.
 type Watcher struct {
-	hub       dynamic.Interface
+	hub       rest.Interface
 	discovery discovery.DiscoveryInterface
 	into      func(decide.Input)
-	clock     clock.WithTicker
+	clock     clock.WithTickerAndDelayedExecution
 	table     kinds.Table
 	hasher    fieldmerge.Hasher
 
@@ -36,8 +36,8 @@ type Watcher struct {
 	following sync.WaitGroup // their watches
 }
 
-// NewWatcher makes a Watcher. into is called from several goroutines, in order for each resource, and must not block.
-func NewWatcher(hub dynamic.Interface, d discovery.DiscoveryInterface, into func(decide.Input), c clock.WithTicker) *Watcher {
+// NewWatcher makes a Watcher, whose client is one of watch.NewClient. into is called from several goroutines, in order for each resource, and must not block.
+func NewWatcher(hub rest.Interface, d discovery.DiscoveryInterface, into func(decide.Input), c clock.WithTickerAndDelayedExecution) *Watcher {
 	return &Watcher{
 		hub: hub, discovery: d, into: into, clock: c, table: kinds.NewTable(), hasher: fieldmerge.NewHasher(),
 		rediscover: make(chan struct{}, 1), resources: map[schema.GroupResource]*resource{},
@@ -49,9 +49,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer w.following.Wait()
 	var ends sync.WaitGroup
 	defer ends.Wait()
-	watch := func(gvr schema.GroupVersionResource, name string, s sink) (seen chan struct{}) {
+	begin := func(gvr schema.GroupVersionResource, name string, s sink) (seen chan struct{}) {
 		seen = make(chan struct{})
-		ends.Go(func() { follow(ctx, w.hub.Resource(gvr), name, &firstSeen{sink: s, seen: seen}) })
+		ends.Go(func() { w.follow(ctx, gvr, name, &firstSeen{sink: s, seen: seen}) })
 		return seen
 	}
 	read := func(all ...chan struct{}) bool {
@@ -64,14 +64,14 @@ func (w *Watcher) Run(ctx context.Context) {
 		}
 		return true
 	}
-	if !read(watch(v1alpha1.Resource("clusters"), "clusters", &clusterSink{into: w.into, log: klog.FromContext(ctx)})) {
+	if !read(begin(v1alpha1.Resource("clusters"), "clusters", &clusterSink{into: w.into, log: klog.FromContext(ctx)})) {
 		return
 	}
-	if !read(watch(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, "namespace labels", namespaceSink{w.into})) {
+	if !read(begin(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}, "namespace labels", namespaceSink{w.into})) {
 		return
 	}
-	if !read(watch(v1alpha1.Resource("placementpolicies"), "placementpolicies", newPolicySink(w.into)),
-		watch(v1alpha1.Resource("clusterplacementpolicies"), "clusterplacementpolicies", newPolicySink(w.into))) {
+	if !read(begin(v1alpha1.Resource("placementpolicies"), "placementpolicies", newPolicySink(w.into)),
+		begin(v1alpha1.Resource("clusterplacementpolicies"), "clusterplacementpolicies", newPolicySink(w.into))) {
 		return
 	}
 	ends.Go(func() { work.Keep(ctx, w.clock, "watchResources", w.watchResources) })
@@ -146,7 +146,7 @@ func (w *Watcher) discover(ctx context.Context) error {
 		w.resources[gr] = r
 		w.into(in)
 		w.following.Go(func() {
-			follow(watched, w.hub.Resource(in.GVR), gr.String(), &templateSink{watcher: w, resource: r, log: klog.FromContext(ctx)})
+			w.follow(watched, in.GVR, gr.String(), &templateSink{watcher: w, resource: r, log: klog.FromContext(ctx)})
 		})
 	}
 	for gr, r := range w.resources {

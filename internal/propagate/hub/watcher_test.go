@@ -32,7 +32,7 @@ func watching(t *testing.T, api *hubAPI, h *heart) (w *Watcher, logged func() st
 	t.Helper()
 	lines := &lines{}
 	log := textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(lines)))
-	w = NewWatcher(api.client(t), api.discovery(t), h.into, clock.RealClock{})
+	w = NewWatcher(api.watches(t), api.discovery(t), h.into, clock.RealClock{})
 	running(t, func(ctx context.Context) { w.Run(klog.NewContext(ctx, log)) })
 	return w, lines.String
 }

@@ -100,11 +100,11 @@ func marksOnly(patch map[string]any) bool {
 // conflict is for an object that differs, which nobody has allowed to be changed. No watch may show it (it lacks the label),
 // so it is looked at from time to time: it may be deleted or made equal.
 func (v *view) conflict(patch map[string]any) step {
-	by := "was made in the cluster, not by this hub"
+	by := "was created in the cluster, not by this hub"
 	if mark, ok := readMark(v.key, v.live); ok {
-		by = "was made by this hub for an earlier object, and has been restored"
+		by = "was created by this hub for an earlier object, and has been restored"
 		if mark.Origin.Hub != v.hub {
-			by = "was made by another hub"
+			by = "was created by another hub"
 		}
 	}
 	err := conflictError{fmt.Sprintf("an object of that name %s and differs (%s). Try: annotate the object at the hub with %s=%s to set the federation's fields in it, or =%s to replace it",

@@ -62,10 +62,10 @@ func TestFieldsThatAreChangedBackAreFew(t *testing.T) {
 	for _, name := range strings.Split("abcdefghij", "") {
 		patch[name] = "x"
 	}
-	if got := changedBack(map[string]any{"data": map[string]any{"k": "v"}}); got != "data.k changed back" {
+	if got := changedBack(map[string]any{"data": map[string]any{"k": "v"}}); got != "data.k reverted" {
 		t.Errorf("%q", got)
 	}
-	if got := changedBack(patch); !strings.HasSuffix(got, " and 5 more fields changed back") {
+	if got := changedBack(patch); !strings.HasSuffix(got, " and 5 more fields reverted") {
 		t.Errorf("%q", got)
 	}
 }

@@ -46,7 +46,7 @@ func (v *view) answered(s step, obj *unstructured.Unstructured, err error) step 
 			return v.refused("replace", err)
 		}
 		out := v.settle(s, obj, true)
-		return out.telling(corev1.EventTypeWarning, ReasonOverwritten, "was there before, replaced as annotation "+v1alpha1.AnnotationConflict+" says")
+		return out.telling(corev1.EventTypeWarning, ReasonOverwritten, "existed before; replaced, as annotation "+v1alpha1.AnnotationConflict+" says")
 	case remove:
 		return v.removed(s, err)
 	case release:
@@ -69,9 +69,9 @@ func (v *view) created(s step, obj *unstructured.Unstructured, err error) step {
 	case err == nil:
 		out := v.settle(s, obj, true)
 		if v.rec.left != nil {
-			return out.telling(corev1.EventTypeWarning, ReasonDrift, "was deleted in the cluster, made again")
+			return out.telling(corev1.EventTypeWarning, ReasonDrift, "was deleted in the cluster; created again")
 		}
-		return out.restored("was gone from the cluster, made again")
+		return out.restored("was missing in the cluster; created again")
 	case apierrors.IsAlreadyExists(err): // somebody else made it, or took our label off, or the watch lags
 		v.met, v.live, v.rec.live = true, nil, nil
 		return step{verb: get}
@@ -111,7 +111,7 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 	}
 	switch {
 	case s.adopts:
-		return out.telling(corev1.EventTypeNormal, ReasonAdopted, "was there before, managed from now on")
+		return out.telling(corev1.EventTypeNormal, ReasonAdopted, "existed before; the hub manages it from now on")
 	case len(s.drift) > 0:
 		return out.telling(corev1.EventTypeWarning, ReasonDrift, v.putBack(s.drift))
 	case s.first:
@@ -180,7 +180,7 @@ func (v *view) read(obj *unstructured.Unstructured, err error) step {
 // vanished is for an object that was there a moment ago.
 func (v *view) vanished() step {
 	uid := v.rec.seen.uid
-	out := waits("the object to be made again")
+	out := waits("the object to be created again")
 	out.remember = func(r *record) {
 		if r.seen.uid == uid {
 			r.seen, r.live = seen{}, nil
@@ -249,7 +249,7 @@ func DroppedMessage(cluster, version string, dropped []fieldmerge.Path) string {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return "written, but " + cluster + " did not keep " + strings.Join(names, ", ") +
-		": its version or its CRD does not have that or has it disabled, or a webhook takes it out. Try: upgrade the cluster, or the CRD there"
+		": its version or its CRD does not have them, a feature gate there is off, or a webhook removes them. Try: upgrade the cluster, or the CRD there"
 }
 
 // dropsAgain says whether fields that the member dropped are to be sent again: its schema is another than then, or nobody

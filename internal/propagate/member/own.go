@@ -45,17 +45,17 @@ func (v *view) setThere(n, share int32) bool {
 // putBack is the event for drift.
 func (v *view) putBack(paths []string) string {
 	if n := v.rec.seen.replicas; n != nil && slices.Contains(paths, "spec.replicas") {
-		return fmt.Sprintf("spec.replicas was set to %d in the cluster, put back to %d. Try: hanse scale %s/%s %s=%d -n %s",
+		return fmt.Sprintf("spec.replicas was set to %d in the cluster; reverted to %d. Try: hanse scale %s/%s %s=%d -n %s",
 			*n, v.want.Share.Replicas, strings.ToLower(v.want.GVK.Kind), v.key.Name, v.cluster, *n, v.key.Namespace)
 	}
-	return strings.Join(paths, ", ") + " changed in the cluster, put back"
+	return strings.Join(paths, ", ") + " changed in the cluster; reverted"
 }
 
 // changedBack says which fields a patch has put back.
 func changedBack(patch map[string]any) string {
 	paths := slices.DeleteFunc(fieldmerge.Paths(patch), func(path string) bool { return path == "metadata.uid" || path == "metadata.resourceVersion" })
 	if more := len(paths) - shownFields; more > 0 {
-		return fmt.Sprintf("%s and %d more fields changed back", strings.Join(paths[:shownFields], ", "), more)
+		return fmt.Sprintf("%s and %d more fields reverted", strings.Join(paths[:shownFields], ", "), more)
 	}
-	return strings.Join(paths, ", ") + " changed back"
+	return strings.Join(paths, ", ") + " reverted"
 }

@@ -82,9 +82,9 @@ func unconnected(m *Member, cancel context.CancelFunc) *session {
 func (s *session) fails(key template.Key, err error) {
 	log := klog.Background().V(1).WithValues("cluster", s.member.name, "key", key.String())
 	if err != nil {
-		log.Info("An object is not as it is to be, and is tried again", "reason", err.Error())
+		log.Info("An object could not be synced, and will be tried again", "reason", err.Error())
 	} else {
-		log.Info("An object is not tried again any more")
+		log.Info("An object is no longer tried again")
 	}
 }
 

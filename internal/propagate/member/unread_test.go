@@ -73,7 +73,7 @@ func TestPartialDiscoveryKeepsWhatIsKnown(t *testing.T) {
 	})
 	member.Refresh()
 	m.remove(settings)
-	waitFor(t, "the object to be made again", func() bool { return m.get(settings) != nil })
+	waitFor(t, "the object to be created again", func() bool { return m.get(settings) != nil })
 	h.waitForState(t, member, key, v1alpha1.StateSynced)
 	if unread := member.Unreadable(nil); unread != "" {
 		t.Errorf("nothing is unknown, and it says %q", unread)
@@ -119,7 +119,7 @@ func TestWhatCannotBeReadIsNotGreen(t *testing.T) {
 				t.Errorf("the Cluster's condition says %q", unread)
 			}
 			m.setFault(nil)
-			waitFor(t, "the object to be made again", func() bool { return m.get(settings) != nil })
+			waitFor(t, "the object to be created again", func() bool { return m.get(settings) != nil })
 			h.waitForState(t, member, key, v1alpha1.StateSynced)
 			if unread := member.Unreadable(nil); unread != "" {
 				t.Errorf("afterwards it says %q", unread)

@@ -29,7 +29,7 @@ func (m *Member) Withdraw(ctx context.Context, stay bool, ready func() bool) err
 		switch err := ctx.Err(); {
 		case err == nil:
 		case left == 0:
-			return fmt.Errorf("not everything in cluster %s has been read (%s): %w", m.name, cmp.Or(m.Unreadable(nil), "it takes its time"), err)
+			return fmt.Errorf("not everything in cluster %s has been read (%s): %w", m.name, cmp.Or(m.Unreadable(nil), "the cluster has not answered yet"), err)
 		default:
 			return fmt.Errorf("%d objects are left in cluster %s: %w", left, m.name, err)
 		}

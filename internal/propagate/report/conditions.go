@@ -52,7 +52,7 @@ func unreached(a *decide.Assignment, s aggregate.MemberStatus) string {
 	case !s.Lost:
 		return fmt.Sprintf("%s is out of reach: %s counted as last seen", s.Cluster, isOrAre(what, s.Replicas))
 	case a.Division == kinds.Completions || a.Division == kinds.One:
-		return fmt.Sprintf("%s is lost: what became of its pods is not known, and their work is not done again elsewhere", s.Cluster)
+		return fmt.Sprintf("%s is lost: the state of its pods is unknown, and their work is not repeated elsewhere", s.Cluster)
 	case s.Replicas == nil:
 		return fmt.Sprintf("%s is lost: %s not counted", s.Cluster, isOrAre(what, nil))
 	}

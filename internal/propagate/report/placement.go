@@ -136,7 +136,7 @@ func clusterPlacement(a *decide.Assignment, facts *decide.Facts, m Member, o *de
 		c.LastError = o.Fault.Message
 		c.Since = &metav1.Time{Time: o.FaultSince}
 	case o.Withheld != "":
-		c.LastError = fmt.Sprintf("it is not to be here, but is left alone: %s. Try: hanse prune %s", WithheldMessage(o.Withheld), m.Name())
+		c.LastError = fmt.Sprintf("it should not be here, but is held: %s. Try: hanse prune %s", WithheldMessage(o.Withheld), m.Name())
 		c.Since = &metav1.Time{Time: o.WithheldSince}
 	}
 	c.Message = stateMessage(a, facts, m, o, c.State)

@@ -44,7 +44,7 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 		"waits":            {func(r *rig, m *testMember, o *decide.Observed) { o.InSync, o.Waits = false, "the moon" }, v1alpha1.StatePending, "waiting for the moon"},
 		"not read": {func(r *rig, m *testMember, o *decide.Observed) { o.InSync, m.unheard = false, true }, v1alpha1.StatePending,
 			"configmaps there have not been read yet"},
-		"undecided": {func(r *rig, m *testMember, o *decide.Observed) { r.a.Undecided = true }, v1alpha1.StatePending, "it is being decided where it goes"},
+		"undecided": {func(r *rig, m *testMember, o *decide.Observed) { r.a.Undecided = true }, v1alpha1.StatePending, "its placement has not been decided yet"},
 		"its namespace is not known": {func(r *rig, m *testMember, o *decide.Observed) { o.InSync, r.a.AwaitsNamespace = false, true }, v1alpha1.StatePending,
 			"waiting for the decision about its namespace"},
 		"its namespace is going": {func(r *rig, m *testMember, o *decide.Observed) {
@@ -52,7 +52,7 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 			m.objects[namespace] = &decide.Observed{UID: "n", Deleting: true, Finalizers: []string{"example.com/ours"}, Status: map[string]any{"conditions": []any{
 				map[string]any{"type": "NamespaceContentRemaining", "status": "False", "message": "All content removed"},
 				map[string]any{"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.com/theirs in 1 resource instances"}}}}
-		}, v1alpha1.StatePending, "namespace shop there is being deleted, which waits for finalizer example.com/ours; example.com/theirs in 1 resource instances"},
+		}, v1alpha1.StatePending, "namespace shop there is being deleted; waiting for finalizer example.com/ours; example.com/theirs in 1 resource instances"},
 		"its namespace is there": {func(r *rig, m *testMember, o *decide.Observed) {
 			o.InSync, m.objects[namespace] = false, &decide.Observed{UID: "n"}
 		}, v1alpha1.StatePending, "to be written"},
@@ -65,7 +65,7 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 			o.Fault = &decide.Problem{Conflict: true, Message: "another is there"}
 		}, v1alpha1.StateConflict, "another is there"},
 		"cannot be read": {func(r *rig, m *testMember, o *decide.Observed) { m.unread = errRefused }, v1alpha1.StateUnknown,
-			"configmaps cannot be read there, what is said is as last seen: the server refuses"},
+			"configmaps cannot be read there; the status shown is as last seen: the server refuses"},
 		"fields dropped": {func(r *rig, m *testMember, o *decide.Observed) {
 			o.Dropped = dropped
 			r.facts.Clusters["aws"].Version = "v1.30.1"
@@ -73,10 +73,10 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 		"withheld": {func(r *rig, m *testMember, o *decide.Observed) {
 			delete(r.a.Shares, "aws")
 			o.Withheld, o.WithheldSince = lineage.AnotherHub, at(7)
-		}, v1alpha1.StateDeleting, "it is not to be here, but is left alone: another hub put it there. Try: hanse prune aws"},
+		}, v1alpha1.StateDeleting, "it should not be here, but is held: another hub put it there. Try: hanse prune aws"},
 		"nobody knows where it is to be": {func(r *rig, m *testMember, o *decide.Observed) { o.InSync, r.a.Decision.Hold = false, true }, v1alpha1.StateSynced, ""},
-		"just after a start":             {func(r *rig, m *testMember, o *decide.Observed) { m.away = true }, v1alpha1.StateAway, "the hub has not looked into the cluster yet"},
-		"away":                           {func(r *rig, m *testMember, o *decide.Observed) { r.lose("aws", false) }, v1alpha1.StateAway, "the cluster is away since 2026-01-01T00:01:00Z"},
+		"just after a start":             {func(r *rig, m *testMember, o *decide.Observed) { m.away = true }, v1alpha1.StateAway, "the hub has not read the cluster yet"},
+		"away":                           {func(r *rig, m *testMember, o *decide.Observed) { r.lose("aws", false) }, v1alpha1.StateAway, "the cluster has been out of reach since 2026-01-01T00:01:00Z"},
 		"never reached": {func(r *rig, m *testMember, o *decide.Observed) {
 			m.away = true
 			r.facts.Clusters["aws"] = &decide.Cluster{Name: "aws"}

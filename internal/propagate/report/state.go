@@ -47,7 +47,7 @@ func stateMessage(a *decide.Assignment, facts *decide.Facts, m Member, o *decide
 		return awayMessage(facts.Clusters[m.Name()])
 	case v1alpha1.StateUnknown:
 		if err := m.Unread(a.Key.GR); err != nil {
-			return fmt.Sprintf("%s cannot be read there, what is said is as last seen: %s", a.Key.GR, shorten(err.Error()))
+			return fmt.Sprintf("%s cannot be read there; the status shown is as last seen: %s", a.Key.GR, shorten(err.Error()))
 		}
 	case v1alpha1.StateFieldsDropped:
 		return DroppedMessage(m.Name(), facts, o.Dropped)
@@ -64,17 +64,17 @@ func awayMessage(c *decide.Cluster) string {
 	case c == nil:
 		return "the cluster has left"
 	case c.Ready:
-		return "the hub has not looked into the cluster yet"
+		return "the hub has not read the cluster yet"
 	case c.Since.IsZero():
 		return "the hub has not reached the cluster yet"
 	}
-	return "the cluster is away since " + c.Since.UTC().Format(time.RFC3339)
+	return "the cluster has been out of reach since " + c.Since.UTC().Format(time.RFC3339)
 }
 
 func pendingMessage(a *decide.Assignment, m Member, o *decide.Observed) string {
 	switch {
 	case a.Undecided:
-		return "it is being decided where it goes"
+		return "its placement has not been decided yet"
 	case a.AwaitsNamespace:
 		return "waiting for the decision about its namespace"
 	}
@@ -106,7 +106,7 @@ func deletingMessage(o *decide.Observed) string {
 	if len(waits) == 0 {
 		return "being deleted"
 	}
-	return "being deleted, which waits for " + strings.Join(waits, "; ")
+	return "being deleted; waiting for " + strings.Join(waits, "; ")
 }
 
 // namespaceWaits is what the conditions of a Namespace say that its deletion waits for.
@@ -139,7 +139,7 @@ func DroppedMessage(cluster string, facts *decide.Facts, dropped []fieldmerge.Pa
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return "written, but " + cluster + " did not keep " + strings.Join(names, ", ") +
-		": its version or its CRD does not have that or has it disabled, or a webhook takes it out. Try: upgrade the cluster, or the CRD there"
+		": its version or its CRD does not have them, a feature gate there is off, or a webhook removes them. Try: upgrade the cluster, or the CRD there"
 }
 
 // WithheldMessage is why an object stays although the hub has no use for it, in words.

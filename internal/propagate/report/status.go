@@ -87,7 +87,7 @@ func leaveOut(all []aggregate.MemberStatus, merge func([]aggregate.MemberStatus)
 	blamed = map[string]string{}
 	for i := range all {
 		if alone := try(all[i : i+1]); alone != nil {
-			blamed[all[i].Cluster] = fmt.Sprintf("what cluster %s says of its status cannot be dealt with: %v", all[i].Cluster, alone)
+			blamed[all[i].Cluster] = fmt.Sprintf("the status that cluster %s reports cannot be processed: %v", all[i].Cluster, alone)
 			all[i].Status = nil
 		}
 	}

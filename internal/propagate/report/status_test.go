@@ -147,11 +147,11 @@ func TestWhatAMemberSaysIsOnlyItsOwn(t *testing.T) {
 			merges++
 		}
 	})
-	if err != nil || merges != 3 || len(blamed) != 1 || blamed["azure"] != "what cluster azure says of its status cannot be dealt with: a fault in Hanse: rubbish" {
+	if err != nil || merges != 3 || len(blamed) != 1 || blamed["azure"] != "the status that cluster azure reports cannot be processed: a fault in Hanse: rubbish" {
 		t.Errorf("%d are merged, %v, %v", merges, blamed, err)
 	}
 	r.a.Object = nil // nothing can be made of it, whoever says what
-	if _, blamed, err := merged(r.a, all); err == nil || !strings.HasPrefix(blamed["aws"], "what cluster aws says of its status cannot be dealt with: a fault in Hanse") {
+	if _, blamed, err := merged(r.a, all); err == nil || !strings.HasPrefix(blamed["aws"], "the status that cluster aws reports cannot be processed: a fault in Hanse") {
 		t.Errorf("%v, %v", blamed, err)
 	}
 }
@@ -271,7 +271,7 @@ func TestReachedSaysWhatIsNotKnown(t *testing.T) {
 		{deploy.a, aggregate.MemberStatus{}, "aws is out of reach: what it runs is counted as last seen"},
 		{deploy.a, aggregate.MemberStatus{Replicas: &two, Lost: true}, "aws is lost: 2 replicas there are not ready"},
 		{deploy.a, aggregate.MemberStatus{Lost: true}, "aws is lost: what it runs is not counted"},
-		{job.a, aggregate.MemberStatus{Replicas: &two, Lost: true}, "aws is lost: what became of its pods is not known, and their work is not done again elsewhere"},
+		{job.a, aggregate.MemberStatus{Replicas: &two, Lost: true}, "aws is lost: the state of its pods is unknown, and their work is not repeated elsewhere"},
 	} {
 		tt.s.Cluster = "aws"
 		if got := unreached(tt.a, tt.s); got != tt.want {

@@ -39,14 +39,16 @@ func (k Key) Object() lineage.Object {
 
 // Compare orders keys by resource, group, namespace and name.
 func (k Key) Compare(other Key) int {
-	for _, pair := range [][2]string{
-		{k.GR.Resource, other.GR.Resource}, {k.GR.Group, other.GR.Group}, {k.Namespace, other.Namespace}, {k.Name, other.Name},
-	} {
-		if c := strings.Compare(pair[0], pair[1]); c != 0 {
-			return c
-		}
+	if c := strings.Compare(k.GR.Resource, other.GR.Resource); c != 0 {
+		return c
 	}
-	return 0
+	if c := strings.Compare(k.GR.Group, other.GR.Group); c != 0 {
+		return c
+	}
+	if c := strings.Compare(k.Namespace, other.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(k.Name, other.Name)
 }
 
 // ParseKey reads what String wrote. It is false for anything else.

@@ -89,7 +89,7 @@ func attempt(ctx context.Context, q Queue, key template.Key, do func(context.Con
 	err := guard.Run(func() error { return do(ctx, key) })
 	before := q.NumRequeues(key)
 	if stack := guard.Stack(err); stack != nil && before == 0 {
-		klog.FromContext(ctx).Error(err, "An object cannot be dealt with", "key", key.String(), "stack", string(stack))
+		klog.FromContext(ctx).Error(err, "An object could not be processed", "key", key.String(), "stack", string(stack))
 	}
 	if (err != nil) == (before == 0) && told != nil && ctx.Err() == nil {
 		told(key, err)
@@ -114,7 +114,7 @@ func Keep(ctx context.Context, c clock.Clock, what string, loop func(context.Con
 		if err == nil {
 			return
 		}
-		klog.FromContext(ctx).Error(err, "Begun again after a fault", "what", what, "stack", string(guard.Stack(err)))
+		klog.FromContext(ctx).Error(err, "Started again after a fault", "what", what, "stack", string(guard.Stack(err)))
 		Rest(ctx, c, panicRest, nil)
 	}
 }

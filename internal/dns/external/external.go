@@ -1,4 +1,6 @@
-package dns
+// Package external keeps the zones that others serve in step with the hub's hosts: each has a goroutine of its own, so that
+// a provider that does not answer holds up its zone only.
+package external
 
 import (
 	"context"
@@ -11,11 +13,14 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/provider"
+	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/route53"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
+	"github.com/hanse-dev/hanse/internal/dns/transfer"
 	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
@@ -35,11 +40,31 @@ const (
 	patience = 2 * time.Minute
 )
 
-// elsewhere keeps the zones that others serve: each has a goroutine of its own.
-type elsewhere struct {
-	c *Controller
-	// provide makes the way to a zone.
-	provide func(context.Context, *v1alpha1.DNSZone) (provider.Provider, error)
+// Credentials are read from Secrets at the hub.
+type Credentials interface {
+	// Secret is one key of a Secret.
+	Secret(name, key string) (string, error)
+	// TSIG reads a TSIG key; nil if none is wanted.
+	TSIG(*v1alpha1.TSIGKey) (*transfer.Key, error)
+}
+
+// Config is what keeping zones takes.
+type Config struct {
+	// HubUID owns the records in zones that name no other owner.
+	HubUID      string
+	Credentials Credentials
+	// Status has the status of a zone written; it does not block.
+	Status func(*v1alpha1.DNSZone, v1alpha1.DNSZoneStatus)
+	// Changed is told of the routes, as NAMESPACE/NAME, of whose hosts something else is to be reported; it does not block.
+	Changed func(routes []string)
+	Clock   clock.WithTicker
+	// Provide makes the way to a zone without asking anybody; nil: what the zone's spec says.
+	Provide func(context.Context, *v1alpha1.DNSZone) (provider.Provider, error)
+}
+
+// Zones are the zones that others serve.
+type Zones struct {
+	cfg Config
 
 	mu      sync.Mutex
 	ctx     context.Context
@@ -47,32 +72,39 @@ type elsewhere struct {
 	paces   map[string]*route53.Pace // by the Secret with the account's credentials
 }
 
-// hostReport is what has become of a host in a zone kept elsewhere.
-type hostReport struct {
-	done    bool
-	message string
+// Report is what has become of a host in such a zone.
+type Report struct {
+	// Done says that it is there as it should be.
+	Done bool
+	// Message says why not, or what else is to be known.
+	Message string
 }
 
 // keeper keeps one zone.
 type keeper struct {
-	c    *Controller
+	cfg  *Config
 	stop context.CancelFunc
 	wake chan struct{}
 
 	mu      sync.Mutex
 	zone    *v1alpha1.DNSZone
 	hosts   []steer.Host
-	reports map[string]hostReport
+	reports map[string]Report
 	stale   bool // its credentials have changed
 	trouble trouble.Log[string]
 }
 
-func newElsewhere(c *Controller) *elsewhere {
-	return &elsewhere{c: c, provide: c.newProvider, keepers: map[string]*keeper{}, paces: map[string]*route53.Pace{}}
+// New makes Zones, of which none is kept before Run.
+func New(cfg Config) *Zones {
+	z := &Zones{cfg: cfg, keepers: map[string]*keeper{}, paces: map[string]*route53.Pace{}}
+	if cfg.Provide == nil {
+		z.cfg.Provide = z.provide
+	}
+	return z
 }
 
-// run lets keepers work until ctx ends.
-func (e *elsewhere) run(ctx context.Context) {
+// Run lets keepers work until ctx ends.
+func (e *Zones) Run(ctx context.Context) {
 	e.mu.Lock()
 	e.ctx = ctx
 	for _, k := range e.keepers {
@@ -82,8 +114,8 @@ func (e *elsewhere) run(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// want says what a zone should answer; it does not block.
-func (e *elsewhere) want(z *v1alpha1.DNSZone, hosts []steer.Host) {
+// Want says what a zone should answer; it does not block.
+func (e *Zones) Want(z *v1alpha1.DNSZone, hosts []steer.Host) {
 	e.mu.Lock()
 	k := e.keepers[z.Name]
 	if k != nil && k.zone.UID != z.UID {
@@ -91,7 +123,7 @@ func (e *elsewhere) want(z *v1alpha1.DNSZone, hosts []steer.Host) {
 		k = nil
 	}
 	if k == nil {
-		k = &keeper{c: e.c, wake: make(chan struct{}, 1), zone: z, stop: func() {}}
+		k = &keeper{cfg: &e.cfg, wake: make(chan struct{}, 1), zone: z, stop: func() {}}
 		e.keepers[z.Name] = k
 		if e.ctx != nil {
 			defer k.start(e.ctx)
@@ -101,9 +133,9 @@ func (e *elsewhere) want(z *v1alpha1.DNSZone, hosts []steer.Host) {
 	k.want(z, hosts)
 }
 
-// only ends the keepers of zones that are not kept elsewhere any more. Their
+// Only ends the keepers of zones that are not kept elsewhere any more. Their
 // records stay as they are: a zone is given up, not emptied.
-func (e *elsewhere) only(zones []*v1alpha1.DNSZone) {
+func (e *Zones) Only(zones []*v1alpha1.DNSZone) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for name, k := range e.keepers {
@@ -116,8 +148,8 @@ func (e *elsewhere) only(zones []*v1alpha1.DNSZone) {
 	}
 }
 
-// nudge has a zone kept again, with a provider made again.
-func (e *elsewhere) nudge(zone string) {
+// Nudge has a zone kept again, with a provider made again.
+func (e *Zones) Nudge(zone string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if k := e.keepers[zone]; k != nil {
@@ -128,20 +160,20 @@ func (e *elsewhere) nudge(zone string) {
 	}
 }
 
-// host is what has become of a host; ok is false if its zone is not kept elsewhere.
-func (e *elsewhere) host(zone, host string) (r hostReport, ok bool) {
+// Host is what has become of a host; ok is false if its zone is not kept elsewhere.
+func (e *Zones) Host(zone, host string) (r Report, ok bool) {
 	e.mu.Lock()
 	k := e.keepers[zone]
 	e.mu.Unlock()
 	if k == nil {
-		return hostReport{}, false
+		return Report{}, false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if r, known := k.reports[host]; known {
 		return r, true
 	}
-	return hostReport{message: strings.TrimSuffix(host, ".") + " is not there yet"}, true
+	return Report{Message: strings.TrimSuffix(host, ".") + " is not there yet"}, true
 }
 
 func (k *keeper) want(z *v1alpha1.DNSZone, hosts []steer.Host) {
@@ -178,27 +210,31 @@ func (k *keeper) run(ctx context.Context) {
 	retry := keepRetry
 	wait := driftInterval
 	for {
+		timer := k.cfg.Clock.NewTimer(wait)
 		select {
 		case <-k.wake:
-		case <-time.After(wait):
+		case <-timer.C():
 		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
 			return
 		}
 		k.mu.Lock()
 		z, hosts, stale := k.zone, k.hosts, k.stale
 		k.stale = false
 		k.mu.Unlock()
-		if made == nil || stale || made.Generation != z.Generation || time.Since(read) >= driftInterval {
+		if made == nil || stale || made.Generation != z.Generation || k.cfg.Clock.Since(read) >= driftInterval {
 			p, made, known = nil, z, nil
 		}
 		var report provider.Report
 		var err error
 		if p == nil {
-			p, err = k.c.elsewhere.provide(ctx, z)
+			p, err = k.cfg.Provide(ctx, z)
 		}
 		if err == nil {
 			if known == nil {
-				read = time.Now()
+				read = k.cfg.Clock.Now()
 			}
 			report, err = k.sync(ctx, p, z, hosts, known)
 			known = report.Known
@@ -213,9 +249,9 @@ func (k *keeper) run(ctx context.Context) {
 		case !report.Settled && !z.Spec.DryRun || report.Tidying != nil:
 			wait, retry = keepRetry, keepRetry // the same provider knows what it waits for
 		default:
-			wait, retry = max(keepRest, driftInterval-time.Since(read)), keepRetry
+			wait, retry = max(keepRest, driftInterval-k.cfg.Clock.Since(read)), keepRetry
 		}
-		if !pause(ctx, keepRest) {
+		if !k.pause(ctx, keepRest) {
 			return
 		}
 	}
@@ -225,22 +261,34 @@ func (k *keeper) sync(ctx context.Context, p provider.Provider, z *v1alpha1.DNSZ
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return provider.Sync(ctx, p, hosts, provider.Options{
-		Domain: dotted(z.Spec.Domain), Owner: k.c.owner(z), DryRun: z.Spec.DryRun,
+		Domain: dotted(z.Spec.Domain), Owner: k.cfg.owner(z), DryRun: z.Spec.DryRun,
 		AllowDeletion: int(z.Spec.AllowDeletion), Known: known,
 	})
 }
 
+// pause waits, unless ctx ends first.
+func (k *keeper) pause(ctx context.Context, d time.Duration) bool {
+	timer := k.cfg.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // owner is whose the records in a zone are.
-func (c *Controller) owner(z *v1alpha1.DNSZone) string {
+func (c *Config) owner(z *v1alpha1.DNSZone) string {
 	if z.Spec.Owner != "" {
 		return z.Spec.Owner
 	}
-	return c.cfg.HubUID
+	return c.HubUID
 }
 
 // note says on the zone and its hosts' routes how the pass went.
 func (k *keeper) note(ctx context.Context, z *v1alpha1.DNSZone, hosts []steer.Host, r provider.Report, err error) {
-	reports := map[string]hostReport{}
+	reports := map[string]Report{}
 	for i := range hosts {
 		name := hosts[i].Name
 		reports[name] = reportOf(name, z, r, err)
@@ -249,35 +297,35 @@ func (k *keeper) note(ctx context.Context, z *v1alpha1.DNSZone, hosts []steer.Ho
 	changed := !reflect.DeepEqual(k.reports, reports)
 	k.reports = reports
 	k.mu.Unlock()
-	k.c.statuses.zone(z, keptStatus(z, len(hosts), r, err))
+	k.cfg.Status(z, keptStatus(z, len(hosts), r, err))
 	if log := klog.FromContext(ctx).WithValues("dnsZone", klog.KObj(z)); err != nil {
 		k.trouble.Failed(log, "", err, "The zone could not be brought up to date at its provider")
 	} else {
 		k.trouble.Worked(log, "", "The zone was brought up to date at its provider")
 	}
 	if changed {
-		k.c.caches.change(func(d *dirty) {
-			for i := range hosts {
-				d.routes[hosts[i].Owner] = true
-			}
-		})
+		var routes []string
+		for i := range hosts {
+			routes = append(routes, hosts[i].Owner)
+		}
+		k.cfg.Changed(routes)
 	}
 }
 
-func reportOf(name string, z *v1alpha1.DNSZone, r provider.Report, err error) hostReport {
+func reportOf(name string, z *v1alpha1.DNSZone, r provider.Report, err error) Report {
 	switch {
 	case err != nil:
-		return hostReport{message: err.Error()}
+		return Report{Message: err.Error()}
 	case r.Refused[name] != "":
-		return hostReport{message: r.Refused[name]}
+		return Report{Message: r.Refused[name]}
 	case r.Conflicts[name] != "":
-		return hostReport{message: r.Conflicts[name]}
+		return Report{Message: r.Conflicts[name]}
 	case r.Errors[name] != nil:
-		return hostReport{message: r.Errors[name].Error()}
+		return Report{Message: r.Errors[name].Error()}
 	case z.Spec.DryRun:
-		return hostReport{message: "dryRun is set on DNSZone " + z.Name + ": nothing is changed there"}
+		return Report{Message: "dryRun is set on DNSZone " + z.Name + ": nothing is changed there"}
 	}
-	return hostReport{done: true, message: r.Notes[name]}
+	return Report{Done: true, Message: r.Notes[name]}
 }
 
 // keptStatus says how a zone kept elsewhere is doing.
@@ -338,3 +386,6 @@ func providerName(z *v1alpha1.DNSZone) string {
 	}
 	return "Embedded"
 }
+
+// dotted is a domain name with a final dot.
+func dotted(s string) string { return strings.TrimSuffix(route.Canonical(s), ".") + "." }

@@ -1,4 +1,4 @@
-package dns
+package external
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/provider"
@@ -84,19 +86,26 @@ func (p *fakeProvider) has(name string) bool {
 	return slices.ContainsFunc(p.sets, func(s provider.Set) bool { return s.Name == name && s.Type == "A" })
 }
 
-// kept is a Controller that keeps zones with providers by domain; it runs until the
-// test ends.
-func kept(t *testing.T, providers map[string]*fakeProvider) *elsewhere {
+// kept is Zones with providers by domain, which are kept until the test ends; changed collects the routes that are told of.
+func kept(t *testing.T, providers map[string]*fakeProvider) (z *Zones, changed map[string]bool) {
 	t.Helper()
-	c, _ := newTest(t)
-	c.elsewhere.provide = func(ctx context.Context, z *v1alpha1.DNSZone) (provider.Provider, error) {
-		return providers[z.Name].provide(ctx, z)
-	}
+	changed = map[string]bool{}
+	z = New(Config{
+		HubUID: "hub", Clock: clock.RealClock{}, Status: func(*v1alpha1.DNSZone, v1alpha1.DNSZoneStatus) {},
+		Changed: func(routes []string) {
+			for _, r := range routes {
+				changed[r] = true
+			}
+		},
+		Provide: func(ctx context.Context, z *v1alpha1.DNSZone) (provider.Provider, error) {
+			return providers[z.Name].provide(ctx, z)
+		},
+	})
 	ctx, cancel := context.WithCancel(t.Context())
-	go c.elsewhere.run(ctx)
+	go z.Run(ctx)
 	synctest.Wait()
 	t.Cleanup(func() { cancel(); synctest.Wait() })
-	return c.elsewhere
+	return z, changed
 }
 
 func keptZone(name string) *v1alpha1.DNSZone {
@@ -109,10 +118,10 @@ func wwwHost(ttl uint32) []steer.Host {
 	return []steer.Host{{Name: www, Owner: "ns/route", TTL: ttl, Clusters: []steer.Cluster{{Name: "aws", Up: true, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}}
 }
 
-func (e *elsewhere) wantReport(t *testing.T, host string, done bool, says string) {
+func (e *Zones) wantReport(t *testing.T, host string, done bool, says string) {
 	t.Helper()
-	r, ok := e.host("example.org", host)
-	if !ok || r.done != done || !strings.Contains(r.message, says) {
+	r, ok := e.Host("example.org", host)
+	if !ok || r.Done != done || !strings.Contains(r.Message, says) {
 		t.Errorf("%s: %+v, want %t and %q", host, r, done, says)
 	}
 }
@@ -120,9 +129,9 @@ func (e *elsewhere) wantReport(t *testing.T, host string, done bool, says string
 func TestKeeperBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProvider{fail: errors.New("the server is away")}
-		e := kept(t, map[string]*fakeProvider{"example.org": p})
+		e, changed := kept(t, map[string]*fakeProvider{"example.org": p})
 		z := keptZone("example.org")
-		e.want(z, wwwHost(30))
+		e.Want(z, wwwHost(30))
 		e.wantReport(t, "new.example.org.", false, "not there yet")
 		p.elapse(time.Minute)
 		e.wantReport(t, www, false, "the server is away")
@@ -133,7 +142,7 @@ func TestKeeperBacksOff(t *testing.T) {
 			}
 		}
 		tries := len(p.ensured)
-		e.want(z, wwwHost(30)) // the same again is no reason to hurry
+		e.Want(z, wwwHost(30)) // the same again is no reason to hurry
 		p.elapse(time.Second)
 		if len(p.ensured) != tries {
 			t.Error("it was tried again at once, and nothing had changed")
@@ -144,7 +153,7 @@ func TestKeeperBacksOff(t *testing.T) {
 		if !p.has(www) {
 			t.Error("it is not there")
 		}
-		if !e.c.caches.take().routes["ns/route"] {
+		if !changed["ns/route"] {
 			t.Error("the route is not looked at again")
 		}
 	})
@@ -154,10 +163,10 @@ func TestKeeperBacksOff(t *testing.T) {
 func TestKeeperIsPatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow, quick := &fakeProvider{hang: true}, &fakeProvider{}
-		e := kept(t, map[string]*fakeProvider{"example.org": slow, "example.net": quick})
+		e, _ := kept(t, map[string]*fakeProvider{"example.org": slow, "example.net": quick})
 		began := time.Now()
-		e.want(keptZone("example.org"), wwwHost(30))
-		e.want(keptZone("example.net"), []steer.Host{{Name: "www.example.net.", Owner: "ns/other"}})
+		e.Want(keptZone("example.org"), wwwHost(30))
+		e.Want(keptZone("example.net"), []steer.Host{{Name: "www.example.net.", Owner: "ns/other"}})
 		synctest.Wait()
 		if !quick.has("www.example.net.") || time.Since(began) != 0 {
 			t.Errorf("the other zone had to wait %s: %v", time.Since(began), quick.sets)
@@ -174,9 +183,9 @@ func TestKeeperLeavesOthersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		foreign := provider.Set{Name: www, Type: "A", TTL: 60, Values: []string{"203.0.113.1"}}
 		p := &fakeProvider{sets: []provider.Set{foreign}}
-		e := kept(t, map[string]*fakeProvider{"example.org": p})
+		e, _ := kept(t, map[string]*fakeProvider{"example.org": p})
 		const api = "api.example.org."
-		e.want(keptZone("example.org"), append(wwwHost(30), steer.Host{Name: api, Owner: "ns/route"}))
+		e.Want(keptZone("example.org"), append(wwwHost(30), steer.Host{Name: api, Owner: "ns/route"}))
 		synctest.Wait()
 		e.wantReport(t, www, false, "in the way")
 		e.wantReport(t, api, true, "")
@@ -185,9 +194,9 @@ func TestKeeperLeavesOthersAlone(t *testing.T) {
 		}
 		// Given up, the zone stays as it is.
 		before := len(p.sets)
-		e.only(nil)
+		e.Only(nil)
 		p.elapse(2 * driftInterval)
-		if _, ok := e.host("example.org", www); ok || len(p.sets) != before || p.reads > 1 {
+		if _, ok := e.Host("example.org", www); ok || len(p.sets) != before || p.reads > 1 {
 			t.Errorf("a zone that is given up is kept on: %d reads, %v", p.reads, p.sets)
 		}
 	})
@@ -197,7 +206,7 @@ func TestKeeperLeavesOthersAlone(t *testing.T) {
 func TestKeeperAsksNoMoreThanItMust(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProvider{}
-		e := kept(t, map[string]*fakeProvider{"example.org": p})
+		e, _ := kept(t, map[string]*fakeProvider{"example.org": p})
 		z := keptZone("example.org")
 		check := func(what string, passes, made, reads int) {
 			t.Helper()
@@ -205,24 +214,24 @@ func TestKeeperAsksNoMoreThanItMust(t *testing.T) {
 				t.Errorf("%s: %d passes, %d providers made, %d reads; want %d, %d, %d", what, len(p.ensured), p.made, p.reads, passes, made, reads)
 			}
 		}
-		e.want(z, wwwHost(30))
+		e.Want(z, wwwHost(30))
 		p.elapse(2 * time.Second)
 		check("the first time", 1, 1, 1)
-		e.want(z, wwwHost(30))
+		e.Want(z, wwwHost(30))
 		p.elapse(2 * time.Second)
 		check("nothing is new", 1, 1, 1)
 		for ttl := range uint32(5) {
-			e.want(z, wwwHost(40+ttl))
+			e.Want(z, wwwHost(40+ttl))
 			synctest.Wait()
 		}
 		p.elapse(2 * time.Second)
 		check("a change at once, and four in the second after", 3, 1, 1)
-		e.nudge(z.Name)
+		e.Nudge(z.Name)
 		p.elapse(2 * time.Second)
 		check("its credentials have changed", 4, 2, 2)
 		again := z.DeepCopy()
 		again.Generation++
-		e.want(again, wwwHost(44))
+		e.Want(again, wwwHost(44))
 		p.elapse(2 * time.Second)
 		check("its spec has changed", 5, 3, 3)
 		p.sets = nil // somebody has emptied it
@@ -233,7 +242,7 @@ func TestKeeperAsksNoMoreThanItMust(t *testing.T) {
 		}
 		namesake := z.DeepCopy()
 		namesake.UID = "another"
-		e.want(namesake, wwwHost(44))
+		e.Want(namesake, wwwHost(44))
 		p.elapse(2 * time.Second)
 		check("another zone of that name", 7, 5, 5)
 	})

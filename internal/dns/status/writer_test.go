@@ -1,4 +1,4 @@
-package dns
+package status
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -31,12 +33,12 @@ func TestMerge(t *testing.T) {
 	}
 	delegated := metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue, LastTransitionTime: at(1)}
 	before := []metav1.Condition{ready(metav1.ConditionTrue, "Served", 1), delegated}
-	same := merge(before, []metav1.Condition{ready(metav1.ConditionTrue, "ServedInPart", 9)})
+	same := merge(before, []metav1.Condition{ready(metav1.ConditionTrue, "ServedInPart", 9)}, at(20))
 	if len(same) != 2 || same[0].LastTransitionTime != at(1) || same[0].Reason != "ServedInPart" || same[1] != delegated {
 		t.Errorf("the status is as before, so the time is, and what others say stays: %+v", same)
 	}
-	other := merge(before, []metav1.Condition{ready(metav1.ConditionFalse, "NotListening", 9)})
-	if other[0].Status != metav1.ConditionFalse || !other[0].LastTransitionTime.After(at(9).Time) {
+	other := merge(before, []metav1.Condition{ready(metav1.ConditionFalse, "NotListening", 9)}, at(20))
+	if other[0].Status != metav1.ConditionFalse || other[0].LastTransitionTime != at(20) {
 		t.Errorf("another status has the time of now: %+v", other)
 	}
 	if before[0].Reason != "Served" {
@@ -71,6 +73,7 @@ func TestSince(t *testing.T) {
 // statusServer is an API server that notes which statuses are written when.
 type statusServer struct {
 	fail    error
+	slow    time.Duration
 	written []writtenStatus
 	fence
 }
@@ -83,12 +86,13 @@ type writtenStatus struct {
 }
 
 // startWriter runs a writer against a server until the test ends.
-func startWriter(t *testing.T) (*statusWriter, *statusServer) {
+func startWriter(t *testing.T) (*Writer, *statusServer) {
 	t.Helper()
 	s := &statusServer{}
 	client := dynamicfake.NewSimpleDynamicClient(runtime.NewScheme())
 	client.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		s.passed.Load()
+		<-time.After(s.slow)
 		a := action.(clienttesting.PatchActionImpl)
 		if a.GetSubresource() != "status" || a.GetPatchType() != types.JSONPatchType {
 			return true, nil, errors.New("this is no way to write a status")
@@ -110,10 +114,10 @@ func startWriter(t *testing.T) (*statusWriter, *statusServer) {
 		s.written = append(s.written, w)
 		return true, nil, err
 	})
-	w := newStatusWriter(client)
+	w := New(client, clock.RealClock{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); w.run(ctx) }()
+	go func() { defer close(done); w.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return w, s
 }
@@ -130,20 +134,20 @@ func TestStatusesRest(t *testing.T) {
 		other := dnsZone("example.net", nil)
 		began := time.Now()
 		for i := range int32(5) {
-			w.zone(z, hosts(i+1))
+			w.Zone(z, hosts(i+1))
 			synctest.Wait()
 		}
-		w.zone(other, hosts(1))
+		w.Zone(other, hosts(1))
 		synctest.Wait()
 		if len(s.written) != 2 || s.written[0].hosts != 1 || s.written[1].object != "/example.net" || time.Since(began) != 0 {
 			t.Fatalf("not one write for each zone at once: %+v", s.written)
 		}
-		s.elapse(statusRest)
+		s.elapse(rest)
 		synctest.Wait()
-		if len(s.written) != 3 || s.written[2].hosts != 5 || s.written[2].at.Sub(began) < statusRest {
+		if len(s.written) != 3 || s.written[2].hosts != 5 || s.written[2].at.Sub(began) < rest {
 			t.Fatalf("not the last status after a second: %+v", s.written)
 		}
-		w.zone(z, hosts(5))
+		w.Zone(z, hosts(5))
 		s.elapse(time.Minute)
 		if len(s.written) != 3 {
 			t.Errorf("what is there was written again: %+v", s.written)
@@ -157,21 +161,21 @@ func TestStatusOfBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := startWriter(t)
 		z := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.Status = hosts(3) })
-		w.zone(z, hosts(3))
+		w.Zone(z, hosts(3))
 		s.elapse(time.Minute)
 		if len(s.written) != 0 {
 			t.Errorf("what is there was written: %+v", s.written)
 		}
-		w.condition(z, metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue, Reason: "Delegated"})
+		w.Condition(z, metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue, Reason: "Delegated"})
 		synctest.Wait()
 		if len(s.written) != 1 || s.written[0].hosts != 3 {
 			t.Errorf("a condition came in place of the rest: %+v", s.written)
 		}
 		// A namesake does not inherit what was said of the one before.
 		again := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.UID = "another" })
-		w.zone(again, hosts(3))
-		s.elapse(2 * statusRest)
-		if n := len(s.written); n != 2 || s.written[n-1].uid != "another" || len(w.latest(statusKey{v1alpha1.Resource("dnszones"), "", z.Name}, "another").(v1alpha1.DNSZoneStatus).Conditions) != 0 {
+		w.Zone(again, hosts(3))
+		s.elapse(2 * rest)
+		if n := len(s.written); n != 2 || s.written[n-1].uid != "another" || len(w.latest(zoneKey(z), "another").(v1alpha1.DNSZoneStatus).Conditions) != 0 {
 			t.Errorf("the namesake's status: %+v", s.written)
 		}
 	})
@@ -197,10 +201,10 @@ func TestStatusRetries(t *testing.T) {
 				w, s := startWriter(t)
 				s.fail = c.fail
 				r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "route", UID: "uid"}}
-				w.route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
-				s.elapse(3 * statusRest / 2)
+				w.Route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+				s.elapse(3 * rest / 2)
 				s.fail = nil
-				s.elapse(2 * statusRest)
+				s.elapse(2 * rest)
 				if retried := len(s.written) > 0; retried != c.retried {
 					t.Errorf("tried again: %t, want %t", retried, c.retried)
 				}
@@ -215,9 +219,9 @@ func TestForget(t *testing.T) {
 		w, s := startWriter(t)
 		r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "route", UID: "uid"}}
 		for range 2 {
-			w.route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+			w.Route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
 			synctest.Wait()
-			w.forget("ns/route")
+			w.Forget("ns", "route")
 		}
 		if !slices.EqualFunc(s.written, []string{"ns/route", "ns/route"}, func(w writtenStatus, o string) bool { return w.object == o }) {
 			t.Errorf("written: %+v", s.written)
@@ -229,21 +233,18 @@ func TestForget(t *testing.T) {
 // nobody else writes the same object's next.
 func TestStatusIsNotOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newStatusWriter(nil)
+		w, s := startWriter(t)
+		s.slow = 10 * rest
 		z := dnsZone("example.org", nil)
-		w.zone(z, v1alpha1.DNSZoneStatus{Hosts: 1})
-		key, _, _, ok := w.next()
-		if !ok {
-			t.Fatal("there is nothing to write")
-		}
-		w.zone(z, v1alpha1.DNSZoneStatus{Hosts: 2})
-		<-time.After(10 * statusRest)
-		if _, p, _, ok := w.next(); ok {
-			t.Errorf("%v is written while the one before still is", p.status)
-		}
-		w.done(key)
-		if _, p, _, ok := w.next(); !ok || p.status.(v1alpha1.DNSZoneStatus).Hosts != 2 {
-			t.Errorf("the next is %v, %t", p.status, ok)
+		began := time.Now()
+		w.Zone(z, hosts(1))
+		s.elapse(rest)
+		w.Zone(z, hosts(2))
+		s.elapse(5 * rest)
+		w.Zone(z, hosts(3))
+		s.elapse(3 * s.slow)
+		if len(s.written) != 2 || s.written[1].hosts != 3 || s.written[1].at.Sub(began) < 2*s.slow {
+			t.Errorf("written: %+v", s.written)
 		}
 	})
 }
@@ -251,19 +252,38 @@ func TestStatusIsNotOvertaken(t *testing.T) {
 // TestZoneThatMoves: what a provider said of a zone is gone when the hub serves it,
 // what the world's DNS said is not.
 func TestZoneThatMoves(t *testing.T) {
-	w := newStatusWriter(nil)
+	w := New(nil, clock.RealClock{})
+	t.Cleanup(w.Close)
 	z := dnsZone("example.org", nil)
 	z.Status.Conditions = []metav1.Condition{
 		{Type: v1alpha1.ConditionDeletionsHeld, Status: metav1.ConditionTrue}, {Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue},
 	}
-	w.zone(z, v1alpha1.DNSZoneStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}})
-	_, p, _, _ := w.next()
+	w.Zone(z, v1alpha1.DNSZoneStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}})
 	var types []string
-	for _, c := range p.status.(v1alpha1.DNSZoneStatus).Conditions {
+	for _, c := range w.latest(zoneKey(z), z.UID).(v1alpha1.DNSZoneStatus).Conditions {
 		types = append(types, c.Type)
 	}
 	slices.Sort(types)
 	if !slices.Equal(types, []string{v1alpha1.ConditionDelegated, v1alpha1.ConditionReady}) {
 		t.Errorf("conditions %v", types)
 	}
+}
+
+func dnsZone(domain string, change func(*v1alpha1.DNSZone)) *v1alpha1.DNSZone {
+	z := &v1alpha1.DNSZone{}
+	z.Name, z.UID, z.Generation, z.Spec.Domain = domain, "zone-uid", 3, domain
+	if change != nil {
+		change(z)
+	}
+	return z
+}
+
+// fence orders what a test does with a fake before what happens as time passes.
+type fence struct{ passed atomic.Int32 }
+
+// elapse lets time pass, and then all that happens at its end.
+func (f *fence) elapse(d time.Duration) {
+	f.passed.Add(1)
+	<-time.After(d)
+	synctest.Wait()
 }
