@@ -103,7 +103,7 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewKubeconfigCommand(s),
 		members.NewClustersCommand(s, p.Clock),
 		members.NewStatusCommand(s),
-		workloads.NewPlanCommand(s),
+		workloads.NewPlanCommand(s, p.Clock),
 		workloads.NewWhyCommand(s, p.Clock),
 		workloads.NewHistoryCommand(s, p.Clock),
 		workloads.NewSurviveCommand(s),

@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -103,8 +104,8 @@ func (m *member) another(ctx context.Context) *link {
 // answered says whether an error is what the member answered, or the refusal of
 // a connection: another attempt would be told the same.
 func answered(err error) bool {
-	p := classify(err)
-	return p.reason != v1alpha1.ReasonNetworkUnreachable || p.refused || guard.Stack(err) != nil
+	p := access.Classify(err)
+	return p.Reason != v1alpha1.ReasonNetworkUnreachable || p.Refused || guard.Stack(err) != nil
 }
 
 // glanceOnce is askOnce by a glance; ok is false if that does not do.
@@ -138,7 +139,7 @@ func askOnce(ctx context.Context, l *link, hubUID string) (a asked) {
 	// /readyz is open to everybody: what shows that the hub has its rights, and
 	// that this is the cluster that was joined, is a read that needs them.
 	wg.Go(func() {
-		which = guard.Run(func() (err error) { a.uid, err = identity(ctx, client); return err })
+		which = guard.Run(func() (err error) { a.uid, err = access.Identity(ctx, client); return err })
 	})
 	wg.Go(func() {
 		whose = guard.Run(func() error {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // beginPoll is how often a member asks whether the hub's run has begun.
@@ -55,7 +56,7 @@ func (m *member) noting(ctx context.Context) func() {
 }
 
 func (l *link) note(ctx context.Context, session string) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{annotationSession: session}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{access.AnnotationSession: session}}})
 	if err != nil {
 		return fmt.Errorf("encode the hub's run: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 func TestARestoredHubIsSaid(t *testing.T) {
@@ -18,7 +20,7 @@ func TestARestoredHubIsSaid(t *testing.T) {
 			f := newFederation(t)
 			const ns = "/api/v1/namespaces/hanse-system"
 			f.member.put(ns, map[string]any{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "hanse-system",
-				"annotations": map[string]any{annotationHub: "hub-uid", annotationSession: last}}})
+				"annotations": map[string]any{access.AnnotationHub: "hub-uid", access.AnnotationSession: last}}})
 			f.join(t)
 			f.eventually(t, "engaged", func() bool { return f.prop.isEngaged("aws") })
 			f.eventually(t, "the events are there", func() bool { return f.hub.hasEvent("Reachable") })
@@ -28,7 +30,7 @@ func TestARestoredHubIsSaid(t *testing.T) {
 				t.Error("a restart is called a restore")
 			}
 			noted := func() any {
-				return f.member.get(ns)["metadata"].(map[string]any)["annotations"].(map[string]any)[annotationSession]
+				return f.member.get(ns)["metadata"].(map[string]any)["annotations"].(map[string]any)[access.AnnotationSession]
 			}
 			if restored {
 				f.eventually(t, "noted at once", func() bool { return noted() == "known-now" })

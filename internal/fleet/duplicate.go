@@ -6,6 +6,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // Join admits a cluster once. Two Clusters can have one UID all the same: who
@@ -81,5 +82,5 @@ func before(a, b *v1alpha1.Cluster) bool {
 func duplicate(c *v1alpha1.Cluster, first string) verdict {
 	return verdict{reason: v1alpha1.ReasonDuplicate, sure: true, message: fmt.Sprintf(
 		"it is the same cluster as %s (UID %s), which was created first and is used. Try: hanse unjoin %s; if it was restored from a backup of the other, it needs a kube-system Namespace of its own to be a cluster of its own",
-		first, oneLine(c.Spec.UID), c.Name)}
+		first, access.OneLine(c.Spec.UID), c.Name)}
 }

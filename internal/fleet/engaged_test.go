@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -29,7 +30,7 @@ func served(t *testing.T, handle http.HandlerFunc) (*link, v1alpha1.ClusterSpec,
 	server.StartTLS()
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	spec := v1alpha1.ClusterSpec{Endpoint: server.URL, CABundle: pemOf(server.Certificate())}
-	l, err := newLink(t.Context(), spec, &token{}, &line{broken: func() {}})
+	l, err := newLink(t.Context(), spec, &token{}, &line{clock: clock.RealClock{}, broken: func() {}})
 	if err != nil {
 		t.Fatal(err)
 	}

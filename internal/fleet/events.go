@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // events says what happens to a Cluster, on the Cluster.
@@ -47,17 +48,17 @@ func (e events) held(c *v1alpha1.Cluster, now *metav1.Condition) {
 	e.Event(c, corev1.EventTypeWarning, v1alpha1.ConditionDeletionsHeld, now.Message)
 }
 
-func (e events) rotated(c *v1alpha1.Cluster, cred credential) {
-	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub has a new credential, which is valid until "+cred.expires.UTC().Format("2006-01-02 15:04 MST"))
+func (e events) rotated(c *v1alpha1.Cluster, cred access.Credential) {
+	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub has a new credential, which is valid until "+cred.Expires.UTC().Format("2006-01-02 15:04 MST"))
 }
 
-func (e events) rotationFailed(c *v1alpha1.Cluster, cred credential, err error) {
+func (e events) rotationFailed(c *v1alpha1.Cluster, cred access.Credential, err error) {
 	e.Event(c, corev1.EventTypeWarning, "CredentialRotationFailed", fmt.Sprintf("the hub's credential, which is valid until %s, cannot be replaced: %s",
-		cred.expires.UTC().Format("2006-01-02 15:04 MST"), oneLine(err.Error())))
+		cred.Expires.UTC().Format("2006-01-02 15:04 MST"), access.OneLine(err.Error())))
 }
 
 func (e events) roleOutdated(c *v1alpha1.Cluster, err error) {
-	e.Event(c, corev1.EventTypeWarning, "RoleOutdated", fmt.Sprintf("%s. Try: hanse join %s --kubeconfig FILE again", oneLine(err.Error()), c.Name))
+	e.Event(c, corev1.EventTypeWarning, "RoleOutdated", fmt.Sprintf("%s. Try: hanse join %s --kubeconfig FILE again", access.OneLine(err.Error()), c.Name))
 }
 
 func (e events) labelsRefused(c *v1alpha1.Cluster, why string) {
@@ -69,7 +70,7 @@ func (e events) withdrawFailed(c *v1alpha1.Cluster, stay bool, err error) {
 	if stay {
 		what = "some workloads keep the label " + v1alpha1.LabelManaged + " and annotations of the hub, which do no harm: "
 	}
-	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", what+oneLine(err.Error()))
+	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", what+access.OneLine(err.Error()))
 }
 
 func (e events) left(c *v1alpha1.Cluster, withdrawn bool, how string) {

@@ -8,6 +8,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -91,7 +92,7 @@ func (m *member) fault(ctx context.Context, err error) verdict {
 	guard.Count(ctx, "fleet")
 	m.logFault(ctx, err)
 	m.drop()
-	m.facts, m.surveyAt = facts{}, time.Time{}
+	m.facts, m.surveyAt = survey.Facts{}, time.Time{}
 	m.surveys++
 	return verdict{reason: v1alpha1.ReasonInternalFault, sure: true, message: fmt.Sprintf(
 		"an answer of %s led to %s (%d in a row); the hub connects again. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}

@@ -9,6 +9,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -36,7 +38,7 @@ func TestAPanicOverAMemberIsSaidAndPasses(t *testing.T) {
 func TestALookThatPanicsIsAVerdict(t *testing.T) {
 	closed := false
 	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
-	m.cred = credential{token: "x"}
+	m.cred = access.Credential{Token: "x"}
 	m.link = &link{close: func() { closed = true }} // without a client
 	counted := ""
 	v := m.guardedLook(guard.WithCounter(t.Context(), func(component string) { counted += component }), &v1alpha1.Cluster{})
@@ -81,7 +83,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 	api := newFakeAPI(t, "member-uid")
 	spec := v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}
 	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
-	m.spec, m.cred = spec, credential{token: adminToken}
+	m.spec, m.cred = spec, access.Credential{Token: adminToken}
 	m.token.set(adminToken)
 	var err error
 	if m.link, err = newLink(t.Context(), spec, m.token, m.line); err != nil {
@@ -97,7 +99,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 		if v := m.guardedLook(t.Context(), &v1alpha1.Cluster{Spec: spec}); v.ok() || v.reason == v1alpha1.ReasonInternalFault {
 			t.Errorf("%.40q: %+v", body, v)
 		}
-		if _, err := discover(t.Context(), m.link.client()); err != nil {
+		if _, err := survey.Read(t.Context(), m.link.client()); err != nil {
 			t.Logf("%.40q: %v", body, err)
 		}
 	}

@@ -20,12 +20,13 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 // Fleet watches the Clusters of a hub and keeps in touch with each.
 type Fleet struct {
-	clusterClient *ClusterClient
+	clusterClient *access.ClusterClient
 	kube          kubernetes.Interface
 	hubUID        string
 	prop          Propagator
@@ -45,7 +46,7 @@ type Fleet struct {
 // New makes the Fleet of a hub; hubUID is the UID of the hub's kube-system
 // Namespace. Nothing is dialled before Run.
 func New(hub *rest.Config, hubUID string, clock clock.Clock, p Propagator) (*Fleet, error) {
-	clusters, err := NewClusterClient(hub)
+	clusters, err := access.NewClusterClient(hub)
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +223,11 @@ func (f *Fleet) cluster(name string) (*v1alpha1.Cluster, bool) {
 }
 
 // credential is what the hub has for a Cluster; ok is false if it has none.
-func (f *Fleet) credential(c *v1alpha1.Cluster) (cred credential, ok bool) {
+func (f *Fleet) credential(c *v1alpha1.Cluster) (cred access.Credential, ok bool) {
 	o, ok, err := f.secrets.GetByKey(v1alpha1.SystemNamespace + "/" + c.Spec.CredentialSecret)
 	if err != nil || !ok {
-		return credential{}, false
+		return access.Credential{}, false
 	}
-	cred = credentialFrom(o.(*corev1.Secret))
-	return cred, cred.token != ""
+	cred = access.CredentialFrom(o.(*corev1.Secret))
+	return cred, cred.Token != ""
 }

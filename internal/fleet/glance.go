@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // A member that is well is only glanced at: one request, in turn whether it is ready
@@ -87,8 +88,8 @@ func (l *link) glance(ctx context.Context, at glanced, was said, hubUID string) 
 // one or nobody, and the run of this hub that was there last.
 func ownerOf(ns metav1.Object, hubUID string) (otherHub, session string) {
 	annotations := ns.GetAnnotations()
-	if annotations[annotationHub] == hubUID {
-		return "", annotations[annotationSession]
+	if annotations[access.AnnotationHub] == hubUID {
+		return "", annotations[access.AnnotationSession]
 	}
-	return annotations[annotationHub], ""
+	return annotations[access.AnnotationHub], ""
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 const systemPath = "/api/v1/namespaces/hanse-system"
@@ -24,7 +25,7 @@ func looked(t *testing.T) (*member, *fakeAPI, func() []string) {
 	api := newFakeAPI(t, "member-uid")
 	api.put(systemPath, systemNamespaceOf("hub-uid", "system-uid", nil))
 	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
-	m.spec, m.cred = v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}, credential{token: adminToken}
+	m.spec, m.cred = v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}, access.Credential{Token: adminToken}
 	m.token.set(adminToken)
 	var err error
 	if m.link, err = newLink(t.Context(), m.spec, m.token, m.line); err != nil {
@@ -55,7 +56,7 @@ func look(t *testing.T, m *member) verdict {
 }
 
 func systemNamespaceOf(hub, uid string, more map[string]any) map[string]any {
-	annotations := map[string]any{annotationHub: hub}
+	annotations := map[string]any{access.AnnotationHub: hub}
 	for k, v := range more {
 		annotations[k] = v
 	}
@@ -152,7 +153,7 @@ func TestAGlanceMissesNothing(t *testing.T) {
 func TestAGlanceSeesTheNoteOfTheHubsRun(t *testing.T) {
 	t.Parallel()
 	m, api, asked := looked(t)
-	api.put(systemPath, systemNamespaceOf("hub-uid", "system-uid", map[string]any{annotationSession: "now"}))
+	api.put(systemPath, systemNamespaceOf("hub-uid", "system-uid", map[string]any{access.AnnotationSession: "now"}))
 	for range 2 {
 		if v := look(t, m); !v.ok() {
 			t.Errorf("%+v", v)
@@ -162,7 +163,7 @@ func TestAGlanceSeesTheNoteOfTheHubsRun(t *testing.T) {
 		t.Errorf("%+v, asked for %v", m.said, got)
 	}
 	long := strings.Repeat("x", maxGlance)
-	api.put(systemPath, systemNamespaceOf("hub-uid", "system-uid", map[string]any{annotationSession: "now", "long": long}))
+	api.put(systemPath, systemNamespaceOf("hub-uid", "system-uid", map[string]any{access.AnnotationSession: "now", "long": long}))
 	for range 2 {
 		if v := look(t, m); !v.ok() {
 			t.Errorf("%+v", v)

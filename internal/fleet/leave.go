@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -77,7 +78,7 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 	m.publish(ctx, c)                                            // the last words; whoever waits for the end reads them
 	if err := m.forget(ctx, c); err != nil && ctx.Err() == nil { // ctx ends when the Cluster is gone
 		m.troubles.Failed(klog.FromContext(ctx), "forget", err, "What join made at the hub could not be removed")
-		m.leaving.waitsFor = oneLine(err.Error())
+		m.leaving.waitsFor = access.OneLine(err.Error())
 		return
 	}
 	m.leaving.gone = true
@@ -155,10 +156,10 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "the hub's service account is removed from the cluster"
 		m.fleet.events.left(c, m.leaving.withdrawn, m.leaving.waitsFor)
 	case m.health.down(), m.fleet.clock.Since(m.leaving.since) >= leaveTimeout:
-		m.leaving.reason, m.leaving.waitsFor = LeaveBehind, leftBehind(oneLine(err.Error()))
+		m.leaving.reason, m.leaving.waitsFor = LeaveBehind, leftBehind(access.OneLine(err.Error()))
 		m.fleet.events.leftBehind(c, m.leaving.waitsFor)
 	default:
-		m.leaving.waitsFor = "the hub's service account is still in the cluster: " + oneLine(err.Error())
+		m.leaving.waitsFor = "the hub's service account is still in the cluster: " + access.OneLine(err.Error())
 		return false
 	}
 	return true

@@ -8,6 +8,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
@@ -29,9 +31,9 @@ type member struct {
 	spare  *link                // to ask by a new connection; nil until it is needed
 	pace   time.Duration        // how long answers have taken lately
 	token  *token
-	cred   credential
+	cred   access.Credential
 	health health
-	facts  facts
+	facts  survey.Facts
 	// surveys counts how often facts were another.
 	surveys int
 	said    said    // at the last look that was answered
@@ -118,16 +120,16 @@ func (m *member) step(ctx context.Context) time.Duration {
 // about how to reach it, and takes over a changed credential.
 func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 	if cred, ok := m.fleet.credential(c); ok {
-		if cred.token != m.cred.token {
-			m.rotateAt = cred.rotateAt()
+		if cred.Token != m.cred.Token {
+			m.rotateAt = rotateAt(cred)
 		}
 		m.cred = cred
-		m.token.set(cred.token)
+		m.token.set(cred.Token)
 	} else {
-		m.cred = credential{}
+		m.cred = access.Credential{}
 		m.token.set("")
 	}
-	m.fleet.metrics.Credential(m.name, m.cred.expires)
+	m.fleet.metrics.Credential(m.name, m.cred.Expires)
 	if m.link != nil && sameWay(m.spec, c.Spec) {
 		return
 	}

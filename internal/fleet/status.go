@@ -15,6 +15,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 )
 
 // ConditionLeaving is True while a Cluster that is being deleted is still
@@ -44,10 +46,13 @@ type statement struct {
 	leaving leaving
 }
 
+// maxCondition bounds, in bytes, a condition's message; the API allows 32 KiB.
+const maxCondition = 4 << 10
+
 // view is all that a Cluster's status is made of.
 type view struct {
 	health  health
-	facts   facts
+	facts   survey.Facts
 	report  Report
 	leaving leaving
 	now     time.Time
@@ -123,7 +128,7 @@ func (m *member) writeStatus(ctx context.Context, c *v1alpha1.Cluster, want v1al
 // refusedLabels says once why the labels of a Cluster are not what they should
 // be; they are tried again at each look.
 func (m *member) refusedLabels(ctx context.Context, c *v1alpha1.Cluster, err error) {
-	why := oneLine(err.Error())
+	why := access.OneLine(err.Error())
 	if ctx.Err() != nil || apierrors.IsNotFound(err) || why == m.publishing.refused {
 		return
 	}
@@ -162,36 +167,25 @@ func placeLabels(name string, s v1alpha1.ClusterStatus) map[string]string {
 		zone = s.Zones[0]
 	}
 	return map[string]string{
-		v1alpha1.LabelClusterName:  labelValue(name),
-		v1alpha1.LabelProvider:     labelValue(s.Provider),
+		v1alpha1.LabelClusterName:  survey.LabelValue(name),
+		v1alpha1.LabelProvider:     survey.LabelValue(s.Provider),
 		v1alpha1.LabelContinent:    continentOf(s.Provider, s.Region),
-		corev1.LabelTopologyRegion: labelValue(s.Region),
-		corev1.LabelTopologyZone:   labelValue(zone),
+		corev1.LabelTopologyRegion: survey.LabelValue(s.Region),
+		corev1.LabelTopologyZone:   survey.LabelValue(zone),
 	}
 }
 
 // render is the status that a Cluster should have.
 func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	s := *c.Status.DeepCopy()
-	f := v.facts.keep(c.Status)
 	s.Phase = v.health.phase()
 	if c.DeletionTimestamp != nil {
 		s.Phase = v1alpha1.ClusterLeaving
 	}
-	s.Version, s.Nodes, s.Capacity, s.Allocatable = f.version, f.nodes, f.capacity, f.allocatable
-	s.Provider, s.Region, s.Zones = f.provider, f.region, f.zones
-	if c.Spec.Provider != "" {
-		s.Provider = c.Spec.Provider
-	}
-	if c.Spec.Region != "" {
-		s.Region = c.Spec.Region
-	}
-	if len(c.Spec.Zones) > 0 {
-		s.Zones = c.Spec.Zones
-	}
+	v.facts.Fill(&s, c)
 	s.Held = int32(min(v.report.Held, 1<<31-1))
 	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
-		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: printable(message, maxCondition),
+		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: access.Printable(message, maxCondition),
 			ObservedGeneration: c.Generation, LastTransitionTime: metav1.NewTime(v.now)})
 	}
 	ready := metav1.ConditionFalse
@@ -235,11 +229,11 @@ func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string
 	case r.Unread != "":
 		return metav1.ConditionFalse, v1alpha1.ReasonUnreadable, "what cannot be read there is as last seen: " + r.Unread
 	case r.Failing > 0:
-		return metav1.ConditionFalse, "Failing", fmt.Sprintf("%s not as the hub wants them: %s. Try: hanse status", objects(r.Failing), oneLine(r.Message))
+		return metav1.ConditionFalse, "Failing", fmt.Sprintf("%s not as the hub wants them: %s. Try: hanse status", objects(r.Failing), access.OneLine(r.Message))
 	case r.Pending > 0:
 		message := objects(r.Pending) + " still to be written or deleted"
 		if r.Waiting != "" {
-			message += ": " + oneLine(r.Waiting)
+			message += ": " + access.OneLine(r.Waiting)
 		}
 		return metav1.ConditionFalse, "Pending", message
 	}

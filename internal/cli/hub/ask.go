@@ -12,7 +12,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // Get reads a path of the hub that is no resource.
@@ -49,7 +49,7 @@ func (f *Flags) Ask(ctx context.Context, method, path string, content io.Reader)
 	}
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
+		return nil, access.HubError(cfg.Host, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -59,12 +59,12 @@ func (f *Flags) Ask(ctx context.Context, method, path string, content io.Reader)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
+		return nil, access.HubError(cfg.Host, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
+		return nil, access.HubError(cfg.Host, err)
 	}
 	if err := refusal(cfg.Host, path, response, body); err != nil {
 		return nil, err

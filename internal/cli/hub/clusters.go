@@ -10,12 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // Clusters is the way to the Clusters of a hub.
 type Clusters struct {
-	*fleet.ClusterClient
+	*access.ClusterClient
 	At string // the hub's address, for errors
 }
 
@@ -25,7 +25,7 @@ func (f *Flags) Clusters() (Clusters, error) {
 	if err != nil {
 		return Clusters{}, err
 	}
-	client, err := fleet.NewClusterClient(cfg)
+	client, err := access.NewClusterClient(cfg)
 	return Clusters{client, cfg.Host}, err
 }
 
@@ -35,7 +35,7 @@ func (c Clusters) All(ctx context.Context) ([]v1alpha1.Cluster, error) {
 	defer cancel()
 	list, err := c.List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fleet.HubError(c.At, err)
+		return nil, access.HubError(c.At, err)
 	}
 	slices.SortFunc(list.Items, func(a, b v1alpha1.Cluster) int { return strings.Compare(a.Name, b.Name) })
 	return list.Items, nil
@@ -50,7 +50,7 @@ func (c Clusters) One(ctx context.Context, name string) (*v1alpha1.Cluster, erro
 		return nil, fmt.Errorf("there is no cluster %s. Try: hanse clusters", name)
 	}
 	if err != nil {
-		return nil, fleet.HubError(c.At, err)
+		return nil, access.HubError(c.At, err)
 	}
 	return cluster, nil
 }
@@ -85,7 +85,7 @@ func (c Clusters) Placements(ctx context.Context) ([]v1alpha1.Placement, error) 
 	defer cancel()
 	var list v1alpha1.PlacementList
 	if err := c.GetClient().Get().Resource("placements").Do(ctx).Into(&list); err != nil {
-		return nil, fleet.HubError(c.At, err)
+		return nil, access.HubError(c.At, err)
 	}
 	return list.Items, nil
 }

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // List lists one of Hanse's resources in all namespaces: as the hub sends it, and
@@ -30,7 +30,7 @@ func List[T any](ctx context.Context, f *Flags, resource string) (raw *unstructu
 	}
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, nil, fleet.HubError(cfg.Host, err)
+		return nil, nil, access.HubError(cfg.Host, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -39,7 +39,7 @@ func List[T any](ctx context.Context, f *Flags, resource string) (raw *unstructu
 	case apierrors.IsNotFound(err):
 		return nil, nil, fmt.Errorf("the hub at %s has no %s. Try: the same version of hanse for both", cfg.Host, resource)
 	case err != nil:
-		return nil, nil, fleet.HubError(cfg.Host, err)
+		return nil, nil, access.HubError(cfg.Host, err)
 	}
 	items = make([]T, len(raw.Items))
 	for i := range raw.Items {
@@ -65,7 +65,7 @@ func FindResource(cfg *rest.Config, object, example string) (resource schema.Gro
 	}
 	known, err := discovery.NewDiscoveryClientForConfig(cfg)
 	if err != nil {
-		return resource, "", fleet.HubError(cfg.Host, err)
+		return resource, "", access.HubError(cfg.Host, err)
 	}
 	cached := memory.NewMemCacheClient(known)
 	mapper := restmapper.NewShortcutExpander(restmapper.NewDeferredDiscoveryRESTMapper(cached), cached, nil)
@@ -74,7 +74,7 @@ func FindResource(cfg *rest.Config, object, example string) (resource schema.Gro
 		return resource, "", fmt.Errorf("the hub has no kind %s. Try: kubectl api-resources", kind)
 	}
 	if err != nil {
-		return resource, "", fleet.HubError(cfg.Host, err)
+		return resource, "", access.HubError(cfg.Host, err)
 	}
 	return resource, name, nil
 }

@@ -9,7 +9,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/demo"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/join"
 	"github.com/hanse-dev/hanse/internal/localcluster"
 )
 
@@ -57,10 +57,10 @@ func ignoreMissing(err error) error {
 
 // joinDemo is what hanse join does.
 func joinDemo(ctx context.Context, hub *rest.Config, c demo.Cluster, kubeconfig string) error {
-	member, err := fleet.LoadKubeconfig(kubeconfig, "")
+	member, err := join.LoadKubeconfig(kubeconfig, "")
 	if err != nil {
 		return err
 	}
-	_, err = fleet.Join(ctx, clock.RealClock{}, fleet.JoinOptions{Name: c.Name, Hub: hub, Member: member})
+	_, err = join.Run(ctx, clock.RealClock{}, join.Options{Name: c.Name, Hub: hub, Member: member})
 	return err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // fieldManager is that of what these verbs write in the spec of Clusters.
@@ -108,7 +108,7 @@ func (o *closing) patch(ctx context.Context, clusters hub.Clusters, c *v1alpha1.
 	ctx, cancel := context.WithTimeout(ctx, hub.Timeout)
 	defer cancel()
 	if _, err := clusters.Patch(ctx, c.Name, types.MergePatchType, body, o.dryRun.PatchOptions(fieldManager)); err != nil {
-		return fleet.HubError(clusters.At, err)
+		return access.HubError(clusters.At, err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/join"
 )
 
 // joinFlags are those of hanse join. --kubeconfig and --context are the
@@ -75,24 +75,24 @@ func runJoin(ctx context.Context, s genericiooptions.IOStreams, f joinFlags, nam
 	if err != nil {
 		return asHubFlags(err)
 	}
-	member, err := fleet.LoadKubeconfig(f.kubeconfig, f.context)
+	member, err := join.LoadKubeconfig(f.kubeconfig, f.context)
 	if err != nil {
 		return err
 	}
-	o := fleet.JoinOptions{
+	o := join.Options{
 		Name: name, Hub: hub, Member: member,
 		Provider: f.provider, Region: f.region, Zones: f.zones,
 		TakeOver: f.takeOver, Timeout: f.timeout,
 		Progress: func(what string) { fmt.Fprintln(s.ErrOut, "• "+what) },
 	}
 	if f.dryRun {
-		plan, err := fleet.PlanJoin(ctx, o)
+		plan, err := join.DryRun(ctx, o)
 		if err != nil {
 			return err
 		}
 		return printPlan(s, name, plan)
 	}
-	joined, err := fleet.Join(ctx, clock.RealClock{}, o)
+	joined, err := join.Run(ctx, clock.RealClock{}, o)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func printPlace(w io.Writer, s v1alpha1.ClusterStatus) {
 }
 
 // printPlan prints the objects of a plan as YAML.
-func printPlan(s genericiooptions.IOStreams, name string, plan *fleet.JoinPlan) error {
+func printPlan(s genericiooptions.IOStreams, name string, plan *join.Plan) error {
 	verb := "would join"
 	if plan.Refreshed {
 		verb = "is a member already; its role and credential would be renewed"

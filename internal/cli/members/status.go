@@ -13,7 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/cli/hub"
 	"github.com/hanse-dev/hanse/internal/cli/output"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/overview"
 )
 
@@ -65,7 +65,7 @@ func readHub(ctx context.Context, clusters hub.Clusters) (overview.Hub, error) {
 	self := overview.Hub{Endpoint: clusters.At}
 	body, err := clusters.GetClient().Get().AbsPath("/version").DoRaw(ctx)
 	if err != nil {
-		return self, fleet.HubError(clusters.At, err)
+		return self, access.HubError(clusters.At, err)
 	}
 	var info version.Info
 	if err := json.Unmarshal(body, &info); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 type unjoinFlags struct {
@@ -109,7 +110,7 @@ func awaitLeft(ctx context.Context, s genericiooptions.IOStreams, clusters hub.C
 	waitCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last *metav1.Condition
-	err := fleet.WatchCluster(waitCtx, clusters.ClusterClient, c.Name, func(now *v1alpha1.Cluster) bool {
+	err := access.WatchCluster(waitCtx, clusters.ClusterClient, c.Name, func(now *v1alpha1.Cluster) bool {
 		if now == nil || now.UID != c.UID {
 			return true
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
 	"github.com/hanse-dev/hanse/internal/cli/output"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/propagate"
 	"github.com/hanse-dev/hanse/internal/propagate/record"
 )
@@ -82,10 +82,10 @@ func askHistory(ctx context.Context, at *hub.Flags, object, namespace, example s
 	}
 	known, err := discovery.NewDiscoveryClientForConfig(cfg)
 	if err != nil {
-		return h, fleet.HubError(cfg.Host, err)
+		return h, access.HubError(cfg.Host, err)
 	}
 	if namespaced, err := isNamespaced(known, resource); err != nil {
-		return h, fleet.HubError(cfg.Host, err)
+		return h, access.HubError(cfg.Host, err)
 	} else if namespaced {
 		q.Set("namespace", namespace)
 	}

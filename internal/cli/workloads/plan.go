@@ -26,6 +26,7 @@ import (
 
 // planFlags are those of hanse plan.
 type planFlags struct {
+	now      clock.PassiveClock
 	hub      hub.Flags
 	files    []string
 	clusters string
@@ -34,8 +35,8 @@ type planFlags struct {
 }
 
 // NewPlanCommand is hanse plan.
-func NewPlanCommand(s genericiooptions.IOStreams) *cobra.Command {
-	var o planFlags
+func NewPlanCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
+	o := planFlags{now: now}
 	format := output.ForValues()
 	cmd := &cobra.Command{
 		Use:   "plan -f FILE",
@@ -97,7 +98,7 @@ func (o *planFlags) plan(ctx context.Context, objects []*unstructured.Unstructur
 		}
 		all = slices.DeleteFunc(all, func(c v1alpha1.Cluster) bool { return c.Name == name })
 	}
-	planner, err := propagate.NewPlanner(all, instead(others, objects), clock.RealClock{}.Now())
+	planner, err := propagate.NewPlanner(all, instead(others, objects), o.now.Now())
 	if err != nil {
 		return nil, err
 	}

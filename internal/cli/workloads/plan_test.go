@@ -7,7 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	clocktesting "k8s.io/utils/clock/testing"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/internal/cli/hubtest"
@@ -47,7 +51,7 @@ func TestPlanByAFile(t *testing.T) {
 	})
 	even := "deployment/web\nCLUSTER   REPLICAS   REASON\naws       1          even share\nazure     1          even share\n\n"
 	with := " --clusters clusters.yaml"
-	try(t, h, NewPlanCommand,
+	try(t, h, plan,
 		example{line: "-f web.yaml" + with, out: even},
 		example{line: "-f eu.yaml" + with + " -o jsonpath={.decisions[0].clusters[*].name},{.decisions[0].rejected[*].name},{.decisions[0].object.kind}", out: "azure,aws,Deployment"},
 		example{line: "-f web.yaml" + with + " --without azure -o jsonpath={.decisions[*].clusters[*].replicas}", out: "2"},
@@ -65,9 +69,14 @@ func TestPlanByAFile(t *testing.T) {
 		example{line: "-f web.yaml" + with + " --current aws", error: `"aws" is not CLUSTER=N. Try: --current aws=3,azure=0`},
 		example{line: "-f web.yaml" + with + " --current aws=-1", error: `"aws=-1" is not CLUSTER=N`},
 		example{line: "-f web.yaml" + with + " -o wide", error: `suitable for the output format "wide"`})
-	if out, _, err := h.Run(t, NewPlanCommand, web, "-f", "-", "--clusters", "clusters.yaml"); err != nil || out != even {
+	if out, _, err := h.Run(t, plan, web, "-f", "-", "--clusters", "clusters.yaml"); err != nil || out != even {
 		t.Errorf("by standard input: %s, %v", out, err)
 	}
+}
+
+// plan is hanse plan on the second day of 2026.
+func plan(s genericiooptions.IOStreams) *cobra.Command {
+	return NewPlanCommand(s, clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)))
 }
 
 func TestPlanAtTheHub(t *testing.T) {
@@ -76,7 +85,7 @@ func TestPlanAtTheHub(t *testing.T) {
 	h.Handle("POST "+propagate.PathPlan, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`[{"decision":{"Divided":true,"Shares":[{"Cluster":"aws","Replicas":1,"Reason":"even share"}],"Unplaced":1,"Reason":"1 of 2 replicas fit nowhere"},"wouldNotSurvive":["the loss of aws: 1 of 2 replicas without a place: no cluster would be left"]}]`))
 	})
-	try(t, h, NewPlanCommand,
+	try(t, h, plan,
 		example{line: "-f web.yaml --without azure", out: "deployment/web\nCLUSTER   REPLICAS   REASON\naws       1          even share\n(none)    1          unplaced\n\n1 of 2 replicas fit nowhere.\n\nwould not survive the loss of aws: 1 of 2 replicas without a place: no cluster would be left\n\n"},
 		example{line: "-f web.yaml --current aws=2 -o jsonpath={.decisions[0].unplaced},{.decisions[0].wouldNotSurvive[0]}", out: "1,the loss of aws: 1 of 2 replicas without a place: no cluster would be left"})
 	w := h.Writes()
@@ -85,7 +94,7 @@ func TestPlanAtTheHub(t *testing.T) {
 	}
 	refusing := hubtest.New(t)
 	refusing.Refuse(propagate.PathPlan, http.StatusUnprocessableEntity, "there is no cluster mars to leave out")
-	try(t, refusing, NewPlanCommand, example{line: "-f web.yaml --without mars", error: "there is no cluster mars to leave out"})
+	try(t, refusing, plan, example{line: "-f web.yaml --without mars", error: "there is no cluster mars to leave out"})
 }
 
 // parseCurrent takes what it would print, and nothing that would be negative.

@@ -18,7 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -83,7 +83,7 @@ func (o *rolloutFlags) target(object string) (*rolloutTarget, error) {
 	}
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
+		return nil, access.HubError(cfg.Host, err)
 	}
 	return &rolloutTarget{host: cfg.Host, client: client, resource: resource, namespace: o.namespace, name: name, asked: object}, nil
 }
@@ -115,7 +115,7 @@ func (t *rolloutTarget) failed(doing string, err error) error {
 	case apierrors.ReasonForError(err) != metav1.StatusReasonUnknown:
 		return fmt.Errorf("cannot %s %s: %w", doing, t.asked, err)
 	}
-	return fleet.HubError(t.host, err)
+	return access.HubError(t.host, err)
 }
 
 // placement is what the hub says of the workload; nil if it says nothing yet.

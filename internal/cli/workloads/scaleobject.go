@@ -19,7 +19,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
@@ -49,7 +49,7 @@ func (o *scaleFlags) workload(object string) (*scaledWorkload, error) {
 	}
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
+		return nil, access.HubError(cfg.Host, err)
 	}
 	return &scaledWorkload{hub: &o.hub, at: cfg.Host, client: client, resource: resource, namespace: o.namespace, name: name, asked: object}, nil
 }
@@ -96,7 +96,7 @@ func (w *scaledWorkload) get(ctx context.Context) (*unstructured.Unstructured, e
 		return nil, fmt.Errorf("there is no %s in namespace %s. Try: kubectl get %s -A, or -n NAMESPACE", w.asked, w.namespace, gr.Resource)
 	}
 	if err != nil {
-		return nil, fleet.HubError(w.at, err)
+		return nil, access.HubError(w.at, err)
 	}
 	return obj, nil
 }
@@ -117,7 +117,7 @@ func (w *scaledWorkload) division(ctx context.Context, obj *unstructured.Unstruc
 		return nil, nil // it was just made, or stays at the hub
 	}
 	if err != nil {
-		return nil, fleet.HubError(w.at, err)
+		return nil, access.HubError(w.at, err)
 	}
 	var p v1alpha1.Placement
 	if err := hub.Decode(u, &p); err != nil {
@@ -234,7 +234,7 @@ func (w *scaledWorkload) write(ctx context.Context, obj *unstructured.Unstructur
 	}
 	_, err = w.objects().Patch(ctx, w.name, types.MergePatchType, patch, dryRun.PatchOptions("hanse-scale"))
 	if err != nil && !apierrors.IsConflict(err) {
-		return fleet.HubError(w.at, err)
+		return access.HubError(w.at, err)
 	}
 	return err
 }

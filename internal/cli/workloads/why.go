@@ -20,7 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/cli/args"
 	"github.com/hanse-dev/hanse/internal/cli/hub"
 	"github.com/hanse-dev/hanse/internal/cli/output"
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/placement"
 )
 
@@ -79,7 +79,7 @@ func findPlacement(ctx context.Context, at *hub.Flags, object, namespace string)
 	}
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fleet.HubError(cfg.Host, err)
+		return nil, access.HubError(cfg.Host, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, hub.Timeout)
 	defer cancel()
@@ -89,7 +89,7 @@ func findPlacement(ctx context.Context, at *hub.Flags, object, namespace string)
 			continue
 		}
 		if err != nil {
-			return nil, fleet.HubError(cfg.Host, err)
+			return nil, access.HubError(cfg.Host, err)
 		}
 		return found, nil
 	}

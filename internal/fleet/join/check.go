@@ -1,4 +1,4 @@
-package fleet
+package join
 
 import (
 	"context"
@@ -16,10 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
-// joinRequestTimeout bounds each request of a join.
-const joinRequestTimeout = 15 * time.Second
+// requestTimeout bounds each request of a join.
+const requestTimeout = 15 * time.Second
 
 // settleInterval is how often join looks whether a deletion has finished.
 const settleInterval = 100 * time.Millisecond
@@ -49,13 +50,13 @@ func checkName(name string) error {
 // identify finds out which clusters the two are, and that both answer.
 func (j *join) identify(ctx context.Context) error {
 	j.Progress("asking the hub")
-	uid, err := identity(ctx, j.hub)
+	uid, err := access.Identity(ctx, j.hub)
 	if err != nil {
-		return HubError(j.Hub.Host, err)
+		return access.HubError(j.Hub.Host, err)
 	}
 	j.hubUID = uid
 	j.Progress("asking " + j.Member.Host)
-	if j.memberUID, err = identity(ctx, j.member); err != nil {
+	if j.memberUID, err = access.Identity(ctx, j.member); err != nil {
 		return j.memberError(err)
 	}
 	if j.memberUID == j.hubUID {
@@ -71,7 +72,7 @@ func (j *join) checkTaken(ctx context.Context) error {
 		return fmt.Errorf("%s is a Kubernetes API server, but no hub: it does not know Clusters. Try: --hub-kubeconfig FILE or --hub-context NAME", j.Hub.Host)
 	}
 	if err != nil {
-		return HubError(j.Hub.Host, err)
+		return access.HubError(j.Hub.Host, err)
 	}
 	for i := range list.Items {
 		c := &list.Items[i]
@@ -106,9 +107,9 @@ func (j *join) inspectMember(ctx context.Context) error {
 	if j.namespace == nil {
 		return nil
 	}
-	if hub := j.namespace.Annotations[annotationHub]; hub != "" && hub != j.hubUID {
+	if hub := j.namespace.Annotations[access.AnnotationHub]; hub != "" && hub != j.hubUID {
 		if !j.TakeOver {
-			return fmt.Errorf("the cluster at %s belongs to another hub (%s). Try: hanse unjoin there, or --take-over if that hub no longer exists; it then loses access", j.Member.Host, oneLine(hub))
+			return fmt.Errorf("the cluster at %s belongs to another hub (%s). Try: hanse unjoin there, or --take-over if that hub no longer exists; it then loses access", j.Member.Host, access.OneLine(hub))
 		}
 		j.foreign = true
 	}
@@ -158,31 +159,20 @@ func (s memberState) leaving() bool {
 func (j *join) readState(ctx context.Context) error {
 	var err error
 	opts := metav1.GetOptions{}
-	j.namespace, err = found(j.member.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, opts))
+	j.namespace, err = access.Found(j.member.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, opts))
 	if err != nil {
 		return err
 	}
-	j.account, err = found(j.member.CoreV1().ServiceAccounts(v1alpha1.SystemNamespace).Get(ctx, v1alpha1.ServiceAccount, opts))
+	j.account, err = access.Found(j.member.CoreV1().ServiceAccounts(v1alpha1.SystemNamespace).Get(ctx, v1alpha1.ServiceAccount, opts))
 	if err != nil {
 		return err
 	}
-	j.role, err = found(j.member.RbacV1().ClusterRoles().Get(ctx, v1alpha1.ServiceAccount, opts))
+	j.role, err = access.Found(j.member.RbacV1().ClusterRoles().Get(ctx, v1alpha1.ServiceAccount, opts))
 	if err != nil {
 		return err
 	}
-	j.binding, err = found(j.member.RbacV1().ClusterRoleBindings().Get(ctx, v1alpha1.ServiceAccount, opts))
+	j.binding, err = access.Found(j.member.RbacV1().ClusterRoleBindings().Get(ctx, v1alpha1.ServiceAccount, opts))
 	return err
-}
-
-// found turns not found into nil.
-func found[T any](o *T, err error) (*T, error) {
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return o, nil
 }
 
 // lackingRights lists what a join does in the member and the user may not.
@@ -215,34 +205,22 @@ func (j *join) lackingRights(ctx context.Context) ([]string, error) {
 // memberError explains what the cluster to join answered to the kubeconfig's
 // user.
 func (j *join) memberError(err error) error {
-	p := classify(err)
+	p := access.Classify(err)
 	at := j.Member.Host
-	switch p.reason {
+	switch p.Reason {
 	case v1alpha1.ReasonAuthenticationFailed:
 		return fmt.Errorf("%s refuses the kubeconfig's credential (401): it has expired, or is another cluster's. Try: log in again, or another --kubeconfig or --context", at)
 	case v1alpha1.ReasonPermissionDenied:
-		return fmt.Errorf("%s does not let the kubeconfig's user do this: %s. Try: a kubeconfig of an administrator of that cluster", at, p.detail)
+		return fmt.Errorf("%s does not let the kubeconfig's user do this: %s. Try: a kubeconfig of an administrator of that cluster", at, p.Detail)
 	case v1alpha1.ReasonCertificateInvalid:
-		return fmt.Errorf("%s cannot be trusted: %s. Try: see whether the kubeconfig has that cluster's CA and address", at, p.detail)
+		return fmt.Errorf("%s cannot be trusted: %s. Try: see whether the kubeconfig has that cluster's CA and address", at, p.Detail)
 	case v1alpha1.ReasonNotReady:
-		return fmt.Errorf("%s is not ready: %s. Try: again in a while", at, p.detail)
+		return fmt.Errorf("%s is not ready: %s. Try: again in a while", at, p.Detail)
 	}
-	if strings.Contains(p.detail, "getting credentials: ") {
-		return fmt.Errorf("the kubeconfig's credential plugin fails: %s. Try: run it by itself, or log in again", p.detail)
+	if strings.Contains(p.Detail, "getting credentials: ") {
+		return fmt.Errorf("the kubeconfig's credential plugin fails: %s. Try: run it by itself, or log in again", p.Detail)
 	}
-	return fmt.Errorf("%s cannot be reached: %s. Try: see whether the cluster runs and the address in the kubeconfig is right", at, p.detail)
-}
-
-// HubError explains to the user what the hub answered; at is its address.
-func HubError(at string, err error) error {
-	p := classify(err)
-	switch p.reason {
-	case v1alpha1.ReasonAuthenticationFailed:
-		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: the admin.kubeconfig in the hub's data directory", at)
-	case v1alpha1.ReasonPermissionDenied:
-		return fmt.Errorf("the hub at %s does not let you do this: %s. Try: as an administrator of the hub", at, p.detail)
-	}
-	return fmt.Errorf("the hub at %s cannot be asked: %s. Try: see whether hanse server or hanse demo runs", at, p.detail)
+	return fmt.Errorf("%s cannot be reached: %s. Try: see whether the cluster runs and the address in the kubeconfig is right", at, p.Detail)
 }
 
 func withFinalizer(finalizers []string) []string {

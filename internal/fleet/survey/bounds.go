@@ -1,4 +1,4 @@
-package fleet
+package survey
 
 import (
 	"math"
@@ -16,51 +16,17 @@ import (
 // member's nodes decides what it is, so all of it is bounded and made printable
 // where it is read; nothing that it may be keeps a status from being written.
 const (
-	maxText      = 300                                  // of a message
 	maxVersion   = 64                                   // of a Kubernetes version
 	maxPlace     = validation.LabelValueMaxLength       // of a provider, region or zone
 	maxZones     = 64                                   // in a status
 	maxPlaces    = 1024                                 // that are counted to find the commonest
 	maxResources = 64                                   // that are added up
-	maxCondition = 4 << 10                              // of a condition's message; the API allows 32 KiB
 	maxNameOf    = validation.DNS1123SubdomainMaxLength // of a resource
 )
 
-// printable is s on one line, without what terminals obey, and cut to limit
-// bytes.
-func printable(s string, limit int) string {
-	cut := len(s) > 4*limit
-	if cut {
-		s = s[:4*limit] // what is longer is not worth the reading
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > limit {
-		s, cut = s[:limit], true
-		for !utf8.ValidString(s) {
-			s = s[:len(s)-1]
-		}
-	}
-	if cut {
-		s += "…"
-	}
-	return s
-}
-
-// oneLine makes text fit for a condition: one line, not endless.
-func oneLine(s string) string { return strings.TrimSuffix(printable(s, maxText), ".") }
-
-// labelValue is s if it may be the value of a label, else what is most like it;
+// LabelValue is s if it may be the value of a label, else what is most like it;
 // "" if there is nothing like it.
-func labelValue(s string) string {
+func LabelValue(s string) string {
 	if len(s) <= maxPlace && len(validation.IsValidLabelValue(s)) == 0 {
 		return s
 	}

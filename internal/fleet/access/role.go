@@ -1,4 +1,4 @@
-package fleet
+package access
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
-// ensureRole gives the hub's ClusterRole in a member the rules that this
+// EnsureRole gives the hub's ClusterRole in a member the rules that this
 // version needs, and no others: those for custom resources are in roles of their
 // own. It writes only if they differ.
-func ensureRole(ctx context.Context, client kubernetes.Interface) error {
+func EnsureRole(ctx context.Context, client kubernetes.Interface) error {
 	roles := client.RbacV1().ClusterRoles()
 	role, err := roles.Get(ctx, v1alpha1.ServiceAccount, metav1.GetOptions{})
 	if err != nil {

@@ -1,4 +1,4 @@
-package fleet
+package join
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // Two joins at once, of one cluster or under one name, would both find that
@@ -46,7 +47,7 @@ type joinLock struct {
 func (j *join) lock(ctx context.Context) (context.Context, error) {
 	_, err := j.hub.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SystemNamespace}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return ctx, HubError(j.Hub.Host, err)
+		return ctx, access.HubError(j.Hub.Host, err)
 	}
 	held, lose := context.WithCancelCause(ctx)
 	j.lose = lose
@@ -69,7 +70,7 @@ func (j *join) lockError(ctx context.Context, err error) error {
 	case wait.Interrupted(err):
 		return fmt.Errorf("another join of this cluster, or as %s, has not ended within %s. Try: again when it has", j.Name, j.Timeout)
 	}
-	return HubError(j.Hub.Host, err)
+	return access.HubError(j.Hub.Host, err)
 }
 
 // lockLost says whether somebody else may be joining by now.
@@ -107,7 +108,7 @@ func (l *joinLock) acquire(ctx context.Context, name string) error {
 		if !apierrors.IsAlreadyExists(err) {
 			return err == nil, err
 		}
-		other, err := found(leases.Get(ctx, name, metav1.GetOptions{}))
+		other, err := access.Found(leases.Get(ctx, name, metav1.GetOptions{}))
 		if err != nil || other == nil {
 			return false, err
 		}
@@ -167,7 +168,7 @@ func (l *joinLock) release() {
 	defer cancel()
 	err := l.join.hub.CoordinationV1().Leases(v1alpha1.SystemNamespace).Delete(ctx, l.lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &l.lease.UID}})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		l.join.Progress("could not clean up: " + oneLine(err.Error()))
+		l.join.Progress("could not clean up: " + access.OneLine(err.Error()))
 	}
 }
 

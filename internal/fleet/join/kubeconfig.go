@@ -1,4 +1,4 @@
-package fleet
+package join
 
 import (
 	"errors"
@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // LoadKubeconfig reads how to reach a cluster from one context of a
@@ -25,7 +27,7 @@ func LoadKubeconfig(path, context string) (*rest.Config, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no file %s. Try: --kubeconfig with the kubeconfig of the cluster to join", path)
 	case err != nil:
-		return nil, fmt.Errorf("%s cannot be read as a kubeconfig: %s. Try: kubectl --kubeconfig %s config view", path, oneLine(err.Error()), path)
+		return nil, fmt.Errorf("%s cannot be read as a kubeconfig: %s. Try: kubectl --kubeconfig %s config view", path, access.OneLine(err.Error()), path)
 	}
 	names := slices.Sorted(maps.Keys(raw.Contexts))
 	switch {
@@ -43,7 +45,7 @@ func LoadKubeconfig(path, context string) (*rest.Config, error) {
 	}
 	cfg, err := clientcmd.NewNonInteractiveClientConfig(*raw, context, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("the context %q in %s cannot be used: %s. Try: kubectl --kubeconfig %s --context %s get namespaces", context, path, oneLine(err.Error()), path, context)
+		return nil, fmt.Errorf("the context %q in %s cannot be used: %s. Try: kubectl --kubeconfig %s --context %s get namespaces", context, path, access.OneLine(err.Error()), path, context)
 	}
 	return cfg, nil
 }

@@ -1,4 +1,4 @@
-package fleet
+package access
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -10,27 +10,27 @@ import (
 )
 
 const (
-	// annotationSession on it is the run of the hub that wrote in the member
+	// AnnotationSession on it is the run of the hub that wrote in the member
 	// last. Whoever writes another there makes the hub say that it was
 	// restored, and no more.
-	annotationSession = "hanse.dev/hub-session"
-	// annotationHub on a member's SystemNamespace is the UID of the hub that it
+	AnnotationSession = "hanse.dev/hub-session"
+	// AnnotationHub on a member's SystemNamespace is the UID of the hub that it
 	// belongs to.
-	annotationHub = "hanse.dev/hub"
-	// annotationMade on it says that it was made by join and may go again.
-	annotationMade = "hanse.dev/made-by-join"
+	AnnotationHub = "hanse.dev/hub"
+	// AnnotationMade on it says that it was made by join and may go again.
+	AnnotationMade = "hanse.dev/made-by-join"
 )
 
-// memberNamespace, memberAccount, memberRole and memberBinding are what join
+// Namespace, Account, Role and Binding are what join
 // makes in a member.
-func memberNamespace(hubUID string) *corev1.Namespace {
+func Namespace(hubUID string) *corev1.Namespace {
 	return &corev1.Namespace{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
-		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SystemNamespace, Annotations: map[string]string{annotationHub: hubUID, annotationMade: "true"}},
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SystemNamespace, Annotations: map[string]string{AnnotationHub: hubUID, AnnotationMade: "true"}},
 	}
 }
 
-func memberAccount() *corev1.ServiceAccount {
+func Account() *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{
 		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
 		ObjectMeta:                   metav1.ObjectMeta{Namespace: v1alpha1.SystemNamespace, Name: v1alpha1.ServiceAccount},
@@ -38,7 +38,7 @@ func memberAccount() *corev1.ServiceAccount {
 	}
 }
 
-func memberRole() *rbacv1.ClusterRole {
+func Role() *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
 		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ServiceAccount},
@@ -46,11 +46,16 @@ func memberRole() *rbacv1.ClusterRole {
 	}
 }
 
-func memberBinding() *rbacv1.ClusterRoleBinding {
+func Binding() *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ServiceAccount},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: v1alpha1.ServiceAccount},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: v1alpha1.SystemNamespace, Name: v1alpha1.ServiceAccount}},
 	}
+}
+
+// UnmarkPatch takes the mark of a hub off a Namespace.
+func UnmarkPatch() []byte {
+	return []byte(`{"metadata":{"annotations":{"` + AnnotationHub + `":null,"` + AnnotationSession + `":null,"` + AnnotationMade + `":null}}}`)
 }

@@ -1,4 +1,6 @@
-package fleet
+// Package join makes a cluster a member of a hub, by the rights of whoever has both: it
+// makes a service account in the cluster and tells the hub of it. What fails is undone.
+package join
 
 import (
 	"context"
@@ -12,10 +14,12 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 )
 
-// JoinOptions say which cluster joins which hub, and as what.
-type JoinOptions struct {
+// Options say which cluster joins which hub, and as what.
+type Options struct {
 	// Name of the Cluster at the hub.
 	Name string
 	// Hub and Member are how the one who joins them reaches the two; see
@@ -34,8 +38,8 @@ type JoinOptions struct {
 	Progress func(string)
 }
 
-// JoinResult is what Join did.
-type JoinResult struct {
+// Result is what Run did.
+type Result struct {
 	// Cluster as the hub describes it once it is ready.
 	Cluster *v1alpha1.Cluster
 	// Refreshed is true if the cluster was a member under that name already and
@@ -43,21 +47,21 @@ type JoinResult struct {
 	Refreshed bool
 }
 
-// JoinPlan is what Join would make.
-type JoinPlan struct {
+// Plan is what Run would make.
+type Plan struct {
 	// InMember and AtHub are the objects, without the credential.
 	InMember, AtHub []runtime.Object
 	// Refreshed is true if the cluster is a member under that name already.
 	Refreshed bool
-	// Found is the status that the Cluster would get from what the member's
-	// nodes say.
+	// Found is what the Cluster's status would say of the member's version, place and
+	// size, and no more of it.
 	Found v1alpha1.ClusterStatus
 }
 
-// Join makes a cluster a member of a hub and returns when the hub says that it
+// Run makes a cluster a member of a hub and returns when the hub says that it
 // is ready. If it fails, or ctx ends, what it made is removed again. Its
 // errors are for the user.
-func Join(ctx context.Context, clock clock.PassiveClock, o JoinOptions) (*JoinResult, error) {
+func Run(ctx context.Context, clock clock.PassiveClock, o Options) (*Result, error) {
 	j, err := newJoin(ctx, o)
 	if err != nil {
 		return nil, err
@@ -79,12 +83,12 @@ func Join(ctx context.Context, clock clock.PassiveClock, o JoinOptions) (*JoinRe
 		j.undo()
 		return nil, err
 	}
-	return &JoinResult{Cluster: cluster, Refreshed: j.existing != nil}, nil
+	return &Result{Cluster: cluster, Refreshed: j.existing != nil}, nil
 }
 
-// PlanJoin does all of Join's checks and says what it would make; it changes
+// DryRun does all of Run's checks and says what it would make; it changes
 // nothing.
-func PlanJoin(ctx context.Context, o JoinOptions) (*JoinPlan, error) {
+func DryRun(ctx context.Context, o Options) (*Plan, error) {
 	j, err := newJoin(ctx, o)
 	if err != nil {
 		return nil, err
@@ -92,27 +96,27 @@ func PlanJoin(ctx context.Context, o JoinOptions) (*JoinPlan, error) {
 	if err := j.check(ctx); err != nil {
 		return nil, err
 	}
-	found, err := discover(ctx, j.member)
+	found, err := survey.Read(ctx, j.member)
 	if err != nil {
 		return nil, j.memberError(err)
 	}
 	cluster := j.cluster()
-	cluster.Status = render(cluster, view{health: newHealth(), facts: found})
-	plan := &JoinPlan{
-		InMember:  []runtime.Object{memberNamespace(j.hubUID), memberAccount(), memberRole(), memberBinding()},
-		Refreshed: j.existing != nil, Found: cluster.Status,
+	plan := &Plan{
+		InMember:  []runtime.Object{access.Namespace(j.hubUID), access.Account(), access.Role(), access.Binding()},
+		Refreshed: j.existing != nil,
 	}
+	found.Fill(&plan.Found, cluster)
 	cluster.Status = v1alpha1.ClusterStatus{}
 	plan.AtHub = []runtime.Object{cluster}
 	return plan, nil
 }
 
-// join is one run of Join, after its checks.
+// join is one run of Run, after its checks.
 type join struct {
-	JoinOptions
+	Options
 	clock    clock.PassiveClock
 	hub      kubernetes.Interface
-	clusters *ClusterClient
+	clusters *access.ClusterClient
 	member   kubernetes.Interface
 	ca       []byte
 
@@ -125,7 +129,7 @@ type join struct {
 }
 
 // newJoin finds out which clusters the two are.
-func newJoin(ctx context.Context, o JoinOptions) (*join, error) {
+func newJoin(ctx context.Context, o Options) (*join, error) {
 	if err := checkName(o.Name); err != nil {
 		return nil, err
 	}
@@ -135,7 +139,7 @@ func newJoin(ctx context.Context, o JoinOptions) (*join, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	j := &join{JoinOptions: o}
+	j := &join{Options: o}
 	if err := j.dial(); err != nil {
 		return nil, err
 	}
@@ -166,18 +170,18 @@ func (j *join) dial() error {
 		return fmt.Errorf("cannot read a file that the kubeconfig names: %w", err)
 	}
 	j.ca = memberCfg.CAData
-	memberCfg.QPS, memberCfg.Timeout, memberCfg.UserAgent = -1, joinRequestTimeout, "hanse-join"
+	memberCfg.QPS, memberCfg.Timeout, memberCfg.UserAgent = -1, requestTimeout, "hanse-join"
 	member, err := kubernetes.NewForConfig(memberCfg)
 	if err != nil {
-		return fmt.Errorf("the kubeconfig of the cluster to join cannot be used: %s", oneLine(err.Error()))
+		return fmt.Errorf("the kubeconfig of the cluster to join cannot be used: %s", access.OneLine(err.Error()))
 	}
 	hubCfg := rest.CopyConfig(j.Hub)
 	hubCfg.QPS = -1
 	hub, err := kubernetes.NewForConfig(hubCfg)
 	if err != nil {
-		return fmt.Errorf("the hub's kubeconfig cannot be used: %s", oneLine(err.Error()))
+		return fmt.Errorf("the hub's kubeconfig cannot be used: %s", access.OneLine(err.Error()))
 	}
-	clusters, err := NewClusterClient(hubCfg)
+	clusters, err := access.NewClusterClient(hubCfg)
 	if err != nil {
 		return err
 	}
@@ -196,7 +200,7 @@ func (j *join) cluster() *v1alpha1.Cluster {
 	c.Finalizers = withFinalizer(c.Finalizers)
 	c.Spec.Endpoint = strings.TrimSuffix(j.Member.Host, "/") + strings.TrimSuffix(j.Member.APIPath, "/")
 	c.Spec.CABundle, c.Spec.TLSServerName = j.ca, j.Member.ServerName
-	c.Spec.UID, c.Spec.CredentialSecret = j.memberUID, secretName(j.Name)
+	c.Spec.UID, c.Spec.CredentialSecret = j.memberUID, access.SecretName(j.Name)
 	if j.Provider != "" {
 		c.Spec.Provider = j.Provider
 	}

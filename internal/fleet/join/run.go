@@ -1,4 +1,4 @@
-package fleet
+package join
 
 import (
 	"context"
@@ -12,9 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // undoTimeout bounds how long a failed join takes to clean up.
@@ -30,7 +33,7 @@ func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
 		}
 	}
 	j.Progress("getting a credential")
-	cred, err := requestToken(ctx, j.member, j.clock.Now())
+	cred, err := access.RequestToken(ctx, j.member, j.clock.Now())
 	if err != nil {
 		return nil, j.interrupted(ctx, j.memberError(err))
 	}
@@ -39,11 +42,11 @@ func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
 	}
 	j.Progress("telling the hub")
 	if err := j.storeCredential(ctx, cred); err != nil {
-		return nil, j.interrupted(ctx, HubError(j.Hub.Host, err))
+		return nil, j.interrupted(ctx, access.HubError(j.Hub.Host, err))
 	}
 	cluster, err := j.storeCluster(ctx)
 	if err != nil {
-		return nil, j.interrupted(ctx, HubError(j.Hub.Host, err))
+		return nil, j.interrupted(ctx, access.HubError(j.Hub.Host, err))
 	}
 	j.Progress("waiting until the hub has reached it")
 	return j.awaitReady(ctx, cluster)
@@ -64,7 +67,7 @@ func (j *join) undo() {
 	defer cancel()
 	for _, undo := range slices.Backward(j.undos) {
 		if err := undo(ctx); err != nil && !apierrors.IsNotFound(err) {
-			j.Progress("could not clean up: " + oneLine(err.Error()))
+			j.Progress("could not clean up: " + access.OneLine(err.Error()))
 		}
 	}
 }
@@ -91,20 +94,20 @@ func (j *join) makeAccount(ctx context.Context) error {
 	namespaces := j.member.CoreV1().Namespaces()
 	switch {
 	case j.namespace == nil:
-		if _, err := namespaces.Create(ctx, memberNamespace(j.hubUID), opts); err != nil {
+		if _, err := namespaces.Create(ctx, access.Namespace(j.hubUID), opts); err != nil {
 			return err
 		}
 		j.later(func(ctx context.Context) error {
 			return namespaces.Delete(ctx, v1alpha1.SystemNamespace, metav1.DeleteOptions{})
 		})
-	case j.namespace.Annotations[annotationHub] != j.hubUID:
-		mark := []byte(`{"metadata":{"annotations":{"` + annotationHub + `":"` + j.hubUID + `"}}}`)
+	case j.namespace.Annotations[access.AnnotationHub] != j.hubUID:
+		mark := []byte(`{"metadata":{"annotations":{"` + access.AnnotationHub + `":"` + j.hubUID + `"}}}`)
 		if _, err := namespaces.Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, mark, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager}); err != nil {
 			return err
 		}
 		if !j.foreign {
 			j.later(func(ctx context.Context) error {
-				_, err := namespaces.Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, unmarkPatch(), metav1.PatchOptions{})
+				_, err := namespaces.Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, access.UnmarkPatch(), metav1.PatchOptions{})
 				return err
 			})
 		}
@@ -113,7 +116,7 @@ func (j *join) makeAccount(ctx context.Context) error {
 		return nil
 	}
 	accounts := j.member.CoreV1().ServiceAccounts(v1alpha1.SystemNamespace)
-	if _, err := accounts.Create(ctx, memberAccount(), opts); err != nil {
+	if _, err := accounts.Create(ctx, access.Account(), opts); err != nil {
 		return err
 	}
 	j.later(func(ctx context.Context) error {
@@ -127,11 +130,11 @@ func (j *join) makeRights(ctx context.Context) error {
 	opts := metav1.CreateOptions{FieldManager: v1alpha1.FieldManager}
 	roles, bindings := j.member.RbacV1().ClusterRoles(), j.member.RbacV1().ClusterRoleBindings()
 	if j.role != nil {
-		if err := ensureRole(ctx, j.member); err != nil {
+		if err := access.EnsureRole(ctx, j.member); err != nil {
 			return err
 		}
 	} else {
-		if _, err := roles.Create(ctx, memberRole(), opts); err != nil {
+		if _, err := roles.Create(ctx, access.Role(), opts); err != nil {
 			return err
 		}
 		j.later(func(ctx context.Context) error {
@@ -141,7 +144,7 @@ func (j *join) makeRights(ctx context.Context) error {
 	if j.binding != nil {
 		return nil
 	}
-	if _, err := bindings.Create(ctx, memberBinding(), opts); err != nil {
+	if _, err := bindings.Create(ctx, access.Binding(), opts); err != nil {
 		return err
 	}
 	j.later(func(ctx context.Context) error {
@@ -152,33 +155,33 @@ func (j *join) makeRights(ctx context.Context) error {
 
 // tryCredential uses it until the member accepts it: authorizers learn of new
 // bindings a moment later.
-func (j *join) tryCredential(ctx context.Context, cred credential) error {
-	var tok token
-	tok.set(cred.token)
-	ctx, cancel := context.WithTimeout(ctx, joinRequestTimeout)
+func (j *join) tryCredential(ctx context.Context, cred access.Credential) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	link, err := newLink(ctx, j.cluster().Spec, &tok, &line{clock: j.clock, broken: func() {}})
+	client, err := kubernetes.NewForConfig(&rest.Config{
+		Host: j.cluster().Spec.Endpoint, BearerToken: cred.Token, UserAgent: v1alpha1.FieldManager, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: j.ca, ServerName: j.Member.ServerName},
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("the endpoint or the CA of the Cluster cannot be used: %w", err)
 	}
-	defer link.close()
 	var last error
 	err = wait.PollUntilContextCancel(ctx, 25*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		_, last = identity(ctx, link.client())
+		_, last = access.Identity(ctx, client)
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s does not accept the credential that it has issued for the hub: %s. Try: see whether something in that cluster restricts service accounts", j.Member.Host, classify(last).detail)
+		return fmt.Errorf("%s does not accept the credential that it has issued for the hub: %s. Try: see whether something in that cluster restricts service accounts", j.Member.Host, access.Classify(last).Detail)
 	}
 	return nil
 }
 
 // storeCredential puts it into the Secret at the hub.
-func (j *join) storeCredential(ctx context.Context, cred credential) error {
+func (j *join) storeCredential(ctx context.Context, cred access.Credential) error {
 	secrets := j.hub.CoreV1().Secrets(v1alpha1.SystemNamespace)
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: secretName(j.Name), Labels: map[string]string{v1alpha1.LabelClusterName: j.Name}},
-		Data:       cred.data(),
+		ObjectMeta: metav1.ObjectMeta{Name: access.SecretName(j.Name), Labels: map[string]string{v1alpha1.LabelClusterName: j.Name}},
+		Data:       cred.Data(),
 	}
 	_, err := secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
 	if apierrors.IsAlreadyExists(err) {
@@ -237,7 +240,7 @@ func (j *join) awaitReady(ctx context.Context, c *v1alpha1.Cluster) (*v1alpha1.C
 	waitCtx, cancel := context.WithTimeout(ctx, j.Timeout)
 	defer cancel()
 	said := ""
-	err := WatchCluster(waitCtx, j.clusters, c.Name, func(now *v1alpha1.Cluster) bool {
+	err := access.WatchCluster(waitCtx, j.clusters, c.Name, func(now *v1alpha1.Cluster) bool {
 		if now == nil {
 			return false
 		}
@@ -258,7 +261,7 @@ func (j *join) awaitReady(ctx context.Context, c *v1alpha1.Cluster) (*v1alpha1.C
 	case ctx.Err() != nil:
 		return nil, j.interrupted(ctx, err)
 	case waitCtx.Err() == nil:
-		return nil, HubError(j.Hub.Host, err)
+		return nil, access.HubError(j.Hub.Host, err)
 	case said == "":
 		return nil, fmt.Errorf("the hub has not looked at cluster %s within %s; nothing was joined. Try: see whether the hub is healthy (hanse status), or --timeout", j.Name, j.Timeout)
 	}

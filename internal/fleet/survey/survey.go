@@ -1,4 +1,6 @@
-package fleet
+// Package survey finds out what a cluster is made of, by what its nodes and its
+// version endpoint say: version, place, size. All of it is bounded where it is read.
+package survey
 
 import (
 	"maps"
@@ -8,26 +10,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// facts is what a member's nodes and its version endpoint tell about it.
-type facts struct {
-	version               string
-	provider, region      string
-	zones                 []string
-	nodes, ready          int32
-	capacity, allocatable corev1.ResourceList // sums over the ready nodes
+// Facts is what a member's nodes and its version endpoint tell about it.
+type Facts struct {
+	Version               string
+	Provider, Region      string
+	Zones                 []string
+	Nodes, Ready          int32
+	Capacity, Allocatable corev1.ResourceList // sums over the ready nodes
 }
 
 // survey adds up nodes page by page, so that a large member's nodes are never
 // all in memory.
 type survey struct {
 	providers, regions, zones map[string]int
-	facts                     facts
+	facts                     Facts
 }
 
 func newSurvey() *survey {
 	return &survey{
 		providers: map[string]int{}, regions: map[string]int{}, zones: map[string]int{},
-		facts: facts{capacity: corev1.ResourceList{}, allocatable: corev1.ResourceList{}},
+		facts: Facts{Capacity: corev1.ResourceList{}, Allocatable: corev1.ResourceList{}},
 	}
 }
 
@@ -45,25 +47,25 @@ func (s *survey) add(n *corev1.Node) {
 	if region == "" {
 		region = regionOfZone(provider, zone)
 	}
-	count(s.providers, labelValue(provider))
-	count(s.regions, labelValue(region))
-	count(s.zones, labelValue(zone))
-	s.facts.nodes++
+	count(s.providers, LabelValue(provider))
+	count(s.regions, LabelValue(region))
+	count(s.zones, LabelValue(zone))
+	s.facts.Nodes++
 	if !nodeReady(n) {
 		return
 	}
-	s.facts.ready++
-	addTo(s.facts.capacity, n.Status.Capacity)
-	addTo(s.facts.allocatable, n.Status.Allocatable)
+	s.facts.Ready++
+	addTo(s.facts.Capacity, n.Status.Capacity)
+	addTo(s.facts.Allocatable, n.Status.Allocatable)
 }
 
 // result is what most nodes say about provider and region, and all zones, or as
 // many as a status holds.
-func (s *survey) result() facts {
+func (s *survey) result() Facts {
 	f := s.facts
-	f.provider, f.region = most(s.providers), most(s.regions)
-	f.zones = slices.Sorted(maps.Keys(s.zones))
-	f.zones = slices.Clip(f.zones[:min(len(f.zones), maxZones)])
+	f.Provider, f.Region = most(s.providers), most(s.regions)
+	f.Zones = slices.Sorted(maps.Keys(s.zones))
+	f.Zones = slices.Clip(f.Zones[:min(len(f.Zones), maxZones)])
 	return f
 }
 
