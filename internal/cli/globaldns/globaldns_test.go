@@ -248,7 +248,7 @@ func TestCheckFails(t *testing.T) {
 		{another("unknown.example", at), "FAIL zone unknown.example: " + at + " answers REFUSED by UDP for its SOA record\n"},
 		{another("borrowed.example", at), "FAIL zone borrowed.example: " + at + " is not authoritative for it\n"},
 		{another("dead.example", dead), "FAIL zone dead.example: " + dead + " does not answer by TCP: "},
-		{another("odd.example", "nowhere"), "FAIL zone odd.example: the address nowhere makes no sense: "},
+		{another("odd.example", "nowhere"), "FAIL zone odd.example: the address nowhere is not valid: "},
 		{another("all.example", "0.0.0.0:53"), "note zone all.example: the name server listens on all addresses (0.0.0.0:53); they are not asked from here\n"},
 		{"{apiVersion: hanse.dev/v1alpha1, kind: DNSZone, metadata: {name: new.example}, spec: {domain: new.example}}", "FAIL zone new.example: the hub has not looked at it yet\nnote zone new.example: whether it is delegated has not been checked yet\n"},
 		{strings.Replace(another("held.example", at), "conditions: [", "conditions: [{type: DeletionsHeld, status: \"True\", reason: Held, message: 3 records are held}, ", 1), "FAIL zone held.example: 3 records are held\n"},

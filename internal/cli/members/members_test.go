@@ -126,7 +126,7 @@ shop        Deployment   web    aws=2      aws refuses it
 	})
 	try(t, h, NewStatusCommand, "", example{line: "-o jsonpath={.hub.ready},{.hub.problem}", out: "false,etcd failed: gone"})
 	h.Answer("GET /version", []int{1})
-	try(t, h, NewStatusCommand, "", example{line: "", error: "is no Kubernetes API server: "})
+	try(t, h, NewStatusCommand, "", example{line: "", error: "is not a Kubernetes API server: "})
 }
 
 func TestCordon(t *testing.T) {

@@ -172,7 +172,7 @@ func TestProbe(t *testing.T) {
 		"TCP refused":      {Check{Protocol: TCP, Address: nobody(t)}, verdict{false, "connection refused"}},
 		"unknown protocol": {Check{Protocol: "UDP", Address: ok}, verdict{false, `there is no protocol "UDP"; there are HTTP, HTTPS and TCP`}},
 		"no address":       {Check{Protocol: TCP}, verdict{false, "invalid AddrPort is not an address and a port"}},
-		"bad status":       {Check{Protocol: HTTP, Address: ok, Status: "ok"}, verdict{false, `"ok" is not a list of status codes, as 200-399,401`}},
+		"bad status":       {Check{Protocol: HTTP, Address: ok, Status: "ok"}, verdict{false, `"ok" is not a list of status codes, such as 200-399,401`}},
 		"smuggled request": {Check{Protocol: HTTP, Address: ok, Path: "/ HTTP/1.1\r\nX: y"}, verdict{false, `host "127.0.0.1" and path "/ HTTP/1.1\r\nX: y" cannot be requested`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,8 +38,8 @@ func TestPortInUse(t *testing.T) {
 func TestListenErrors(t *testing.T) {
 	for address, want := range map[string]string{
 		"127.0.0.1":        "Try: HOST:PORT",
-		"127.0.0.1:domain": "is no port",
-		"example.org:53":   "is no IP address",
+		"127.0.0.1:domain": "is not a port",
+		"example.org:53":   "is not an IP address",
 		"192.0.2.1:5353":   "does not have the address",
 	} {
 		if _, err := New(Config{Clock: clock.RealClock{}, Listen: []string{address}}).Listen(); err == nil || !strings.Contains(err.Error(), want) {
