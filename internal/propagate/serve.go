@@ -40,16 +40,20 @@ const (
 	largestApproval = 8 << 20
 )
 
-// Filter answers PathPlan and PathHeld and passes all other requests on. It belongs inside
+// Filter answers PathPlan, PathHistory and PathHeld, and passes all other requests on. It belongs inside
 // authentication and authorization. While engine returns nil, it answers 503.
 func Filter(engine func() *Engine) func(http.Handler) http.Handler {
-	plans := make(chan struct{}, plansAtOnce)
+	plans, histories := make(chan struct{}, plansAtOnce), make(chan struct{}, 1)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var serve func(*Engine, http.ResponseWriter, *http.Request) (int, error)
 			switch {
 			case r.URL.Path == PathPlan:
 				serve = func(e *Engine, w http.ResponseWriter, r *http.Request) (int, error) { return servePlan(e, plans, w, r) }
+			case r.URL.Path == PathHistory:
+				serve = func(e *Engine, w http.ResponseWriter, r *http.Request) (int, error) {
+					return serveHistory(e, histories, w, r)
+				}
 			case strings.HasPrefix(r.URL.Path, PathHeld):
 				serve = serveHeld
 			default:

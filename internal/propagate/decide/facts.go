@@ -22,6 +22,7 @@ type Facts struct {
 	lost          map[loss]bool
 	settled       time.Duration
 	after         time.Duration
+	sorted        []policy.Cluster
 }
 
 // KnownPolicy is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
@@ -62,7 +63,7 @@ func (f *Facts) Dead(cluster string, p *policy.Policy) bool {
 }
 
 // PolicyClusters is what policies select the clusters by, by name.
-func (f *Facts) PolicyClusters() []policy.Cluster { return policyClusters(f.Clusters) }
+func (f *Facts) PolicyClusters() []policy.Cluster { return f.sorted }
 
 // PolicyObject is what policies select a template by.
 func (f *Facts) PolicyObject(t *template.Template) *policy.Object {

@@ -152,7 +152,7 @@ func (w *World) bereft(a *Assignment, lost, gone []string) (said []string) {
 // leftThere is what a cluster has left to do of a, for people; empty if that is nothing.
 func (w *World) leftThere(a *Assignment, cluster string) string {
 	if a.Division == completions {
-		if left := w.work(w.stored(a.Key), a, cluster).Left; left == 0 {
+		if left := w.work(w.stored(a.Key), a, cluster, cutOf(a.Recorded, cluster)).Left; left == 0 {
 			return ""
 		}
 	}
@@ -168,22 +168,22 @@ func (a *Assignment) partOf(cluster string) string {
 	case all == nil:
 		return "its part of the work"
 	}
-	return fmt.Sprintf("%d of %d completions, as far as they are not done", a.cutFor(cluster).OfKind().Cut(int64(*all)), *all)
+	return fmt.Sprintf("%d of %d completions, as far as they are not done", cutOf(a.Recorded, cluster).OfKind().Cut(int64(*all)), *all)
 }
 
 // cutWork has the shares of a Job cut its completions as they were when it was made.
 func (a *Assignment) cutWork() {
+	division := a.divided()
 	for name := range a.Shares {
-		s := a.cutFor(name)
+		s := cutOf(division, name)
 		s.Parallelism = s.Replicas
 		a.Shares[name] = s
 	}
 }
 
-// cutFor is the share of a cluster in the division by which the Job was made: clusters that left since count, or the pieces would not
+// cutOf is the share of a cluster in the division by which a Job was made: clusters that left since count, or the pieces would not
 // add up.
-func (a *Assignment) cutFor(cluster string) (s template.Share) {
-	division := a.divided()
+func cutOf(division map[string]int32, cluster string) (s template.Share) {
 	for _, name := range slices.Sorted(maps.Keys(division)) {
 		if name == cluster {
 			s.Replicas, s.Before = division[name], s.Total

@@ -29,7 +29,8 @@ type outlook struct {
 
 // outlooks are made when they are asked for.
 type outlooks struct {
-	all map[*policy.Policy]*outlook
+	all     map[*policy.Policy]*outlook
+	formula *schedule.Snapshot // of all clusters, with nothing wrong and nothing known of any; nil: to be made
 }
 
 // oldestOutlook bounds how old the time is that an outlook goes by, while there are taints that are tolerated for some time
@@ -44,6 +45,7 @@ func sameShapes(a, b map[string]template.Shape) bool {
 func (w *World) surroundingsChanged() {
 	w.around.forgetRooms(w.owner, nil)
 	clear(w.outlooks.all)
+	w.outlooks.formula = nil
 }
 
 // outlook is that of the objects that p applies to.

@@ -194,7 +194,7 @@ func (w *World) setNamespaces(next map[string]map[string]string) {
 func (w *World) newFacts() *Facts {
 	return &Facts{
 		Clusters: w.clusters, Policies: w.policies.index, Namespaces: w.namespaces, KnownPolicies: w.policies.known(),
-		lost: w.losses.lost, settled: w.losses.settled(), after: w.losses.after,
+		lost: w.losses.lost, settled: w.losses.settled(), after: w.losses.after, sorted: w.policyClusters(),
 	}
 }
 

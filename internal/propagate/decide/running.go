@@ -127,7 +127,7 @@ func (w *World) workShares(o *object, a *Assignment) map[string]template.Share {
 	var names []string
 	var parts []transition.Work
 	for _, name := range slices.Sorted(maps.Keys(a.Shares)) {
-		part, c := w.work(o, a, name), w.clusters[name]
+		part, c := w.work(o, a, name, a.Shares[name]), w.clusters[name]
 		switch {
 		case duplicate:
 			setParallelism(out, name, transition.Parallelism(total, []transition.Work{part})[0])
@@ -149,9 +149,8 @@ func setParallelism(shares map[string]template.Share, name string, n int32) {
 	shares[name] = s
 }
 
-// work is a cluster's part in a Job. o may be nil.
-func (w *World) work(o *object, a *Assignment, cluster string) transition.Work {
-	s := a.Shares[cluster]
+// work is a cluster's part in a Job, of which it has that share. o may be nil.
+func (w *World) work(o *object, a *Assignment, cluster string, s template.Share) transition.Work {
 	part := transition.Work{Weight: s.Replicas, Left: transition.Unlimited}
 	if all := a.Completions(); all != nil {
 		part.Left = int32(s.OfKind().Cut(int64(*all)))

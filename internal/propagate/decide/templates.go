@@ -243,14 +243,25 @@ func (w *World) unrecorded(a *Assignment) bool {
 		// which and the hub's end work that stays put has begun.
 		return true
 	}
+	return !sameDivision(w.formula(a), division)
+}
+
+// formula is how the number of a is divided if nothing is known but which clusters there were when it was made.
+func (w *World) formula(a *Assignment) map[string]int32 {
+	wl := schedule.Workload{Key: a.Key.String(), Divided: true, Total: a.Total}
 	var joined []schedule.Cluster
 	for _, c := range w.clusters {
 		if !c.Joined.After(a.Created) {
 			joined = append(joined, schedule.Cluster{Name: c.Name, Ready: true})
 		}
 	}
-	formula := schedule.Even(schedule.Workload{Key: a.Key.String(), Divided: true, Total: a.Total}, joined)
-	return !sameDivision(formula, division)
+	if len(joined) < len(w.clusters) {
+		return schedule.Even(wl, joined)
+	}
+	if w.outlooks.formula == nil {
+		w.outlooks.formula = schedule.NewSnapshot(joined, schedule.Surroundings{})
+	}
+	return w.outlooks.formula.Schedule(&wl).Division()
 }
 
 // sameDivision compares two divisions; a cluster with 0 is as one without.

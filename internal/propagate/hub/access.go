@@ -14,34 +14,46 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 // MayPatchCluster asks the hub's authorizer whether somebody may patch a Cluster. status is that of the answer over HTTP if
 // not, or if nobody knows.
 func MayPatchCluster(ctx context.Context, hub dynamic.Interface, who user.Info, cluster string) (status int, err error) {
+	gv := v1alpha1.GroupVersion()
+	return may(ctx, hub, who, &authorizationv1.ResourceAttributes{Verb: "patch", Group: gv.Group, Version: gv.Version, Resource: "clusters", Name: cluster},
+		"patch cluster "+cluster, "which is needed to see and to approve of what is held there. Try: as an administrator of the hub")
+}
+
+// MayGet asks it whether somebody may get an object of the hub.
+func MayGet(ctx context.Context, hub dynamic.Interface, who user.Info, key template.Key) (status int, err error) {
+	return may(ctx, hub, who, &authorizationv1.ResourceAttributes{Verb: "get", Group: key.GR.Group, Version: "*", Resource: key.GR.Resource, Namespace: key.Namespace, Name: key.Name},
+		"get "+key.Label(), "which is needed to see its history")
+}
+
+// may asks whether somebody may do something, which doing names; what it is good for is said to whoever may not.
+func may(ctx context.Context, hub dynamic.Interface, who user.Info, attributes *authorizationv1.ResourceAttributes, doing, good string) (status int, err error) {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for k, v := range who.GetExtra() {
 		extra[k] = v
 	}
-	gv := v1alpha1.GroupVersion()
 	review := &authorizationv1.SubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: authorizationv1.SchemeGroupVersion.String(), Kind: "SubjectAccessReview"},
 		Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups(), Extra: extra,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "patch", Group: gv.Group, Version: gv.Version, Resource: "clusters", Name: cluster},
+			User: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups(), Extra: extra, ResourceAttributes: attributes,
 		},
 	}
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(review)
 	if err != nil {
-		return http.StatusInternalServerError, fmt.Errorf("encode the question whether %s may patch cluster %s: %w", who.GetName(), cluster, err)
+		return http.StatusInternalServerError, fmt.Errorf("encode the question whether %s may %s: %w", who.GetName(), doing, err)
 	}
 	reviews := schema.GroupVersionResource{Group: authorizationv1.GroupName, Version: "v1", Resource: "subjectaccessreviews"}
 	answer, err := hub.Resource(reviews).Create(ctx, &unstructured.Unstructured{Object: object}, metav1.CreateOptions{})
 	if err != nil {
-		return http.StatusServiceUnavailable, fmt.Errorf("the hub cannot say whether %s may patch cluster %s: %w. Try: again in a moment", who.GetName(), cluster, err)
+		return http.StatusServiceUnavailable, fmt.Errorf("the hub cannot say whether %s may %s: %w. Try: again in a moment", who.GetName(), doing, err)
 	}
 	if allowed, _, _ := unstructured.NestedBool(answer.Object, "status", "allowed"); !allowed {
-		return http.StatusForbidden, fmt.Errorf("%s may not patch cluster %s, which is needed to see and to approve of what is held there. Try: as an administrator of the hub", who.GetName(), cluster)
+		return http.StatusForbidden, fmt.Errorf("%s may not %s, %s", who.GetName(), doing, good)
 	}
 	return 0, nil
 }

@@ -75,8 +75,18 @@ func unconnected(m *Member, cancel context.CancelFunc) *session {
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
 		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
 	}
-	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, nil)
+	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
+}
+
+// fails hears of an object that is not as it is to be when that begins, and when it ends.
+func (s *session) fails(key template.Key, err error) {
+	log := klog.Background().V(1).WithValues("cluster", s.member.name, "key", key.String())
+	if err != nil {
+		log.Info("An object is not as it is to be, and is tried again", "reason", err.Error())
+	} else {
+		log.Info("An object is not tried again any more")
+	}
 }
 
 // run blocks until the session ends.

@@ -205,13 +205,16 @@ func (s *session) stopServing(gr schema.GroupResource) {
 		sink.forget(key, nil)
 	}
 	if news {
-		s.member.listener.Read(s.member.name, gr, true)
+		s.hasRead(gr)
 		s.queueAll(gr) // so that the placements say what is missing
 	}
 }
 
 // hasRead tells that it is known what is there of a resource.
 func (s *session) hasRead(gr schema.GroupResource) {
+	if s.member.engaged() != s {
+		return // what another session has read counts
+	}
 	s.member.listener.Read(s.member.name, gr, true)
 	s.tellOf(gr)
 }

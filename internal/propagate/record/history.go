@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -35,8 +36,11 @@ func (e Entry) At() time.Time {
 
 // History is what a recording has of an object, the oldest first. It reads the recording from its beginning, which
 // blocks on the disk.
-func History(path string, q Query) (entries []Entry, err error) {
+func History(ctx context.Context, path string, q Query) (entries []Entry, err error) {
 	err = flight.Read(path, func(rec flight.Record, _ bool) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if rec.Kind != kindOutcome && rec.Kind != kindWrite || rec.At.Before(q.Since) || !q.Until.IsZero() && rec.At.After(q.Until) || !about(rec.Payload, q.Key) {
 			return nil
 		}
@@ -57,8 +61,11 @@ func History(path string, q Query) (entries []Entry, err error) {
 }
 
 // Decided is what held for an object at a time: the last Outcome until then, nil if there is none.
-func Decided(path string, key template.Key, at time.Time) (last *Outcome, err error) {
+func Decided(ctx context.Context, path string, key template.Key, at time.Time) (last *Outcome, err error) {
 	err = flight.Read(path, func(rec flight.Record, _ bool) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if rec.Kind != kindOutcome || rec.At.After(at) || !about(rec.Payload, key) {
 			return nil
 		}
