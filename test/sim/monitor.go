@@ -27,6 +27,7 @@ type monitor struct {
 	begun   map[string]map[string]int64 // completions that were given to clusters, by the same
 	lost    map[string][]drop           // ready pods that went by no doing of the hub, by object
 	truth   map[string][]moment         // how many are ready, by object
+	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
 }
@@ -47,7 +48,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -323,8 +324,18 @@ func (m *monitor) given(at *member, c *call, after object) {
 	}
 }
 
-// worked notes that a pod of a Job has done its work.
-func (m *monitor) worked(at *member, job object) { m.work[origin(job)]++ }
+// worked notes that a pod of a Job has done its work, which no other may have done.
+func (m *monitor) worked(at *member, job object) {
+	uid := origin(job)
+	m.work[uid]++
+	template := m.f.hub.get(ref{jobs, text(job, "metadata", "namespace"), text(job, "metadata", "name")})
+	if template == nil || text(template, "metadata", "uid") != uid || m.again[uid] {
+		return
+	}
+	if total := completionsOf(template); m.work[uid] > total {
+		m.fail("Job %s: work was done in %s that was done already, %d of %d", text(job, "metadata", "name"), at.name, m.work[uid], total)
+	}
+}
 
 // risen notes that more is ready: it may be over at the next step.
 func (m *monitor) risen(r ref) {
@@ -382,6 +393,7 @@ func (m *monitor) report() string {
 // left is called when a cluster has left: its part of a Job is not done.
 func (m *monitor) left(at *member) {
 	for uid, given := range m.begun {
+		m.again[uid] = true
 		if given[at.name] > 0 {
 			m.excused[uid] = true
 			delete(given, at.name)
@@ -402,6 +414,7 @@ func (m *monitor) left(at *member) {
 // restored is called when the hub was: what was deleted since the copy is made again, Jobs too.
 func (m *monitor) restored() {
 	for uid, given := range m.begun {
+		m.again[uid] = true
 		for _, at := range m.f.members {
 			delete(given, at.name)
 			for _, o := range at.all(jobs) {

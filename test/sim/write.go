@@ -58,13 +58,13 @@ func (s *server) create(q request, k kind, r ref) *answer {
 	if r.gr == namespaces {
 		obj["status"] = object{"phase": "Active"}
 	}
-	s.default_(r, obj)
+	s.admitted(r, obj)
 	own(obj, q.manager, "", object{}, obj)
 	return s.sent(http.StatusCreated, s.put(r, obj))
 }
 
-// default_ is what admission makes of an object.
-func (s *server) default_(r ref, obj object) {
+// admitted is what admission makes of an object.
+func (s *server) admitted(r ref, obj object) {
 	if s.admit != nil {
 		s.admit(r, obj)
 	}
@@ -116,7 +116,7 @@ func (s *server) change(q request, k kind, r ref, subresource string) *answer {
 	if refused := immutable(r, stored, obj); refused != nil {
 		return refused
 	}
-	s.default_(r, obj)
+	s.admitted(r, obj)
 	if reflect.DeepEqual(stored, obj) {
 		return &answer{code: http.StatusOK, body: s.objects[r].json}
 	}
