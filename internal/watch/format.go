@@ -20,6 +20,8 @@ type Format[O metav1.Object] struct {
 	kind string
 	// decode reads one object.
 	decode func([]byte) (O, error)
+	// name, if not nil, gives an object of a list its kind, which servers leave out there.
+	name func(o O, apiVersion, kind string)
 	// decodeList reads a list in binary; nil: none is asked for.
 	decodeList func([]byte) (runtime.Object, error)
 }
@@ -60,6 +62,12 @@ func Unstructured() Format[*unstructured.Unstructured] {
 				return nil, garbled("null instead of an object")
 			}
 			return out, nil
+		},
+		name: func(o *unstructured.Unstructured, apiVersion, kind string) {
+			if o.GetKind() == "" && kind != "" {
+				o.SetAPIVersion(apiVersion)
+				o.SetKind(kind)
+			}
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -143,13 +144,14 @@ type jsonList[O metav1.Object] struct {
 	each    func(O) error
 	head    metav1.ListMeta
 	raw     json.RawMessage
+	// kind and apiVersion of the list. Where they come after the items, these say of what kind they are themselves.
+	kind, apiVersion string
 }
 
 func (l *jsonList[O]) read() error {
 	if err := l.expect('{'); err != nil {
 		return err
 	}
-	kind := ""
 	for l.decoder.More() {
 		field, err := l.decoder.Token()
 		if err != nil {
@@ -157,7 +159,9 @@ func (l *jsonList[O]) read() error {
 		}
 		switch field {
 		case "kind":
-			err = l.decoder.Decode(&kind)
+			err = l.decoder.Decode(&l.kind)
+		case "apiVersion":
+			err = l.decoder.Decode(&l.apiVersion)
 		case "metadata":
 			err = l.decoder.Decode(&l.head)
 		case "items":
@@ -169,8 +173,8 @@ func (l *jsonList[O]) read() error {
 			return err
 		}
 	}
-	if want := l.format.kind; want != "" && kind != want+"List" || kind == "Status" {
-		return garbled("a %q instead of a list", limited(kind))
+	if want := l.format.kind; want != "" && l.kind != want+"List" || l.kind == "Status" {
+		return garbled("a %q instead of a list", limited(l.kind))
 	}
 	return l.expect('}')
 }
@@ -190,6 +194,9 @@ func (l *jsonList[O]) items() error {
 		o, err := l.format.decode(l.raw)
 		if err != nil {
 			return err
+		}
+		if l.format.name != nil {
+			l.format.name(o, l.apiVersion, strings.TrimSuffix(l.kind, "List"))
 		}
 		if err := l.each(o); err != nil {
 			return err

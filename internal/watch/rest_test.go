@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -262,5 +263,22 @@ func TestPagesFit(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
+	}
+}
+
+// TestObjectsOfAListHaveTheirKind: API servers leave it out of the items of their own kinds.
+func TestObjectsOfAListHaveTheirKind(t *testing.T) {
+	for name, c := range map[string]struct{ list, want string }{
+		"built in": {`{"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"x"}}]}`, "apps/v1, Kind=Deployment"},
+		"custom":   {`{"apiVersion":"a.example/v1","items":[{"apiVersion":"a.example/v1","kind":"A","metadata":{"name":"x"}}],"kind":"AList","metadata":{"resourceVersion":"7"}}`, "a.example/v1, Kind=A"},
+	} {
+		got := ""
+		_, err := Unstructured().readJSON(strings.NewReader(c.list), func(o *unstructured.Unstructured) error {
+			got = o.GroupVersionKind().String()
+			return nil
+		})
+		if err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+		}
 	}
 }
