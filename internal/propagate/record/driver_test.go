@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
@@ -112,12 +113,15 @@ func (d *driver) next(t *rapid.T) decide.Input {
 		return decide.Read{Cluster: cluster, GR: rapid.SampledFrom([]schema.GroupResource{deployments, template.Jobs()}).Draw(t, "resource"), Read: n > 1}
 	case 12:
 		if a := d.any(t); a != nil {
-			return rapid.SampledFrom([]decide.Input{
+			answers := []decide.Input{
 				decide.Begins{Cluster: cluster, Key: a.Key, UID: a.UID, Share: a.Shares[cluster]},
-				decide.Lowers{Cluster: cluster, Key: a.Key, UID: a.UID, Observed: seenOf(a, cluster, n), Replicas: int32(n / 2)},
 				decide.Revised{UID: a.UID, History: rollout.History{{Name: "r", Revision: a.Content.Revision, Number: 1, Template: map[string]any{"spec": map[string]any{"n": int64(1)}}}}},
 				decide.Recorded{Key: a.Key, UID: a.UID, Revision: a.Revision},
-			}).Draw(t, "answer")
+			}
+			if a.Division == kinds.Replicas { // members ask of nothing else
+				answers = append(answers, decide.Lowers{Cluster: cluster, Key: a.Key, UID: a.UID, Observed: seenOf(a, cluster, n), Replicas: int32(n / 2)})
+			}
+			return rapid.SampledFrom(answers).Draw(t, "answer")
 		}
 	case 13:
 		return decide.NamespaceWritten{Name: "shop", Labels: map[string]string{"team": fmt.Sprint(n % 2)}}
