@@ -15,7 +15,6 @@ type monitor struct {
 	f      *federation
 	wrong  []string
 	writes int // that the hub made, members and itself
-	quiet  bool
 
 	puts    map[string]bool             // UIDs of objects in members that the hub put there or took over
 	copies  map[string]bool             // UIDs of copies that somebody made under other names

@@ -99,6 +99,9 @@ type member struct {
 
 // NewWorld makes a World in which there is nothing.
 func NewWorld(o Options) *World {
+	// Objects say in whole seconds when they were made, and a hub takes more than one to start: what was made in the second in
+	// which it began is new.
+	o.Began = o.Began.Truncate(time.Second)
 	w := &World{
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},

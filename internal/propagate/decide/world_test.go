@@ -131,3 +131,15 @@ func TestManyDecisionsAreMadeInSlices(t *testing.T) {
 		t.Errorf("the rest takes %d slices", slices)
 	}
 }
+
+// TestWhatIsMadeAsTheHubBeginsIsNew: its creationTimestamp has no fraction of a second.
+func TestWhatIsMadeAsTheHubBeginsIsNew(t *testing.T) {
+	began := time.Date(2026, 1, 1, 0, 0, 7, 628_000_000, time.UTC)
+	w := NewWorld(Options{Began: began})
+	if made := began.Truncate(time.Second); made.Before(w.Began) {
+		t.Errorf("an object of %s is taken for one of before %s", made, w.Began)
+	}
+	if made := began.Add(-time.Second).Truncate(time.Second); !made.Before(w.Began) {
+		t.Errorf("an object of %s is taken for one since %s", made, w.Began)
+	}
+}
