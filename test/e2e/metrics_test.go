@@ -99,7 +99,8 @@ func TestLog(t *testing.T) {
 			return err
 		}
 		line := regexp.MustCompile(`(?m)^I\d{4} .*member.go:\d+\] "Cluster changed health" cluster="aws" from="Connecting" to="Reachable"`)
-		if n := len(line.FindAll(log, -1)); n != 1 {
+		starts := strings.Count(string(log), "hub ready at ") // other tests kill the hub
+		if n := len(line.FindAll(log, -1)); n < 1 || n > starts {
 			return fmt.Errorf("the log has %d lines of the cluster's health: %w", n, errors.New(string(log)))
 		}
 		return nil

@@ -31,7 +31,6 @@ type member struct {
 	pods    map[ref][]*pod
 	tasks   map[ref][]*time.Timer // of running pods of Jobs
 	serial  int
-	labels  map[string]string
 	drops   bool // it is older, and does not know a field
 	copies  int
 	backups map[ref]object
