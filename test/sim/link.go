@@ -274,5 +274,3 @@ func (d *dice) next() uint64 {
 }
 
 func (d *dice) percent() int { return int(d.next() % 100) }
-
-func (d *dice) below(n int) int { return int(d.next() % uint64(n)) }

@@ -40,7 +40,6 @@ type driver struct {
 var (
 	clusters    = []string{"aws", "azure", "google"}
 	deployments = schema.GroupResource{Group: "apps", Resource: "deployments"}
-	configMaps  = schema.GroupResource{Resource: "configmaps"}
 	secrets     = schema.GroupResource{Resource: "secrets"}
 	epoch       = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 )
