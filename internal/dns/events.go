@@ -56,11 +56,17 @@ func (a *announcer) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolve
 		if len(came) > 0 {
 			a.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s%s", c.Name, strings.Join(came, ", "), whyUp(c)))
 		}
-		if len(went) > 0 {
+		if len(went) > 0 && !guessed(before, c.Name) {
 			a.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s no longer answers for %s: %s",
 				c.Name, strings.Join(went, ", "), reasonOf(c)))
 		}
 	}
+}
+
+// guessed says whether a cluster was in answers only because nothing was known of it: the first that is learned is no fall.
+func guessed(r *route.Resolved, cluster string) bool {
+	at := slices.IndexFunc(r.Clusters, func(c route.ClusterState) bool { return c.Name == cluster })
+	return at >= 0 && r.Clusters[at].Inside.State == v1alpha1.HealthUnknown && r.Clusters[at].Outside.State == v1alpha1.HealthUnknown
 }
 
 func routeReference(r *v1alpha1.GlobalRoute) *corev1.ObjectReference {

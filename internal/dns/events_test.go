@@ -161,3 +161,17 @@ func TestWhyUp(t *testing.T) {
 		t.Errorf("another host is down outside: got %q", got)
 	}
 }
+
+// TestTheFirstThatIsLearnedIsNoFall: a cluster of which nothing was known counted as up.
+func TestTheFirstThatIsLearnedIsNoFall(t *testing.T) {
+	unknown, up := route.Health{State: v1alpha1.HealthUnknown}, route.Health{State: v1alpha1.HealthUp}
+	for _, c := range []struct {
+		inside, outside route.Health
+		want            bool
+	}{{unknown, unknown, true}, {up, unknown, false}, {unknown, up, false}} {
+		r := &route.Resolved{Clusters: []route.ClusterState{{Name: "aws", Inside: c.inside, Outside: c.outside}}}
+		if got := guessed(r, "aws"); got != c.want {
+			t.Errorf("inside %s, outside %s: guessed is %t", c.inside.State, c.outside.State, got)
+		}
+	}
+}
