@@ -70,6 +70,15 @@ fuzz: go ## run every fuzz test for FUZZTIME (20s)
 bench: build ## measure propagation against direct writes; prints a table and JSON
 	$(GO) run ./test/bench -hanse $(CURDIR)/$(BIN)
 
+HISTORIES ?= 100
+STEPS     ?= 200
+SEED      ?= 1
+
+.PHONY: sim
+sim: go ## HISTORIES (100) random histories of STEPS (200) from SEED (1), in virtual time
+	$(GO) test -count=1 -timeout 0 -run TestHistories -v ./test/sim -args -histories $(HISTORIES) -steps $(STEPS) -seed $(SEED) \
+		$(if $(filter 1,$(HISTORIES)),-replay)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin

@@ -62,11 +62,11 @@ type ClusterSpec struct {
 	// Drain moves what runs here to other clusters as far as they can take it, one
 	// PodDisruptionBudget at a time, and keeps new replicas away. See hanse drain.
 	Drain bool `json:"drain,omitempty"`
-	// Price is what resources cost here, for the strategy Cheapest; empty: not
-	// known, dearer than any that is.
+	// Price is what resources cost here, for the strategy Cheapest. If empty, the
+	// price is unknown, and counts as higher than any known one.
 	Price *ClusterPrice `json:"price,omitempty"`
-	// Elastic clusters make nodes when pods wait for one: what their nodes have
-	// free is no limit to what they are given.
+	// Elastic clusters add nodes when pods wait for one: what their nodes have
+	// free does not limit what they are given.
 	Elastic bool `json:"elastic,omitempty"`
 }
 
@@ -75,10 +75,10 @@ type ClusterSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.cpu) || has(self.memoryGiB)",message="a price needs cpu, memoryGiB or both"
 type ClusterPrice struct {
-	// CPU is the price of one core, as "0.0316".
+	// CPU is the price of one core, such as "0.0316".
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",message="must not be below 0"
 	CPU *resource.Quantity `json:"cpu,omitempty"`
-	// MemoryGiB is the price of one GiB of memory, as "0.0042".
+	// MemoryGiB is the price of one GiB of memory, such as "0.0042".
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",message="must not be below 0"
 	MemoryGiB *resource.Quantity `json:"memoryGiB,omitempty"`
 }
@@ -86,10 +86,10 @@ type ClusterPrice struct {
 // ClusterTaint is a taint of a whole cluster. Tolerations of pods, and of a
 // PlacementPolicy, are compared with it as with a node's.
 type ClusterTaint struct {
-	// Key as example.com/maintenance.
+	// Key, such as example.com/maintenance.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
-	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a taint key, as maintenance or example.com/maintenance"
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a taint key, such as maintenance or example.com/maintenance"
 	Key string `json:"key"`
 	// Value may be empty.
 	Value LabelValue `json:"value,omitempty"`
@@ -119,7 +119,7 @@ const (
 	// ConditionDeletionsHeld is True while the member has objects of a hub for which
 	// this hub has no template, and cannot be sure that it deleted it: its database has
 	// never known them, or they were restored in the member from a backup. They are
-	// neither touched nor deleted until somebody says so.
+	// neither changed nor deleted until somebody approves.
 	ConditionDeletionsHeld = "DeletionsHeld"
 	// ConditionDisengaged is True while the hub neither watches nor writes the member
 	// although it answers: what it has with the hub's marks is more than the hub will
@@ -136,9 +136,22 @@ const (
 	// since when, or why not.
 	ConditionFailedOver = "FailedOver"
 	// ConditionDrained is there while spec.drain is set: True once no pods of
-	// managed workloads remain. Its message says what is in motion, or what
+	// managed workloads remain. Its message says what is being moved, or what
 	// cannot be moved and why.
 	ConditionDrained = "Drained"
+	// ConditionFailoverReady is True while everything that runs in the cluster would
+	// have a place elsewhere if the cluster were lost. False: its message says what
+	// would not, and why. It is a minute or more behind, and is not there while
+	// the cluster is not ready.
+	ConditionFailoverReady = "FailoverReady"
+)
+
+// Reasons of ConditionFailoverReady. Where several are so, the first counts.
+const (
+	ReasonPlaceElsewhere   = "PlaceElsewhere"
+	ReasonNoPlaceElsewhere = "NoPlaceElsewhere" // replicas would have no place
+	ReasonQuorumLost       = "QuorumLost"       // of a StatefulSet, until the rest has failed over
+	ReasonUnanswered       = "Unanswered"       // a Service or hostname
 )
 
 // Reasons of ConditionFailedOver.
@@ -182,7 +195,7 @@ type ClusterStatus struct {
 	Provider string   `json:"provider,omitempty"`
 	Region   string   `json:"region,omitempty"`
 	Zones    []string `json:"zones,omitempty"`
-	// Version is the member's Kubernetes version, as v1.37.1.
+	// Version is the member's Kubernetes version, such as v1.37.1.
 	Version string `json:"version,omitempty"`
 	// Nodes is the number of nodes.
 	Nodes int32 `json:"nodes,omitempty"`

@@ -44,8 +44,8 @@ type DNSZoneSpec struct {
 	Route53 *Route53Zone `json:"route53,omitempty"`
 	// RFC2136: kept in a name server that takes dynamic updates.
 	RFC2136 *RFC2136Zone `json:"rfc2136,omitempty"`
-	// Records are further records of the zone, that no route makes. In zones kept
-	// elsewhere they are left to those who keep them and must be empty.
+	// Records are further records of the zone, that no route makes. In
+	// external zones they are managed there, and must be empty here.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=4096
 	Records []ZoneRecord `json:"records,omitempty"`
@@ -55,13 +55,13 @@ type DNSZoneSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Federation string `json:"federation,omitempty"`
-	// Owner is who owns Hanse's records in a zone kept elsewhere, as the TXT
+	// Owner is who owns Hanse's records in an external zone, as the TXT
 	// records beside them say; empty: the hub's UID. Two hubs with different
 	// owners leave each other's records alone.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
 	Owner string `json:"owner,omitempty"`
-	// DryRun shows in status.pending what would be changed elsewhere, and changes
+	// DryRun shows in status.pending what would be changed at the provider, and changes
 	// nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 	// AllowDeletion lets the next pass delete as many records as it says, even if

@@ -106,7 +106,7 @@ type RouteEndpoint struct {
 }
 
 // Routing is how a cluster is chosen for a client. Clusters that are not healthy
-// are passed over.
+// are skipped.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.weights) || self.weights.exists(c, self.weights[c] > 0)",message="weights must not all be 0"
 // +kubebuilder:validation:XValidation:rule="!has(self.policy) || self.policy != 'Weighted' || has(self.weights)",message="policy Weighted needs weights"
@@ -261,7 +261,7 @@ type GlobalRouteStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Summary is what the columns of kubectl get show.
 	Summary RouteSummary `json:"summary,omitempty"`
-	// Conditions: Accepted (the spec makes sense), Ready (all hosts are answered).
+	// Conditions: Accepted (the spec is valid), Ready (all hosts are answered).
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

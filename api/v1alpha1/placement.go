@@ -46,7 +46,7 @@ type Placement struct {
 
 // ConditionReached, on a workload at the hub, is there while a cluster that is to run
 // something of it does not answer: Unknown, with what was seen last counted on, and False
-// once the cluster is lost and its pods are taken for not ready.
+// once the cluster is lost and its pods count as not ready.
 const ConditionReached = "hanse.dev/Reached"
 
 // Reasons of ConditionReached.
@@ -56,13 +56,13 @@ const (
 )
 
 // ConditionPlaced, on a workload at the hub, is False while replicas have no place,
-// a policy's spread is not met, or something about where it is to go makes no sense; it
+// a policy's spread is not met, or something about where it is to go is not valid; it
 // is absent otherwise. Events with the same reasons say so too.
 const ConditionPlaced = "hanse.dev/Placed"
 
 // Reasons of ConditionPlaced, and of events about it.
 const (
-	// ReasonPlacementProblem: an annotation, policy or constraint makes no sense. What
+	// ReasonPlacementProblem: an annotation, policy or constraint is not valid. What
 	// runs stays where it is.
 	ReasonPlacementProblem = "PlacementProblem"
 	// ReasonUnplaced: no cluster could be given some of the replicas.
@@ -83,7 +83,7 @@ const (
 
 // PolicyMatch is the placement policy that applies to an object.
 type PolicyMatch struct {
-	// Name as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
+	// Name, such as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
 	Name string `json:"name"`
 	// Reason is what it selects the object by, in a sentence.
 	Reason string `json:"reason"`
@@ -111,7 +111,7 @@ type ObjectReference struct {
 
 // PlacementSummary is a Placement in a line.
 type PlacementSummary struct {
-	// Clusters is the clusters with their replicas, as aws=2,azure=2, or just
+	// Clusters is the clusters with their replicas, such as aws=2,azure=2, or just
 	// their names where there are no replicas to divide.
 	Clusters string `json:"clusters"`
 	// Ready is ready/wanted over all clusters, empty where the kind has no
@@ -127,14 +127,14 @@ type PlacementSummary struct {
 // States of a ClusterPlacement.
 const (
 	StateSynced   = "Synced"   // as the hub wants it
-	StatePending  = "Pending"  // to be written (or deleted), nothing has failed yet
+	StatePending  = "Pending"  // not written (or deleted) yet, nothing has failed yet
 	StateError    = "Error"    // the member refused it; see lastError
-	StateConflict = "Conflict" // something of that name was there before; see AnnotationConflict
-	StateAway     = "Away"     // the member does not answer; what is said is as last seen
-	StateDeleting = "Deleting" // not wanted any more, deletion not finished
-	StateUnknown  = "Unknown"  // objects of its kind cannot be read there; what is said is as last seen
+	StateConflict = "Conflict" // another object of that name existed before; see AnnotationConflict
+	StateAway     = "Away"     // the member does not answer; its status is as last seen
+	StateDeleting = "Deleting" // no longer wanted, deletion not finished
+	StateUnknown  = "Unknown"  // objects of its kind cannot be read there; its status is as last seen
 	// StateFieldsDropped: it was written, and the member did not keep some of the fields. Its
-	// version or its CRD may not have them, or a webhook takes them out; Message names them.
+	// version or its CRD may not have them, or a webhook removes them; Message names them.
 	StateFieldsDropped = "FieldsDropped"
 )
 

@@ -20,8 +20,8 @@ type Division struct {
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=256
 	Limits map[string]ClusterLimits `json:"limits,omitempty"`
-	// Rebalance moves replicas that run when the division asks for it. Without
-	// it what runs stays where it is, and only what is added or taken away is
+	// Rebalance moves running replicas when the division asks for it. Without
+	// it what runs stays where it is, and only what is added or removed is
 	// divided.
 	Rebalance bool `json:"rebalance,omitempty"`
 }

@@ -6,7 +6,7 @@ import (
 
 // Override changes objects for some clusters. Its changes are made in the order
 // of the fields below. What is not in an object's kind (images of a Service) is
-// passed over; what should be there and is not (a container of that name) is an
+// skipped; what should be there and is not (a container of that name) is an
 // error, and then nothing of the object is changed. Never changed are apiVersion,
 // kind, status, what is in metadata besides labels and annotations, the labels and
 // annotations of hanse.dev, and the selector of a workload.
@@ -50,7 +50,7 @@ type Override struct {
 	// +kubebuilder:validation:MaxItems=32
 	Args []ArgsOverride `json:"args,omitempty"`
 	// StorageClass of a PersistentVolumeClaim, and of the claim templates of a
-	// StatefulSet. Kubernetes lets it be chosen when the object is made only.
+	// StatefulSet. Kubernetes lets it be chosen only when the object is created.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
@@ -69,7 +69,7 @@ type Override struct {
 	// +kubebuilder:validation:MaxItems=32
 	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
 	// StrategicMerge is a strategic merge patch for stable kinds of Kubernetes,
-	// and a JSON merge patch (RFC 7386) for others, as custom resources: there
+	// and a JSON merge patch (RFC 7386) for others, such as custom resources: there
 	// lists are replaced as a whole.
 	// A null deletes a field, but kubectl apply without --server-side loses nulls
 	// on the way: remove of jsonPatch does not depend on it.
@@ -91,13 +91,13 @@ type ImageOverride struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
-	// Registry as HOST[:PORT][/PATH]. The repository follows as it was written:
+	// Registry, in the form HOST[:PORT][/PATH]. The repository follows as it was written:
 	// nginx becomes REGISTRY/nginx.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
 	Registry string `json:"registry,omitempty"`
-	// Repository is what is between registry and tag, as library/nginx.
+	// Repository is what is between registry and tag, such as library/nginx.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
@@ -106,7 +106,7 @@ type ImageOverride struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_][-A-Za-z0-9_.]*$`
 	Tag string `json:"tag,omitempty"`
-	// Digest as sha256:…; a tag that was there goes, because it would mean nothing.
+	// Digest, in the form sha256:…; a tag that was there goes, because it would mean nothing.
 	// +kubebuilder:validation:MaxLength=135
 	// +kubebuilder:validation:Pattern=`^(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$`
 	Digest string `json:"digest,omitempty"`
@@ -218,7 +218,7 @@ type JSONPatchOperation struct {
 	// Op is add, remove, replace, move, copy or test.
 	// +kubebuilder:validation:Enum=add;remove;replace;move;copy;test
 	Op string `json:"op"`
-	// Path is a JSON Pointer (RFC 6901), as /spec/template/spec/priorityClassName;
+	// Path is a JSON Pointer (RFC 6901), such as /spec/template/spec/priorityClassName;
 	// ~1 stands for / in a name, and ~0 for ~.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^(/([^/~]|~[01])*)+$`

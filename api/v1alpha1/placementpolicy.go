@@ -63,7 +63,7 @@ type ClusterPlacementPolicySpec struct {
 	PlacementPolicySpec `json:",inline"`
 }
 
-// NamespaceSelector selects namespaces. What it says holds together.
+// NamespaceSelector selects namespaces. All that it says must hold.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.labels) || has(self.exclude)",message="namespaces must have names, labels or exclude"
 type NamespaceSelector struct {
@@ -127,7 +127,7 @@ type PlacementPolicySpec struct {
 	Overrides []Override `json:"overrides,omitempty"`
 }
 
-// ObjectSelector selects objects. What it says holds together: an object has to
+// ObjectSelector selects objects. All that it says must hold: an object has to
 // be of one of the kinds, have one of the names, and the labels.
 type ObjectSelector struct {
 	// Kinds; empty: any.
@@ -148,12 +148,12 @@ type ObjectSelector struct {
 
 // ObjectKind is a kind of objects, in any of its versions.
 type ObjectKind struct {
-	// APIVersion as v1 or apps/v1. Objects of other versions of the group are
+	// APIVersion, such as v1 or apps/v1. Objects of other versions of the group are
 	// the same objects, and meant too.
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[a-z]([-a-z0-9]*[a-z0-9])?$`
 	APIVersion string `json:"apiVersion"`
-	// Kind as Deployment.
+	// Kind, such as Deployment.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
@@ -201,7 +201,7 @@ type LabelRequirement struct {
 	Values []LabelValue `json:"values,omitempty"`
 }
 
-// ClusterSelector selects clusters. What it says holds together.
+// ClusterSelector selects clusters. All that it says must hold.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.labels) || has(self.fields) || has(self.exclude)",message="must have names, labels, fields or exclude"
 type ClusterSelector struct {
@@ -246,7 +246,7 @@ type FieldRequirement struct {
 	// Operator is In or NotIn.
 	// +kubebuilder:validation:Enum=In;NotIn
 	Operator string `json:"operator"`
-	// Values as aws, eu-west-1, eu-west-1a, EU.
+	// Values, such as aws, eu-west-1, eu-west-1a, EU.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
@@ -273,7 +273,7 @@ type PlacementPolicyStatus struct {
 	Objects int32 `json:"objects,omitempty"`
 	// Overruled is how many more it selects, that another policy applies to.
 	Overruled int32 `json:"overruled,omitempty"`
-	// Conditions: Accepted (the spec makes sense).
+	// Conditions: Accepted (the spec is valid).
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
@@ -282,18 +282,18 @@ type PlacementPolicyStatus struct {
 // Reasons of ConditionAccepted of a policy.
 const (
 	ReasonPolicyAccepted = "InEffect"
-	// ReasonPolicyProblem: the message says what makes no sense, or does not at the
-	// moment, such as clusters that are not there. What runs stays where it is.
+	// ReasonPolicyProblem: the message says what is not valid, or not valid now,
+	// such as clusters that do not exist. What runs stays where it is.
 	ReasonPolicyProblem = "Problem"
 )
 
 // PolicySummary is a policy in a line.
 type PolicySummary struct {
-	// Selects is the objects, as Deployment/web or app=web.
+	// Selects is the objects, such as Deployment/web or app=web.
 	Selects string `json:"selects,omitempty"`
 	// Strategy of the division.
 	Strategy string `json:"strategy,omitempty"`
-	// Clusters is which clusters, as aws,azure or region in (eu-west-1).
+	// Clusters is which clusters, such as aws,azure or region in (eu-west-1).
 	Clusters string `json:"clusters,omitempty"`
 }
 

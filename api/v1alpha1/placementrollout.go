@@ -15,7 +15,7 @@ const (
 type PlacementRollout struct {
 	// State is one of the RolloutState… constants.
 	State string `json:"state"`
-	// Step is the one that is in motion; empty: none.
+	// Step is the one in progress; empty: none.
 	Step string `json:"step,omitempty"`
 	// Message says what is waited for, or what failed.
 	Message string `json:"message,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,10 +14,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/dns"
 	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
@@ -29,21 +34,38 @@ type federation struct {
 	fleet  *fleet.Fleet
 }
 
-func newFederation(ctx context.Context, hub *rest.Config, ends []uint64, o ServerOptions) (*federation, error) {
+// shared is what the parts of a hub have in common.
+type shared struct {
+	clock   clock.WithTickerAndDelayedExecution
+	metrics *metrics.Metrics
+	// authors knows who wrote what at the hub, ends is propagate.Options.Ends.
+	authors *attribution.Authors
+	ends    []uint64
+}
+
+func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerOptions) (*federation, error) {
 	uid, err := identity(ctx, hub)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := propagate.New(hub, uid, o.FailoverAfter)
+	options := propagate.Options{
+		HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation,
+		Attribute: func(ctx context.Context, key propagate.Key) context.Context {
+			return attribution.NewContext(ctx, with.authors.Of(attribution.Key{GroupResource: key.GR, Namespace: key.Namespace, Name: key.Name}))
+		},
+	}
+	if o.FlightBytes > 0 {
+		options.FlightDir, options.FlightBytes = filepath.Join(o.DataDir, "flight"), o.FlightBytes
+	}
+	engine, err := propagate.New(hub, options)
 	if err != nil {
 		return nil, err
 	}
-	engine.SetEnds(ends)
-	names, err := dns.New(hub, o.DNS.config(string(uid)))
+	names, err := dns.New(hub, o.DNS.config(string(uid), with.clock))
 	if err != nil {
 		return nil, err
 	}
-	members, err := fleet.New(hub, string(uid), propagator{engine, names})
+	members, err := fleet.New(hub, string(uid), with.clock, propagator{engine, names})
 	if err != nil {
 		return nil, err
 	}
@@ -51,10 +73,10 @@ func newFederation(ctx context.Context, hub *rest.Config, ends []uint64, o Serve
 }
 
 // config is the settings in the terms of package dns.
-func (o DNSOptions) config(hubUID string) dns.Config {
+func (o DNSOptions) config(hubUID string, clock clock.WithTickerAndDelayedExecution) dns.Config {
 	return dns.Config{
 		Listen:   slices.DeleteFunc(slices.Clone(o.Listen), func(s string) bool { return s == "" || s == "off" }),
-		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID,
+		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Clock: clock,
 	}
 }
 
@@ -108,6 +130,7 @@ func (p placements) Subscribe(ctx context.Context) <-chan types.NamespacedName {
 // after the API server: until then there are no placements, and it is not
 // ready.
 type late struct {
+	clock  clock.PassiveClock
 	engine atomic.Pointer[propagate.Engine]
 	dns    atomic.Pointer[dns.Controller]
 	// standby: another hub on the same database propagates; this one serves.
@@ -139,7 +162,7 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return placement.Filter(l.placements)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
+	return placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
 }
 
 func (l *late) ready() error {
@@ -162,7 +185,7 @@ type propagator struct {
 
 func (p propagator) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	p.Engine.Engage(ctx, name, cfg)
-	p.dns.Engage(ctx, name, propagate.LimitResponses(cfg))
+	p.dns.Engage(ctx, name, limits.Responses(cfg, limits.Response, nil))
 }
 
 func (p propagator) Report(name string) fleet.Report {

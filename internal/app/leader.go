@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -33,7 +33,7 @@ var errLeaseLost = errors.New("the lease hanse-system/hanse-hub was lost: anothe
 // led runs do while this hub holds the lease that all hubs on one outside etcd
 // share: their API servers all serve, one of them propagates. It blocks until
 // ctx ends, do returns, or the lease is lost.
-func led(ctx context.Context, hub *rest.Config, log io.Writer, do func(context.Context) error) error {
+func led(ctx context.Context, hub *rest.Config, do func(context.Context) error) error {
 	client, err := kubernetes.NewForConfig(hub)
 	if err != nil {
 		return fmt.Errorf("make a client for the hub: %w", err)
@@ -61,7 +61,7 @@ func led(ctx context.Context, hub *rest.Config, log io.Writer, do func(context.C
 				ended <- do(leading)
 			},
 			OnStoppedLeading: func() {},
-			OnNewLeader:      func(who string) { fmt.Fprintln(log, "the hub that propagates is", who) },
+			OnNewLeader:      func(who string) { klog.FromContext(ctx).Info("Leader changed", "leader", who) },
 		},
 	})
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
 )
 
@@ -42,6 +44,10 @@ type ServerOptions struct {
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
 	// fail over to others; 0: never.
 	FailoverAfter time.Duration
+	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
+	FlightBytes int64
+	// TellMembers is what members are told of the author of the write at the hub that led to one there.
+	TellMembers attribution.Tell
 }
 
 // DNSOptions are the settings of a hub's DNS.
@@ -62,21 +68,32 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// Upstream's clients decode what members send in goroutines of their own, which hand
 	// panics on unless they are told not to: one member must not end the process of all.
 	utilruntime.ReallyCrash = false
-	began := time.Now()
+	clock := clock.RealClock{}
+	began := clock.Now()
 	setGCPercent()
+	over, stop := context.WithCancel(ctx)
+	defer stop()
+	go returnMemory(over)
+	measured, err := newMetrics()
+	if err != nil {
+		return err
+	}
 
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var later late
+	later := late{clock: clock}
+	authors := attribution.NewAuthors(o.TellMembers)
 	hub, err := controlplane.Start(starting, controlplane.Config{
 		DataDir:     o.DataDir,
 		Name:        hubContext,
 		Role:        controlplane.Hub,
+		Clock:       clock,
 		Listen:      o.Listen,
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
 		Filter:      later.filter,
+		Authors:     authors,
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
 	})
@@ -89,23 +106,26 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	var members *federation
 	err = prepare(starting, hub.RESTConfig())
 	if err == nil {
-		members, err = newFederation(starting, hub.RESTConfig(), hub.Ends(), o)
+		members, err = newFederation(starting, hub.RESTConfig(), shared{clock: clock, metrics: measured, authors: authors, ends: hub.Ends()}, o)
 	}
 	if err == nil {
 		later.engine.Store(members.engine)
 		later.dns.Store(members.dns)
-		err = serve(ctx, hub, func(ctx context.Context) error {
+		members.measure(measured, hub)
+		err = serve(observed(ctx, measured, hub.Log()), hub, func(ctx context.Context) error {
 			if len(o.EtcdServers) == 0 {
+				measured.Hub.Leading(true)
 				return members.run(ctx) // the lock on DataDir keeps others away
 			}
 			later.standby.Store(true)
-			return led(ctx, hub.RESTConfig(), log, func(ctx context.Context) error {
+			return led(ctx, hub.RESTConfig(), func(ctx context.Context) error {
 				later.standby.Store(false)
+				measured.Hub.Leading(true)
 				return members.run(ctx)
 			})
 		}, func() {
 			fmt.Fprintf(log, "hub ready at %s in %.1f s\nkubeconfig: %s (context %s)\n",
-				hub.Address(), time.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
+				hub.Address(), clock.Since(began).Seconds(), hub.KubeconfigPath(), hubContext)
 		})
 	}
 

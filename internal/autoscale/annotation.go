@@ -24,11 +24,11 @@ func Format(bounds map[string]Bounds) string {
 func Parse(value string) (map[string]Bounds, error) {
 	bounds := map[string]Bounds{}
 	if err := json.Unmarshal([]byte(value), &bounds); err != nil {
-		return nil, fmt.Errorf(`annotation %s is not of the form {"aws":{"min":1,"max":3}}: %w. Try: take it off`, v1alpha1.AnnotationBounds, err)
+		return nil, fmt.Errorf(`annotation %s is not of the form {"aws":{"min":1,"max":3}}: %w. Try: remove the annotation`, v1alpha1.AnnotationBounds, err)
 	}
 	for name, b := range bounds {
 		if name == "" || b.Min < 0 || b.Max < b.Min || b.Had < 0 {
-			return nil, fmt.Errorf("annotation %s: cluster %q has the bounds %d to %d. Try: take it off", v1alpha1.AnnotationBounds, name, b.Min, b.Max)
+			return nil, fmt.Errorf("annotation %s: cluster %q has the bounds %d to %d. Try: remove the annotation", v1alpha1.AnnotationBounds, name, b.Min, b.Max)
 		}
 	}
 	return bounds, nil

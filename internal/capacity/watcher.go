@@ -6,22 +6,25 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
-	"github.com/hanse-dev/hanse/internal/reading"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // settleTime is how long changes of one cluster are collected before they are
 // told of: a rollout is a few events, not thousands.
 const settleTime = 200 * time.Millisecond
 
+// pagesAtOnce is how many pages of lists of one member are in memory at the
+// same time.
+const pagesAtOnce = 2
+
 // Watcher watches members. Its methods may be called from any goroutine.
 type Watcher struct {
 	changed func(cluster string)
+	clock   clock.WithDelayedExecution
 	wanted  chan struct{} // closed by Want
 	want    sync.Once
 	volumes chan struct{} // closed by WantVolumes
@@ -34,14 +37,14 @@ type Watcher struct {
 // watched is a member that was engaged at least once.
 type watched struct {
 	*state
-	timer *time.Timer // of the next call of changed; nil: none is due
+	timer clock.Timer // of the next call of changed; nil: none is due
 }
 
 // New makes a Watcher. changed is called, from a goroutine of its own, when
 // the View of a cluster is another than before, a little later and not for
 // every pod.
-func New(changed func(cluster string)) *Watcher {
-	return &Watcher{changed: changed, wanted: make(chan struct{}), volumes: make(chan struct{}), clusters: map[string]*watched{}}
+func New(changed func(cluster string), c clock.WithDelayedExecution) *Watcher {
+	return &Watcher{changed: changed, clock: c, wanted: make(chan struct{}), volumes: make(chan struct{}), clusters: map[string]*watched{}}
 }
 
 // Want begins to watch: somebody needs to know. It does not block, and may be
@@ -57,18 +60,6 @@ func (w *Watcher) WantVolumes() {
 // Engage begins to watch a member, until ctx ends and as soon as somebody
 // wants it: the terms are those of fleet.Propagator. It does not block.
 func (w *Watcher) Engage(ctx context.Context, name string, cfg *rest.Config) {
-	cfg = rest.CopyConfig(cfg)
-	cfg.ContentType = runtime.ContentTypeProtobuf
-	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	client, err := kubernetes.NewForConfig(cfg)
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "Member's capacity cannot be watched", "cluster", name)
-		return
-	}
-	w.engage(ctx, name, client)
-}
-
-func (w *Watcher) engage(ctx context.Context, name string, client kubernetes.Interface) {
 	s := w.cluster(name).state
 	go func() {
 		select {
@@ -76,26 +67,47 @@ func (w *Watcher) engage(ctx context.Context, name string, client kubernetes.Int
 		case <-ctx.Done():
 			return
 		}
-		follow := func(what string, example runtime.Object, source cache.ListerWatcher, into cache.ReflectorStore) {
-			reading.Follow(ctx, reading.Resource{
-				Name: name + "/" + what, Source: source, Example: example, Into: into,
-				Told: func(err error) { s.setUnread(what, err) },
-			})
+		client, err := watch.NewClient(cfg) // not before: it is large
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Member's capacity cannot be watched", "cluster", name)
+			return
 		}
-		tell := func() { w.tell(name) }
-		var wg sync.WaitGroup
-		wg.Go(func() { follow("nodes", &corev1.Node{}, nodesOf(client), nodeStore{s, tell}) })
-		wg.Go(func() { follow("pods", &slimPod{}, podsOf(client), podStore{s, tell}) })
-		wg.Go(func() {
-			select {
-			case <-w.volumes:
-				follow("persistentvolumes", &corev1.PersistentVolume{}, volumesOf(client), volumeStore{s, tell})
-			case <-ctx.Done():
-			}
-		})
-		wg.Wait()
+		w.watch(ctx, name, s, client)
 		s.forgetUnread()
 	}()
+}
+
+// watch blocks until ctx ends.
+func (w *Watcher) watch(ctx context.Context, name string, s *state, client rest.Interface) {
+	tell := func() { w.tell(name) }
+	told := func(resource string) func(error) {
+		return func(err error) { s.setUnread(resource, err) }
+	}
+	pages := make(chan struct{}, pagesAtOnce)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		watch.Run(ctx, watch.Resource[*corev1.Node, *node]{
+			Name: name + "/nodes", Source: source[*corev1.Node](client, "nodes", "Node"), Trim: readNode,
+			Into: nodeSink(s, tell), Pages: pages, Told: told("nodes"), Clock: w.clock,
+		})
+	})
+	wg.Go(func() {
+		watch.Run(ctx, watch.Resource[*corev1.Pod, slimPod]{
+			Name: name + "/pods", Source: source[*corev1.Pod](client, "pods", "Pod"), Trim: slim,
+			Into: podSink(s, tell), Pages: pages, Told: told("pods"), Clock: w.clock,
+		})
+	})
+	wg.Go(func() {
+		select {
+		case <-w.volumes:
+			watch.Run(ctx, watch.Resource[*corev1.PersistentVolume, slimVolume]{
+				Name: name + "/persistentvolumes", Source: source[*corev1.PersistentVolume](client, "persistentvolumes", "PersistentVolume"),
+				Trim: slimVolumeOf, Into: volumeSink(s, tell), Pages: pages, Told: told("persistentvolumes"), Clock: w.clock,
+			})
+		case <-ctx.Done():
+		}
+	})
+	wg.Wait()
 }
 
 // Unread is what of a cluster that is engaged cannot be read, by resource, and why: its
@@ -150,7 +162,7 @@ func (w *Watcher) tell(name string) {
 	if c == nil || c.timer != nil {
 		return
 	}
-	c.timer = time.AfterFunc(settleTime, func() {
+	c.timer = w.clock.AfterFunc(settleTime, func() {
 		w.mu.Lock()
 		c.timer = nil
 		w.mu.Unlock()

@@ -3,20 +3,17 @@ package capacity
 import (
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/watch/watchtest"
 )
 
 // patience is for what takes a moment on an idle machine.
@@ -41,29 +38,33 @@ func heard(t *testing.T, w *Watcher, told <-chan string, wanted func(*View) bool
 	}
 }
 
-// watching is closed once pods are watched: before that the client would not tell of one.
-func watching(client *fake.Clientset) <-chan struct{} {
-	begun := make(chan struct{})
-	once := sync.OnceFunc(func() { close(begun) })
-	client.PrependWatchReactor("pods", func(a clienttesting.Action) (bool, watch.Interface, error) {
-		w, err := client.Tracker().Watch(a.GetResource(), a.GetNamespace())
-		once()
-		return true, w, err
-	})
-	return begun
+const (
+	nodesPath   = "/api/v1/nodes"
+	podsPath    = "/api/v1/pods"
+	volumesPath = "/api/v1/persistentvolumes"
+)
+
+// member is an API server with a node and a pod.
+func member(t *testing.T) *watchtest.Server {
+	s := watchtest.New(t)
+	s.Serve(nodesPath, "v1", "Node")
+	s.Serve(podsPath, "v1", "Pod")
+	s.Serve(volumesPath, "v1", "PersistentVolume")
+	s.Put(nodesPath, exampleNode(0))
+	s.Put(podsPath, examplePod(1, 1))
+	s.Put(volumesPath, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}})
+	return s
 }
 
 func TestWatcher(t *testing.T) {
-	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}}
-	client := fake.NewClientset(exampleNode(0), examplePod(1, 1), volume)
-	begun := watching(client)
+	s := member(t)
 	told := make(chan string, 100)
-	w := New(func(cluster string) { told <- cluster })
+	w := New(func(cluster string) { told <- cluster }, clock.RealClock{})
 	ctx, away := context.WithCancel(t.Context())
 	defer away()
-	w.engage(ctx, "aws", client)
-	if len(client.Actions()) > 0 || w.View("aws") != nil {
-		t.Fatalf("nobody wants it, and there is %v", client.Actions())
+	w.Engage(ctx, "aws", s.Config())
+	if lists, _ := s.Asked(podsPath); lists > 0 || w.View("aws") != nil {
+		t.Fatalf("nobody wants it, and there are %d lists", lists)
 	}
 	w.Want()
 	first := heard(t, w, told, func(v *View) bool { return v.Nodes() == 1 && v.Count("deployments.apps/shop/web-0") == 1 })
@@ -72,20 +73,13 @@ func TestWatcher(t *testing.T) {
 	}
 	w.WantVolumes()
 	heard(t, w, told, (*View).Volumes)
-	select {
-	case <-begun:
-	case <-time.After(patience):
-		t.Fatal("pods are not watched")
-	}
-	pods := client.CoreV1().Pods("shop")
-	if _, err := pods.Create(ctx, examplePod(2, 1), metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	s.Put(podsPath, examplePod(2, 1))
 	heard(t, w, told, func(v *View) bool { return v.Count("deployments.apps/shop/web-0") == 2 })
-	if err := pods.Delete(ctx, examplePod(2, 1).Name, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	last := heard(t, w, told, func(v *View) bool { return v.Count("deployments.apps/shop/web-0") == 1 })
+	s.Delete(podsPath, examplePod(2, 1))
+	s.Put(nodesPath, exampleNode(1))
+	heard(t, w, told, func(v *View) bool { return v.Count("deployments.apps/shop/web-0") == 1 && v.Nodes() == 2 })
+	s.Delete(nodesPath, exampleNode(1))
+	last := heard(t, w, told, func(v *View) bool { return v.Nodes() == 1 })
 	away()
 	if w.View("aws") != last {
 		t.Error("what was known of a member that is away is lost")
@@ -96,42 +90,46 @@ func TestWatcher(t *testing.T) {
 	}
 }
 
+// TestVolumes: those that are bound are known, by what binds them, and none that has gone.
+func TestVolumes(t *testing.T) {
+	s := member(t)
+	told := make(chan string, 100)
+	w := New(func(cluster string) { told <- cluster }, clock.RealClock{})
+	w.Engage(t.Context(), "aws", s.Config())
+	w.WantVolumes()
+	bound := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "bound"}}
+	bound.Spec.ClaimRef, bound.Status.Phase = &corev1.ObjectReference{Namespace: "shop", Name: "data"}, corev1.VolumeBound
+	known := func(v *View) bool { return len(v.volumes) == 1 }
+	s.Put(volumesPath, bound)
+	heard(t, w, told, known)
+	s.Delete(volumesPath, bound)
+	heard(t, w, told, func(v *View) bool { return v.Volumes() && !known(v) })
+}
+
 // TestWhatCannotBeReadIsSaid: what is known of a member's pods stays, and is said to be
 // old.
 func TestWhatCannotBeReadIsSaid(t *testing.T) {
-	client := fake.NewClientset(exampleNode(0), examplePod(1, 1))
-	var refuse atomic.Bool
-	client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-		if refuse.Load() {
-			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no right"))
-		}
-		return false, nil, nil
-	})
-	open := make(chan watch.Interface, 10)
-	client.PrependWatchReactor("pods", func(a clienttesting.Action) (bool, watch.Interface, error) {
-		w, err := client.Tracker().Watch(a.GetResource(), a.GetNamespace())
-		open <- w
-		return true, w, err
-	})
+	s := member(t)
 	told := make(chan string, 100)
-	w := New(func(cluster string) { told <- cluster })
+	w := New(func(cluster string) { told <- cluster }, clock.RealClock{})
 	ctx, away := context.WithCancel(t.Context())
-	w.engage(ctx, "aws", client)
+	w.Engage(ctx, "aws", s.Config())
 	w.Want()
 	known := heard(t, w, told, func(*View) bool { return true })
 	if unread := w.Unread("aws"); len(unread) > 0 {
 		t.Errorf("all is read, and it says %v", unread)
 	}
-	refuse.Store(true)
-	(<-open).Stop()
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("no right"))
+	s.Fail(podsPath, forbidden)
+	s.Cut()
 	eventually(t, "that pods cannot be read", func() bool { return apierrors.IsForbidden(w.Unread("aws")["pods"]) })
 	if w.View("aws") != known || len(w.Unread("aws")) != 1 {
 		t.Errorf("more is lost: %v", w.Unread("aws"))
 	}
-	refuse.Store(false)
+	s.Fail(podsPath, nil)
 	eventually(t, "that pods can be read", func() bool { return len(w.Unread("aws")) == 0 })
-	refuse.Store(true)
-	(<-open).Stop()
+	s.Fail(podsPath, forbidden)
+	s.Cut()
 	eventually(t, "that pods cannot be read", func() bool { return len(w.Unread("aws")) == 1 })
 	away()
 	eventually(t, "nothing of a member that is away", func() bool { return len(w.Unread("aws")) == 0 })

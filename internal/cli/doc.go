@@ -1,4 +1,5 @@
-// Package cli is hanse's command line: one file per verb. A verb parses its
-// flags, calls the package that does the work, and prints: data on the standard
-// output, progress and errors on the standard error.
+// Package cli is hanse's command line: the root, the order of the verbs in its help,
+// and what belongs to the binary itself. The verbs are in the packages below, a file
+// each; those that link an API server are handed in, so that this package, like all
+// below but serve, has unit tests that link in a moment.
 package cli

@@ -4,47 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/cli/args"
+	"github.com/hanse-dev/hanse/internal/cli/globaldns"
+	"github.com/hanse-dev/hanse/internal/cli/local"
+	"github.com/hanse-dev/hanse/internal/cli/members"
+	"github.com/hanse-dev/hanse/internal/cli/workloads"
 )
 
-// Streams are the three standard streams of the process.
-type Streams struct {
-	In       io.Reader
-	Out, Err io.Writer
+// Program is what the command line consists of, besides the verbs that it knows
+// itself.
+type Program struct {
+	genericiooptions.IOStreams
+	// Clock is asked for the time, never for a timer.
+	Clock clock.PassiveClock
+
+	// Server and RunLocal make hanse server, and what the processes of local clusters
+	// run. They link an API server.
+	Server, RunLocal func(genericiooptions.IOStreams) *cobra.Command
+	// Kubectl runs kubectl with args, with the program's name first, and returns its
+	// exit code. It has printed its errors.
+	Kubectl func(args []string, s genericiooptions.IOStreams) (code int)
 }
 
 // Main runs the command that args (with the program's name first) ask for and
-// returns the exit code: 0, or 1 after one line on s.Err that says what failed.
+// returns the exit code: 0, or 1 after one line on p.ErrOut that says what failed. An answer of
+// hanse survive that is no has a code of its own.
 // It returns soon after ctx ends.
-func Main(ctx context.Context, args []string, s Streams) int {
-	program := filepath.Base(args[0])
-	if program == "kubectl" {
-		return runKubectl(args, s)
+func (p *Program) Main(ctx context.Context, args []string) (code int) {
+	name := filepath.Base(args[0])
+	if name == "kubectl" {
+		return p.Kubectl(args, p.IOStreams)
 	}
-	root := newRootCommand(program, s)
+	root := p.root(name)
 	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
 	if errors.Is(err, errKubectl) {
 		return 1
 	}
 	if err != nil {
-		fmt.Fprintln(s.Err, "Error: "+strings.TrimSpace(err.Error()))
+		fmt.Fprintln(p.ErrOut, "Error: "+strings.TrimSpace(err.Error()))
+		if errors.Is(err, workloads.ErrNotSurvived) {
+			return workloads.NotSurvived
+		}
 		return 1
 	}
 	return 0
 }
 
-// newRootCommand is hanse, or kubectl hanse when the binary is installed as
-// the kubectl plugin kubectl-hanse.
-func newRootCommand(program string, s Streams) *cobra.Command {
+// root is hanse, or kubectl hanse when the binary is installed as the kubectl plugin
+// kubectl-hanse.
+func (p *Program) root(name string) *cobra.Command {
 	// Upstream's packages register flags of their servers here, which cobra
 	// would offer at every command.
-	pflag.CommandLine = pflag.NewFlagSet(program, pflag.ContinueOnError)
+	pflag.CommandLine = pflag.NewFlagSet(name, pflag.ContinueOnError)
 	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
 		Use:   "hanse",
@@ -53,65 +73,73 @@ func newRootCommand(program string, s Streams) *cobra.Command {
 Kubernetes API server: what is created there is propagated to the members.
 
   hanse demo        a hub and three local clusters with an application on them`,
-		Version:                    buildVersions().Hanse,
-		SilenceUsage:               true,
-		SilenceErrors:              true,
-		SuggestionsMinimumDistance: 2,
-		Args:                       rejectUnknown,
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       buildVersions().Hanse,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          args.RejectUnknown,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	if program == "kubectl-hanse" {
+	if name == "kubectl-hanse" {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl hanse"}
 	}
-	root.SetIn(s.In)
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
+	root.SetIn(p.In)
+	root.SetOut(p.Out)
+	root.SetErr(p.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w. Try: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(commands(s)...)
+	root.AddCommand(p.verbs()...)
 	return root
 }
 
-// commands lists the verbs in the order in which help shows them: first what a
-// newcomer needs.
-func commands(s Streams) []*cobra.Command {
+// verbs are in the order in which help shows them: first what a newcomer needs.
+func (p *Program) verbs() []*cobra.Command {
+	s := p.IOStreams
 	return []*cobra.Command{
-		newDemoCommand(s),
-		newServerCommand(s),
-		newJoinCommand(s),
-		newUnjoinCommand(s),
-		newKubeconfigCommand(s),
-		newClustersCommand(s),
-		newStatusCommand(s),
-		newPlanCommand(s),
-		newWhyCommand(s),
-		newScaleCommand(s),
-		newRolloutCommand(s),
-		newDNSCommand(s),
-		newCordonCommand(s),
-		newUncordonCommand(s),
-		newDrainCommand(s),
-		newPruneCommand(s),
-		newKindsCommand(s),
-		newLocalCommand(s),
-		newKubectlCommand(s),
+		local.NewDemoCommand(s, p.Clock),
+		p.Server(s),
+		members.NewJoinCommand(s),
+		members.NewUnjoinCommand(s),
+		members.NewKubeconfigCommand(s),
+		members.NewClustersCommand(s, p.Clock),
+		members.NewStatusCommand(s),
+		workloads.NewPlanCommand(s, p.Clock),
+		workloads.NewWhyCommand(s, p.Clock),
+		workloads.NewHistoryCommand(s, p.Clock),
+		workloads.NewSurviveCommand(s),
+		workloads.NewScaleCommand(s),
+		workloads.NewRolloutCommand(s),
+		globaldns.NewCommand(s, p.Clock),
+		members.NewCordonCommand(s),
+		members.NewUncordonCommand(s),
+		members.NewDrainCommand(s),
+		members.NewPruneCommand(s, p.Clock),
+		workloads.NewKindsCommand(s),
+		workloads.NewReplayCommand(s),
+		local.NewCommand(s, p.Clock, p.RunLocal(s)),
+		p.kubectl(),
 		newVersionCommand(s),
 	}
 }
 
-// rejectUnknown fails on a word that is no command and names the ones it looks
-// like.
-func rejectUnknown(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
+// errKubectl says that kubectl failed; it has printed why already.
+var errKubectl = errors.New("kubectl failed")
+
+// kubectl is the real kubectl, so that a machine with hanse needs nothing else.
+func (p *Program) kubectl() *cobra.Command {
+	return &cobra.Command{
+		Use:                "kubectl [ARGS…]",
+		Short:              "Run the kubectl that is built in",
+		DisableFlagParsing: true,
+		Args:               cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(_ *cobra.Command, given []string) error {
+			if p.Kubectl(append([]string{"kubectl"}, given...), p.IOStreams) != 0 {
+				return errKubectl
+			}
+			return nil
+		},
 	}
-	hint := cmd.CommandPath() + " --help"
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		for i := range near {
-			near[i] = cmd.CommandPath() + " " + near[i]
-		}
-		hint = strings.Join(near, ", or ")
-	}
-	return fmt.Errorf("unknown command %q for %s. Try: %s", args[0], cmd.CommandPath(), hint)
 }

@@ -8,13 +8,17 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/discovery"
+
+	"github.com/hanse-dev/hanse/internal/cli/hub"
+	"github.com/hanse-dev/hanse/internal/cli/output"
 )
 
 // versionTimeout bounds how long version waits for a hub.
 const versionTimeout = 3 * time.Second
 
-// versions is what hanse version prints.
+// versions is what hanse version -o json prints. Its form is stable.
 type versions struct {
 	// Hanse is the version of this binary, Kubernetes that of the API server
 	// that is built into it.
@@ -28,26 +32,25 @@ type versions struct {
 	Hub string `json:"hub,omitempty"`
 }
 
-func newVersionCommand(s Streams) *cobra.Command {
-	var hub hubFlags
-	var output string
+func newVersionCommand(s genericiooptions.IOStreams) *cobra.Command {
+	var at hub.Flags
+	format := output.ForValues()
 	var clientOnly bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "The versions of hanse, of the Kubernetes in it, and of the hub",
+		Short: "Show the versions of hanse, of the Kubernetes in it, and of the hub",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := buildVersions()
 			if !clientOnly {
-				v.Hub = hubVersion(hub)
+				v.Hub = hubVersion(at)
 			}
-			return printVersions(s.Out, v, output)
+			return format.Print(s.Out, output.Result{Content: v, Table: v.print})
 		},
 	}
-	hub.bind(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	at.Bind(cmd)
+	format.Bind(cmd)
 	cmd.Flags().BoolVar(&clientOnly, "client", false, "do not ask the hub")
-	completeWith(cmd, "output", func() []string { return []string{"json", "yaml"} })
 	return cmd
 }
 
@@ -73,8 +76,8 @@ func buildVersions() versions {
 }
 
 // hubVersion asks the hub; one that does not answer has none.
-func hubVersion(hub hubFlags) string {
-	cfg, err := hub.restConfig()
+func hubVersion(at hub.Flags) string {
+	cfg, err := at.RestConfig()
 	if err != nil {
 		return ""
 	}
@@ -90,10 +93,7 @@ func hubVersion(hub hubFlags) string {
 	return info.GitVersion
 }
 
-func printVersions(w io.Writer, v versions, output string) error {
-	if output != "" {
-		return printStructured(w, v, output)
-	}
+func (v versions) print(w io.Writer, _ bool) error {
 	hub := v.Hub
 	if hub == "" {
 		hub = "(none answers)"

@@ -8,9 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hanse-dev/hanse/internal/attribution"
+	"github.com/hanse-dev/hanse/internal/attribution/record"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/tools/cache"
@@ -59,11 +62,10 @@ func assemble(cfg Config, completed options.CompletedOptions) (*apiServer, error
 		return nil, err
 	}
 	if cfg.Filter != nil {
-		front := &config.Aggregator.GenericConfig.Config
-		build := front.BuildHandlerChainFunc
-		front.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
-			return build(cfg.Filter(h), c)
-		}
+		wrapHandler(config, cfg.Filter)
+	}
+	if cfg.Authors != nil {
+		recordAuthors(config, cfg.Authors)
 	}
 	complete, err := config.Complete()
 	if err != nil {
@@ -85,6 +87,26 @@ func assemble(cfg Config, completed options.CompletedOptions) (*apiServer, error
 		return nil, err
 	}
 	return &apiServer{run: prepared.Run}, nil
+}
+
+// wrapHandler wraps the handler of all requests, inside authentication and authorization.
+func wrapHandler(config *app.Config, filter func(http.Handler) http.Handler) {
+	front := &config.Aggregator.GenericConfig.Config
+	build := front.BuildHandlerChainFunc
+	front.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
+		return build(filter(h), c)
+	}
+}
+
+// recordAuthors has the authors of all writes remembered, to built-in and custom resources alike.
+func recordAuthors(config *app.Config, authors *attribution.Authors) {
+	rec := record.New(authors, datadir.ServerUser, datadir.ControllersUser, datadir.SchedulerUser, user.APIServerUser)
+	wrapHandler(config, rec.Filter)
+	for _, server := range []*genericapiserver.Config{
+		config.KubeAPIs.ControlPlane.Generic, &config.ApiExtensions.GenericConfig.Config, &config.Aggregator.GenericConfig.Config,
+	} {
+		server.AdmissionControl = rec.Admission(server.AdmissionControl)
+	}
 }
 
 // apiServerFlags are the flags as kube-apiserver's documentation has them.

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"syscall"
 
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 )
 
@@ -21,6 +24,8 @@ type Config struct {
 	// Name is the name of the context in DataDir/admin.kubeconfig.
 	Name string
 	Role Role
+	// Clock is what certificates and the database's revision go by.
+	Clock clock.PassiveClock
 	// Listen is HOST:PORT. Port 0 is chosen once and remembered in DataDir, so
 	// that a restart has the same.
 	Listen string
@@ -32,6 +37,8 @@ type Config struct {
 	// Filter wraps the API server's handler, inside authentication and
 	// authorization; may be nil.
 	Filter func(http.Handler) http.Handler
+	// Authors remember who wrote which object last; nil: nobody does.
+	Authors *attribution.Authors
 	// ReadyChecks are part of /readyz. Start does not wait for them.
 	ReadyChecks []ReadyCheck
 	// Controllers are the kube-controller-manager controllers to run; nil: the
@@ -89,7 +96,7 @@ func listenHint(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "a port above 1023"
 	default:
-		return "an address of this machine, as 127.0.0.1:6443"
+		return "an address of this machine, such as 127.0.0.1:6443"
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -72,7 +73,7 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	}
 	c.address = address(listener)
 	listenHost, _, _ := net.SplitHostPort(cfg.Listen)
-	if c.credentials, err = c.dir.Credentials(cfg.Name, c.address, hosts(listenHost, listener)); err != nil {
+	if c.credentials, err = c.dir.Credentials(cfg.Name, c.address, hosts(listenHost, listener), cfg.Clock.Now); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	etcd := cfg.EtcdServers
@@ -81,7 +82,7 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 			return errors.Join(err, listener.Close())
 		}
 		if cfg.Role == Hub {
-			if c.ends, err = c.db.setForward(ctx, time.Now()); err != nil {
+			if c.ends, err = c.db.setForward(ctx, cfg.Clock.Now()); err != nil {
 				return errors.Join(err, listener.Close())
 			}
 		}
@@ -217,6 +218,13 @@ func (c *ControlPlane) RESTConfig() *rest.Config {
 // forward, which is at every start of a hub, oldest first: this start's is the
 // last. With an outside etcd it is nil: nobody knows.
 func (c *ControlPlane) Ends() []uint64 { return c.ends }
+
+// Log passes on what is written to it to Config.Log, from the end of Start until Stop or the control plane's death.
+func (c *ControlPlane) Log() io.Writer { return c.log }
+
+// CertificateExpiries is when each of the control plane's own certificates expires, by the name of its file. What cannot
+// be read is missing.
+func (c *ControlPlane) CertificateExpiries() map[string]time.Time { return c.dir.CertificateExpiries() }
 
 // KubeconfigPath is the administrator's kubeconfig, its context named Config.Name.
 func (c *ControlPlane) KubeconfigPath() string { return c.credentials.Admin }

@@ -22,8 +22,10 @@ const (
 	// nothing is reserved.
 	etcdQuota = 8 << 30
 	// etcdSnapshotCount is how many writes etcd keeps in memory and in its log
-	// before it makes a snapshot: few, since there is no slow follower to serve.
-	etcdSnapshotCount = 5000
+	// before it makes a snapshot, and etcdCatchUp how many of those before it keeps
+	// in memory: few, since there is no slow follower to serve.
+	etcdSnapshotCount = 1000
+	etcdCatchUp       = 100
 	// electionTimeout is in milliseconds.
 	electionTimeout = 250
 	// socketPathLimit is how long the path of a Unix socket may be, everywhere.
@@ -60,7 +62,7 @@ func startEtcd(ctx context.Context, dir *datadir.Dir, unsafeNoFsync bool, log *g
 	c.PreVote = false
 	c.QuotaBackendBytes = etcdQuota
 	c.SnapshotCount = etcdSnapshotCount
-	c.SnapshotCatchUpEntries = etcdSnapshotCount
+	c.SnapshotCatchUpEntries = etcdCatchUp
 	c.UnsafeNoFsync = unsafeNoFsync
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger(log, func(err error) {
 		err = datadir.Explain(dir.Path(), fmt.Errorf("etcd stopped: %w", err))

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/process"
 )
@@ -43,6 +44,7 @@ type Progress func(phase string) (end func(error))
 // Demo is a federation in a directory.
 type Demo struct {
 	options  Options
+	clock    clock.PassiveClock
 	at       layout
 	members  Members
 	join     Join
@@ -50,7 +52,7 @@ type Demo struct {
 }
 
 // New checks o. It starts nothing.
-func New(o Options, m Members, j Join, p Progress) (*Demo, error) {
+func New(o Options, clock clock.PassiveClock, m Members, j Join, p Progress) (*Demo, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the demo's directory: %w", err)
@@ -59,7 +61,7 @@ func New(o Options, m Members, j Join, p Progress) (*Demo, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return &Demo{options: o, at: layout(dir), members: m, join: j, progress: p}, nil
+	return &Demo{options: o, clock: clock, at: layout(dir), members: m, join: j, progress: p}, nil
 }
 
 // Kubeconfig is the path of the kubeconfig with the contexts of the hub and of

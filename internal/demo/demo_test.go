@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 )
 
 // fakeMembers fail to come up, as often as there is nothing else to test: a hub
@@ -55,7 +56,7 @@ func newTestDemo(t *testing.T, dir string, m Members) *Demo {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Options{Dir: dir, Clusters: []string{"a", "b"}, Nodes: 1, Executable: program}, m, noJoin, noProgress)
+	d, err := New(Options{Dir: dir, Clusters: []string{"a", "b"}, Nodes: 1, Executable: program}, clock.RealClock{}, m, noJoin, noProgress)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (d *Demo) writeCertificate() error {
 	if err := os.MkdirAll(d.at.ssl(), 0o700); err != nil {
 		return fmt.Errorf("cannot make the directory of the certificate: %w", err)
 	}
-	authority, err := pki.EnsureAuthority(filepath.Join(d.at.ssl(), "ca.crt"), filepath.Join(d.at.ssl(), "ca.key"), "Hanse demo")
+	authority, err := pki.EnsureAuthority(filepath.Join(d.at.ssl(), "ca.crt"), filepath.Join(d.at.ssl(), "ca.key"), "Hanse demo", d.clock.Now)
 	if err != nil {
 		return err
 	}

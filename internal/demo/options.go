@@ -53,7 +53,7 @@ func (o Options) validate() error {
 		return fmt.Errorf("a cluster needs a node, not %d. Try: --nodes 3", o.Nodes)
 	}
 	if o.Port < 0 || o.Port > 65535 {
-		return fmt.Errorf("%d is no port. Try: --port 6443, or 0 for any free one", o.Port)
+		return fmt.Errorf("%d is not a port. Try: --port 6443, or 0 for any free one", o.Port)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,18 +15,22 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/flatten"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/dns/status"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // Config is how a hub does DNS.
 type Config struct {
 	// Listen are HOST:PORT, for UDP and TCP; none: the hub answers no queries, and
-	// still keeps zones that are elsewhere.
+	// still keeps external zones.
 	Listen []string
 	// Database is the path of an mmdb; empty: the database in the binary.
 	Database string
@@ -37,45 +40,38 @@ type Config struct {
 	// RateLimit is how many equal responses a second a network of clients gets; 0:
 	// as many as it asks for.
 	RateLimit int
-	// HubUID owns the records in zones kept elsewhere that name no other owner.
+	// HubUID owns the records in external zones that name no other owner.
 	HubUID string
+	Clock  clock.WithTickerAndDelayedExecution
 }
 
 // Controller is global DNS. There is one in a hub.
 type Controller struct {
-	cfg      Config
-	typed    kubernetes.Interface
-	client   dynamic.Interface
-	gateways *gateways
-	caches   *caches
+	cfg    Config
+	typed  kubernetes.Interface
+	hub    rest.Interface
+	caches *caches
 
 	prober    *health.Prober
 	flat      *flatten.Resolver
 	transfers *transfer.Transfers
 	listener  *listener
-	statuses  *statusWriter
-	elsewhere *elsewhere
-	events    record.EventRecorder
+	statuses  *status.Writer
+	external  *external.Zones
+	announcer *announcer
+	deriver   *deriver
+	crashes   *crashes
+	loop      *loop
 
 	broadcaster record.EventBroadcaster
-	crashes     crashes
-
-	loop loop
-	// view is what the server answers from, for explanations.
-	view atomic.Pointer[view]
-	// derivations holds the latest, until somebody takes it.
-	derivations chan derivation
-	complained  map[route.TargetKey]string
-
-	// wantedOnce is closed when there is something to answer: until then, no
+	// wanted is closed by the loop when there is something to answer: until then, no
 	// member is watched.
-	wantedOnce chan struct{}
-	closeOnce  sync.Once
+	wanted <-chan struct{}
 }
 
 // New makes the global DNS of a hub; nothing is watched or answered before Run.
 func New(hub *rest.Config, cfg Config) (*Controller, error) {
-	typed, err := kubernetes.NewForConfig(protobuf(hub))
+	typed, err := kubernetes.NewForConfig(hub)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
@@ -83,28 +79,44 @@ func New(hub *rest.Config, cfg Config) (*Controller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
-	g, err := newGateways(hub)
+	watcher, err := watch.NewClient(hub)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
-	c := &Controller{
-		cfg: cfg, typed: typed, client: client, gateways: g,
-		caches:     newCaches(),
-		transfers:  transfer.New(),
-		wantedOnce: make(chan struct{}),
+	c := newController(client, cfg)
+	c.typed, c.hub = typed, watcher
+	return c, nil
+}
 
-		derivations: make(chan derivation, 1),
-	}
-	c.prober = health.New(c.probed)
-	c.flat = flatten.New(cfg.Resolver, c.everything)
+// newController is a Controller without a way to watch the hub; it writes with client.
+func newController(client dynamic.Interface, cfg Config) *Controller {
+	c := &Controller{cfg: cfg, caches: newCaches(), crashes: &crashes{}, broadcaster: record.NewBroadcaster()}
+	c.transfers = transfer.New(cfg.Clock)
+	c.prober = health.New(c.probed, cfg.Clock)
+	c.flat = flatten.New(cfg.Resolver, c.everything, cfg.Clock)
 	c.listener = newListener(cfg, c.transfers)
 	c.listener.changed = func() { c.caches.change(func(d *dirty) { d.zones = true }) }
-	c.broadcaster = record.NewBroadcaster()
-	c.events = c.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: v1alpha1.FieldManager})
-	c.statuses = newStatusWriter(client)
-	c.elsewhere = newElsewhere(c)
-	c.loop = newLoop(c)
-	return c, nil
+	c.announcer = &announcer{
+		events:  c.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: v1alpha1.FieldManager}),
+		cluster: c.caches.clusterUID,
+	}
+	c.statuses = status.New(client, cfg.Clock)
+	c.external = external.New(external.Config{
+		HubUID: cfg.HubUID, Credentials: c.caches, Status: c.statuses.Zone, Changed: c.caches.reported, Clock: cfg.Clock,
+	})
+	c.deriver = newDeriver(client, c.caches, c.announcer, cfg.Clock)
+	wanted := make(chan struct{})
+	c.wanted = wanted
+	c.loop = &loop{
+		caches: c.caches, crashes: c.crashes, clock: cfg.Clock, wanted: wanted, derive: c.deriver.derive,
+		prober: c.prober, flat: c.flat, listener: c.listener, statuses: c.statuses, announcer: c.announcer,
+		publisher: publisher{
+			caches: c.caches, clock: cfg.Clock, announcer: c.announcer, listener: c.listener, transfers: c.transfers,
+			external: c.external, statuses: c.statuses, off: len(cfg.Listen) == 0,
+		},
+	}
+	c.loop.start()
+	return c
 }
 
 // Run watches, answers and writes until ctx ends. It fails only for what no later
@@ -118,30 +130,31 @@ func (c *Controller) Run(ctx context.Context) error {
 	wg.Go(func() { c.prober.Run(ctx) })
 	wg.Go(func() { c.flat.Run(ctx) })
 	wg.Go(func() { c.transfers.Run(ctx) })
-	wg.Go(func() { c.statuses.run(ctx) })
-	wg.Go(func() { c.elsewhere.run(ctx) })
-	wg.Go(func() { c.keepDerived(ctx) })
-	wg.Go(func() { c.checkDelegations(ctx) })
+	wg.Go(func() { c.statuses.Run(ctx) })
+	wg.Go(func() { c.external.Run(ctx) })
+	wg.Go(func() { c.deriver.run(ctx) })
 	wg.Go(func() {
-		if c.wanted(ctx) { // a hub without routes has no use for the database
+		d := delegations{resolver: resolverAt(c.cfg.Resolver), zones: c.caches.zoneList, say: c.statuses.Condition, clock: c.cfg.Clock}
+		d.check(ctx)
+	})
+	wg.Go(func() {
+		if await(ctx, c.wanted) { // a hub without routes has no use for the database
 			c.loop.followDatabase(ctx, c.cfg.Database)
 		}
 	})
 	wg.Go(func() {
-		select {
-		case <-ready:
+		if await(ctx, ready) {
 			c.loop.run(ctx)
-		case <-ctx.Done():
 		}
 	})
 	wg.Wait()
 	return nil
 }
 
-// wanted waits until there is something to answer; false: ctx has ended first.
-func (c *Controller) wanted(ctx context.Context) bool {
+// await waits until something is closed; false: ctx has ended first.
+func await(ctx context.Context, closed <-chan struct{}) bool {
 	select {
-	case <-c.wantedOnce:
+	case <-closed:
 		return true
 	case <-ctx.Done():
 		return false
@@ -180,11 +193,11 @@ func sameCluster(a, b route.Cluster) bool { return reflect.DeepEqual(a, b) }
 func sameTarget(a, b *route.Target) bool { return reflect.DeepEqual(a, b) }
 
 // pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
+func pause(ctx context.Context, c clock.Clock, d time.Duration) bool {
+	t := c.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-t.C():
 		return true
 	case <-ctx.Done():
 		return false

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
@@ -24,20 +25,26 @@ const (
 	lookupTimeout = 10 * time.Second
 )
 
-// checkDelegations says on each zone whether the DNS leads to its name servers,
+// delegations is whether the world finds the zones.
+type delegations struct {
+	resolver *net.Resolver
+	zones    func() []*v1alpha1.DNSZone
+	say      func(*v1alpha1.DNSZone, metav1.Condition)
+	clock    clock.Clock
+}
+
+// check says on each zone whether the DNS leads to its name servers,
 // until ctx ends.
-func (c *Controller) checkDelegations(ctx context.Context) {
-	resolver := resolverAt(c.cfg.Resolver)
+func (d delegations) check(ctx context.Context) {
 	checked := map[string]time.Time{}
-	for pause(ctx, delegationFirst) {
-		_, zones := c.caches.objects()
-		for _, z := range zones {
+	for pause(ctx, d.clock, delegationFirst) {
+		for _, z := range d.zones() {
 			key := string(z.UID) + strings.Join(z.Status.NameServers, " ")
-			if len(z.Status.NameServers) == 0 || time.Since(checked[key]) < delegationInterval {
+			if len(z.Status.NameServers) == 0 || d.clock.Since(checked[key]) < delegationInterval {
 				continue
 			}
-			checked[key] = time.Now()
-			c.statuses.condition(z, delegation(ctx, resolver, z))
+			checked[key] = d.clock.Now()
+			d.say(z, delegation(ctx, d.resolver, z))
 		}
 	}
 }

@@ -15,9 +15,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // derivation is the GlobalRoutes and DNSZones that the hub has to make by itself,
@@ -45,32 +47,49 @@ type complaint struct {
 	message string
 }
 
-// derive has the derived routes and zones kept, by a goroutine of its own: the
-// latest derivation counts.
-func (c *Controller) derive(zones []*v1alpha1.DNSZone, homeless []string) {
-	d := derivation{domains: map[string]bool{}, zones: zones, inUse: map[string]bool{}}
-	clusters := c.caches.Clusters()
-	d.routes, _ = c.caches.objects()
-	targets, complaints := c.caches.global()
+// needs is what the hub may have to make by itself beside the routes of targets.
+type needs struct {
+	zones    []*v1alpha1.DNSZone // that there are
+	homeless []string            // hosts that are in no zone
+	inUse    map[string]bool     // zones with hosts
+}
+
+// deriver keeps the GlobalRoutes and DNSZones that the hub makes by itself.
+type deriver struct {
+	client    dynamic.Interface
+	caches    *caches
+	announcer *announcer
+	clock     clock.Clock
+	// latest holds the derivation that counts, until somebody takes it.
+	latest     chan derivation
+	complained map[route.TargetKey]string
+}
+
+func newDeriver(client dynamic.Interface, caches *caches, announcer *announcer, c clock.Clock) *deriver {
+	return &deriver{client: client, caches: caches, announcer: announcer, clock: c, latest: make(chan derivation, 1)}
+}
+
+// derive has the derived routes and zones kept, by the goroutine of run: the
+// latest derivation counts. It does not block, and is called by one goroutine.
+func (k *deriver) derive(n needs) {
+	d := derivation{domains: map[string]bool{}, zones: n.zones, inUse: n.inUse}
+	clusters := k.caches.Clusters()
+	d.routes, _ = k.caches.objects()
+	targets, complaints := k.caches.global()
 	d.complaints = complaints
 	for _, t := range targets {
 		r, _ := route.Derive(t, clusters)
 		r.OwnerReferences = []metav1.OwnerReference{ownerReference(t)}
 		d.wanted = append(d.wanted, wantedRoute{r, t})
 	}
-	for _, host := range homeless {
+	for _, host := range n.homeless {
 		d.domains[route.Domain(host)] = true
 	}
-	for _, used := range c.loop.publisher.zonesOf {
-		for _, z := range used {
-			d.inUse[z] = true
-		}
-	}
 	select {
-	case <-c.derivations: // an older one that nobody has looked at
+	case <-k.latest: // an older one that nobody has looked at
 	default:
 	}
-	c.derivations <- d
+	k.latest <- d
 }
 
 // global are the targets that ask for a route, and why others that seem to do get none.
@@ -104,16 +123,20 @@ func ownerReference(t *route.Target) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: version, Kind: t.Key.Kind, Name: t.Key.Name, UID: types.UID(t.UID), Controller: &yes}
 }
 
-// keepDerived makes, changes and deletes what derivations say, until ctx ends. What
+// run makes, changes and deletes what derivations say, until ctx ends. What
 // fails is tried again with the next derivation, or after a while.
-func (c *Controller) keepDerived(ctx context.Context) {
+func (k *deriver) run(ctx context.Context) {
+	var troubles trouble.Log[string]
 	for {
 		select {
-		case d := <-c.derivations:
-			if err := c.keep(ctx, d); err != nil && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "A route or zone could not be derived")
-				if pause(ctx, listenRetry) {
-					c.caches.change(func(d *dirty) { d.derived = true })
+		case d := <-k.latest:
+			err := k.keep(ctx, d)
+			if err == nil {
+				troubles.Worked(klog.FromContext(ctx), "", "GlobalRoutes and DNSZones were brought up to date with what they are derived from")
+			} else if ctx.Err() == nil {
+				troubles.Failed(klog.FromContext(ctx), "", err, "A GlobalRoute or DNSZone could not be brought up to date with what it is derived from")
+				if pause(ctx, k.clock, listenRetry) {
+					k.caches.change(func(d *dirty) { d.derived = true })
 				}
 			}
 		case <-ctx.Done():
@@ -123,12 +146,12 @@ func (c *Controller) keepDerived(ctx context.Context) {
 }
 
 // keep goes on when one route or zone fails: the others are not to blame.
-func (c *Controller) keep(ctx context.Context, d derivation) error {
+func (k *deriver) keep(ctx context.Context, d derivation) error {
 	var errs []error
 	wanted := map[string]bool{}
 	for _, w := range d.wanted {
 		wanted[keyOf(w)] = true
-		err := c.keepRoute(ctx, w.GlobalRoute, d.routes[keyOf(w)])
+		err := k.keepRoute(ctx, w.GlobalRoute, d.routes[keyOf(w)])
 		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
 			d.complaints = append(d.complaints, complaint{w.target, "no GlobalRoute " + w.Name + " can be made of it: " + brief(err.Error())})
 		}
@@ -136,36 +159,36 @@ func (c *Controller) keep(ctx context.Context, d derivation) error {
 			errs = append(errs, err)
 		}
 	}
-	c.complain(d.complaints)
+	k.complain(d.complaints)
 	for key, r := range d.routes {
 		if r.Labels[v1alpha1.LabelDerivedFrom] != "" && !wanted[key] {
-			errs = append(errs, remove(ctx, c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(r.Namespace), r))
+			errs = append(errs, remove(ctx, k.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(r.Namespace), r))
 		}
 	}
-	return errors.Join(append(errs, c.keepZones(ctx, d))...)
+	return errors.Join(append(errs, k.keepZones(ctx, d))...)
 }
 
 // complain says on targets why they get no route, once for each reason. It belongs to
-// the goroutine of keepDerived.
-func (c *Controller) complain(all []complaint) {
+// the goroutine of run.
+func (k *deriver) complain(all []complaint) {
 	now := map[route.TargetKey]string{}
 	for _, about := range all {
 		key := about.target.Key
 		now[key] = about.target.UID + about.message
-		if c.complained[key] == now[key] {
+		if k.complained[key] == now[key] {
 			continue
 		}
 		o := ownerReference(about.target)
-		c.events.Event(&corev1.ObjectReference{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: key.Namespace, Name: o.Name, UID: o.UID},
+		k.announcer.events.Event(&corev1.ObjectReference{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: key.Namespace, Name: o.Name, UID: o.UID},
 			corev1.EventTypeWarning, eventNotGlobal, about.message)
 	}
-	c.complained = now
+	k.complained = now
 }
 
 // keepRoute makes a derived route what it has to be. One of the same name that
 // somebody else made is left alone: it is how to say more than annotations can.
-func (c *Controller) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRoute) error {
-	client := c.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(want.Namespace)
+func (k *deriver) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRoute) error {
+	client := k.client.Resource(v1alpha1.Resource("globalroutes")).Namespace(want.Namespace)
 	if is == nil {
 		err := create(ctx, client, want, "GlobalRoute")
 		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || apierrors.IsNotFound(err) { // the Namespace is going
@@ -192,8 +215,8 @@ func (c *Controller) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRou
 
 // keepZones makes a zone for each host that is in none, and deletes those it made
 // that nothing is in any more.
-func (c *Controller) keepZones(ctx context.Context, d derivation) error {
-	client := c.client.Resource(v1alpha1.Resource("dnszones"))
+func (k *deriver) keepZones(ctx context.Context, d derivation) error {
+	client := k.client.Resource(v1alpha1.Resource("dnszones"))
 	var errs []error
 	for domain := range d.domains {
 		if len(validation.IsDNS1123Subdomain(domain)) > 0 {

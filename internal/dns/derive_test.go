@@ -25,8 +25,10 @@ func (h hubOf) derived(t *testing.T, targets map[route.TargetKey]*route.Target, 
 	t.Helper()
 	h.caches.targets = targets
 	_, known := h.caches.objects()
-	h.derive(known, homeless)
-	if err := h.keep(t.Context(), <-h.derivations); err != nil {
+	n := h.loop.publisher.needs(known)
+	n.homeless = homeless
+	h.deriver.derive(n)
+	if err := h.deriver.keep(t.Context(), <-h.deriver.latest); err != nil {
 		t.Fatal(err)
 	}
 	for i, resource := range []string{"globalroutes", "dnszones"} {
@@ -44,9 +46,9 @@ func (h hubOf) derived(t *testing.T, targets map[route.TargetKey]*route.Target, 
 			}
 		}
 		if i == 0 {
-			h.routeSink(func() {}).replace(all)
+			h.routeSink(func() {}).Replace(all)
 		} else {
-			h.zoneSink(func() {}).replace(all)
+			h.zoneSink(func() {}).Replace(all)
 		}
 	}
 	slices.Sort(routes)
@@ -113,7 +115,7 @@ func TestUsersRouteIsLeftAlone(t *testing.T) {
 	if _, err := client.Resource(v1alpha1.Resource("globalroutes")).Namespace("shop").Update(t.Context(), u, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c.routeSink(func() {}).apply(u)
+	c.routeSink(func() {}).Apply(u)
 	h.derived(t, globalIngress("external-dns.kubernetes.io/ttl=7"))
 	if routes, _ := h.derived(t, nil); len(routes) != 1 || c.caches.routes["shop/ingress-web"].Spec.TTL != 99 {
 		t.Errorf("left are %v: %+v", routes, c.caches.routes)

@@ -1,6 +1,6 @@
 // Package dns is global DNS: it watches GlobalRoutes, DNSZones and what they lead
 // to at the hub and in the members, has addresses probed, and keeps the answers of
-// the hub's name server, the records of zones kept elsewhere and the statuses in
+// the hub's name server, the records of external zones and the statuses in
 // step with that.
 //
 // What is known is in the caches (store.go), which watches fill. One goroutine

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
@@ -24,25 +25,28 @@ const (
 	eventHostBack   = "HostFree"  // on GlobalRoutes
 )
 
+// announcer says by events what has changed.
+type announcer struct {
+	events record.EventRecorder
+	// cluster is the UID of a Cluster.
+	cluster func(name string) types.UID
+}
+
 // sayCluster says something on a Cluster.
-func (c *Controller) sayCluster(name, kind, reason, message string) {
-	c.caches.mu.RLock()
-	uid := c.caches.clusters[name].UID
-	c.caches.mu.RUnlock()
-	about := &corev1.ObjectReference{
-		APIVersion: v1alpha1.GroupVersion().String(), Kind: "Cluster", Name: name, UID: types.UID(uid),
-	}
-	c.events.Event(about, kind, reason, message)
+func (a *announcer) sayCluster(name, kind, reason, message string) {
+	a.events.Event(&corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion().String(), Kind: "Cluster", Name: name, UID: a.cluster(name),
+	}, kind, reason, message)
 }
 
 // announce says on a route what has changed for its clients.
-func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
+func (a *announcer) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
 	about := routeReference(r)
 	if now.Refused != "" && (before == nil || before.Refused != now.Refused) {
-		l.c.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Refused)
+		a.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Refused)
 	}
 	if now.Unknown != "" && (before == nil || before.Unknown != now.Unknown) {
-		l.c.events.Event(about, corev1.EventTypeWarning, reasonUnknownCluster, now.Unknown)
+		a.events.Event(about, corev1.EventTypeWarning, reasonUnknownCluster, now.Unknown)
 	}
 	if before == nil {
 		return
@@ -50,13 +54,19 @@ func (l *loop) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolved) {
 	for _, c := range now.Clusters {
 		came, went := moved(before, now, c.Name)
 		if len(came) > 0 {
-			l.c.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s%s", c.Name, strings.Join(came, ", "), whyUp(c)))
+			a.events.Event(about, corev1.EventTypeNormal, "ClusterUp", fmt.Sprintf("%s answers for %s%s", c.Name, strings.Join(came, ", "), whyUp(c)))
 		}
-		if len(went) > 0 {
-			l.c.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s does not answer for %s any more: %s",
+		if len(went) > 0 && !guessed(before, c.Name) {
+			a.events.Event(about, corev1.EventTypeWarning, "ClusterDown", fmt.Sprintf("%s no longer answers for %s: %s",
 				c.Name, strings.Join(went, ", "), reasonOf(c)))
 		}
 	}
+}
+
+// guessed says whether a cluster was in answers only because nothing was known of it: the first that is learned is no fall.
+func guessed(r *route.Resolved, cluster string) bool {
+	at := slices.IndexFunc(r.Clusters, func(c route.ClusterState) bool { return c.Name == cluster })
+	return at >= 0 && r.Clusters[at].Inside.State == v1alpha1.HealthUnknown && r.Clusters[at].Outside.State == v1alpha1.HealthUnknown
 }
 
 func routeReference(r *v1alpha1.GlobalRoute) *corev1.ObjectReference {
@@ -69,17 +79,17 @@ func routeReference(r *v1alpha1.GlobalRoute) *corev1.ObjectReference {
 // announceHosts says on a route which of its hosts another one has, and which it has
 // got back; before and now are why it has lost them. started: the hub has just been,
 // and the status has what was said before.
-func (b *publisher) announceHosts(r *v1alpha1.GlobalRoute, res *route.Resolved, before, now map[string]string, started bool) {
+func (a *announcer) announceHosts(r *v1alpha1.GlobalRoute, res *route.Resolved, before, now map[string]string, started bool) {
 	for _, host := range slices.Sorted(maps.Keys(now)) {
 		if before[host] == now[host] || started && saidTaken(r, now[host]) {
 			continue
 		}
-		b.c.events.Event(routeReference(r), corev1.EventTypeWarning, reasonHostTaken, now[host])
+		a.events.Event(routeReference(r), corev1.EventTypeWarning, reasonHostTaken, now[host])
 	}
 	for _, host := range slices.Sorted(maps.Keys(before)) {
 		has := slices.ContainsFunc(res.Hosts, func(h steer.Host) bool { return h.Name == host })
 		if now[host] == "" && has {
-			b.c.events.Event(routeReference(r), corev1.EventTypeNormal, eventHostBack, strings.TrimSuffix(host, ".")+" belongs to this GlobalRoute now")
+			a.events.Event(routeReference(r), corev1.EventTypeNormal, eventHostBack, strings.TrimSuffix(host, ".")+" belongs to this GlobalRoute now")
 		}
 	}
 }
@@ -89,14 +99,15 @@ func saidTaken(r *v1alpha1.GlobalRoute, why string) bool {
 	return c != nil && c.Reason == reasonHostTaken && strings.Contains(c.Message, why)
 }
 
-// announceRefused says on a DNSZone, once, that another one has its domain.
-func (b *publisher) announceRefused(z *v1alpha1.DNSZone, why string) {
+// announceRefused says on a DNSZone, once, that another one has its domain; before is what was said so last time, nil if
+// there was none.
+func (a *announcer) announceRefused(z *v1alpha1.DNSZone, why string, before map[string]bool) {
 	said := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionReady)
-	if b.refused[z.Name] || b.refused == nil && said != nil && said.Reason == reasonDomainTaken {
+	if before[z.Name] || before == nil && said != nil && said.Reason == reasonDomainTaken {
 		return
 	}
 	about := &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: "DNSZone", Name: z.Name, UID: z.UID}
-	b.c.events.Event(about, corev1.EventTypeWarning, reasonDomainTaken, why)
+	a.events.Event(about, corev1.EventTypeWarning, reasonDomainTaken, why)
 }
 
 // moved are the hosts whose answers a cluster has come into, or gone out of.

@@ -29,7 +29,7 @@ func TestWhoLosesHears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newTest(t)
 		events := record.NewFakeRecorder(100)
-		c.events = events
+		c.announcer.events = events
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.loop.run(ctx)
 		defer func() { cancel(); synctest.Wait() }()
@@ -80,7 +80,7 @@ func TestWhoLosesHears(t *testing.T) {
 func TestWhatGetsNoRouteHears(t *testing.T) {
 	c, client := newTest(t)
 	events := record.NewFakeRecorder(100)
-	c.events = events
+	c.announcer.events = events
 	h := hubOf{c, client}
 	services := targets(c.caches, route.KindService, func() {}, func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) })
 	service := func(name string, kind corev1.ServiceType, annotations ...string) *corev1.Service {
@@ -116,7 +116,7 @@ func TestWhatGetsNoRouteHears(t *testing.T) {
 		}
 		return false, nil, nil
 	})
-	services.replace([]*corev1.Service{
+	services.Replace([]*corev1.Service{
 		service("a-named", corev1.ServiceTypeLoadBalancer, hostname),
 		service("b-off", corev1.ServiceTypeLoadBalancer, hostname, "hanse.dev/global=false"),
 		service("c-wrong", corev1.ServiceTypeLoadBalancer, hostname, "hanse.dev/global=yes"),
@@ -126,16 +126,16 @@ func TestWhatGetsNoRouteHears(t *testing.T) {
 		service(strings.Repeat("x", 250), corev1.ServiceTypeLoadBalancer, hostname),
 	})
 	is("at first", []string{"shop/service-a-named"}, `it must be "true" or "false"`, "is not of type LoadBalancer", "GlobalRoute service-xxx")
-	services.apply(service("c-wrong", corev1.ServiceTypeLoadBalancer, "hanse.dev/global=true"))
-	services.apply(service("d-inside", corev1.ServiceTypeLoadBalancer, "hanse.dev/global=true"))
-	services.remove(service(strings.Repeat("x", 250), corev1.ServiceTypeLoadBalancer))
+	services.Apply(service("c-wrong", corev1.ServiceTypeLoadBalancer, "hanse.dev/global=true"))
+	services.Apply(service("d-inside", corev1.ServiceTypeLoadBalancer, "hanse.dev/global=true"))
+	services.Remove(service(strings.Repeat("x", 250), corev1.ServiceTypeLoadBalancer))
 	is("mended", []string{"shop/service-a-named", "shop/service-c-wrong", "shop/service-d-inside"})
-	services.apply(service("d-inside", corev1.ServiceTypeNodePort, "hanse.dev/global=true"))
+	services.Apply(service("d-inside", corev1.ServiceTypeNodePort, "hanse.dev/global=true"))
 	is("and not any more", []string{"shop/service-a-named", "shop/service-c-wrong"}, "is not of type LoadBalancer")
-	services.remove(service("d-inside", corev1.ServiceTypeNodePort))
-	services.apply(service("quota", corev1.ServiceTypeLoadBalancer, hostname))
-	h.derive(nil, nil)
-	err := h.keep(t.Context(), <-h.derivations)
+	services.Remove(service("d-inside", corev1.ServiceTypeNodePort))
+	services.Apply(service("quota", corev1.ServiceTypeLoadBalancer, hostname))
+	h.deriver.derive(needs{})
+	err := h.deriver.keep(t.Context(), <-h.deriver.latest)
 	if got := drain(events); err == nil || len(got) != 1 || !strings.Contains(got[0], "exceeded quota") {
 		t.Errorf("quota: %v, tried again: %t", got, err != nil)
 	}
@@ -159,5 +159,19 @@ func TestWhyUp(t *testing.T) {
 	}
 	if got := whyUp(route.ClusterState{Inside: up, Outside: down}); got != "" {
 		t.Errorf("another host is down outside: got %q", got)
+	}
+}
+
+// TestTheFirstThatIsLearnedIsNoFall: a cluster of which nothing was known counted as up.
+func TestTheFirstThatIsLearnedIsNoFall(t *testing.T) {
+	unknown, up := route.Health{State: v1alpha1.HealthUnknown}, route.Health{State: v1alpha1.HealthUp}
+	for _, c := range []struct {
+		inside, outside route.Health
+		want            bool
+	}{{unknown, unknown, true}, {up, unknown, false}, {unknown, up, false}} {
+		r := &route.Resolved{Clusters: []route.ClusterState{{Name: "aws", Inside: c.inside, Outside: c.outside}}}
+		if got := guessed(r, "aws"); got != c.want {
+			t.Errorf("inside %s, outside %s: guessed is %t", c.inside.State, c.outside.State, got)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"context"
 	"maps"
 	"reflect"
 	"slices"
@@ -9,74 +8,20 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
-const (
-	// gatewayPoll is how often a cluster that serves no Gateways is asked again,
-	// gatewayRetry how soon one that could not be asked.
-	gatewayPoll  = 20 * time.Second
-	gatewayRetry = time.Second
-)
+// gatewayPoll is how often a cluster that serves no Gateways is asked again.
+const gatewayPoll = 20 * time.Second
 
-// gateways watches Gateways and HTTPRoutes (gateway.networking.k8s.io/v1), kinds
-// that a cluster may or may not serve.
-type gateways struct{ client dynamic.Interface }
-
-func newGateways(cfg *rest.Config) (*gateways, error) {
-	client, err := dynamic.NewForConfig(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &gateways{client: client}, nil
-}
-
-// watch follows one of the kinds until ctx ends, from when the cluster serves it.
-func (g *gateways) watch(ctx context.Context, resource, labels string, into sink[*unstructured.Unstructured]) {
-	gvr := schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: resource}
-	tell := into.outcome
-	into.outcome = func(err error) {
-		switch {
-		case apierrors.IsNotFound(err):
-			into.replace(nil) // that there are none is known, too
-		case tell != nil:
-			tell(err)
-		}
-	}
-	for {
-		_, err := g.client.Resource(gvr).List(ctx, metav1.ListOptions{LabelSelector: labels, Limit: 1})
-		if err == nil {
-			follow(ctx, dynamicSource(g.client, gvr), labels, into)
-			return
-		}
-		into.tell(ctx, err)
-		wait := gatewayRetry
-		if apierrors.IsNotFound(err) {
-			wait = gatewayPoll
-		}
-		if !pause(ctx, wait) {
-			return
-		}
-	}
-}
-
-func dynamicSource(c dynamic.Interface, gvr schema.GroupVersionResource) source {
-	return source{gvr.Resource, &unstructured.Unstructured{},
-		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return c.Resource(gvr).List(ctx, o)
-		},
-		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.Resource(gvr).Watch(ctx, o)
-		}}
+// gatewayKind is Gateways or HTTPRoutes (gateway.networking.k8s.io/v1), kinds that a cluster may or may not serve.
+func gatewayKind(c rest.Interface, resource string) watch.Source[*unstructured.Unstructured] {
+	return untyped(c, schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: resource})
 }
 
 // hubGateways makes targets of the hub's Gateways and the HTTPRoutes attached to
@@ -93,9 +38,9 @@ func newHubGateways(c *caches) *hubGateways {
 }
 
 // sink keeps one of the two kinds, and after each change makes the targets again.
-func (h *hubGateways) sink(kept map[string]*unstructured.Unstructured, listed func()) sink[*unstructured.Unstructured] {
-	return sink[*unstructured.Unstructured]{
-		replace: func(all []*unstructured.Unstructured) {
+func (h *hubGateways) sink(kept map[string]*unstructured.Unstructured, listed func()) watch.Sink[*unstructured.Unstructured] {
+	return watch.Sink[*unstructured.Unstructured]{
+		Replace: func(all []*unstructured.Unstructured) {
 			h.change(func() {
 				clear(kept)
 				for _, u := range all {
@@ -104,8 +49,8 @@ func (h *hubGateways) sink(kept map[string]*unstructured.Unstructured, listed fu
 			})
 			listed()
 		},
-		apply:  func(u *unstructured.Unstructured) { h.change(func() { kept[keyOf(u)] = u }) },
-		remove: func(u *unstructured.Unstructured) { h.change(func() { delete(kept, keyOf(u)) }) },
+		Apply:  func(u *unstructured.Unstructured) { h.change(func() { kept[keyOf(u)] = u }) },
+		Remove: func(u *unstructured.Unstructured) { h.change(func() { delete(kept, keyOf(u)) }) },
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -11,41 +12,58 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // watchHub follows everything at the hub that answers come from, until ctx ends.
 // synced is called once when the first list of each is there.
 func (c *Controller) watchHub(ctx context.Context, synced func()) {
-	var first sync.WaitGroup
-	first.Add(8)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		follow(ctx, dynamicSource(c.client, v1alpha1.Resource("globalroutes")), "", c.routeSink(once(first.Done)))
+	h := &hubWatch{ctx: ctx, clock: c.cfg.Clock}
+	watchAtHub(h, "globalroutes", untyped(c.hub, v1alpha1.Resource("globalroutes")), c.routeSink)
+	watchAtHub(h, "dnszones", untyped(c.hub, v1alpha1.Resource("dnszones")), c.zoneSink)
+	watchAtHub(h, "clusters", untyped(c.hub, v1alpha1.Resource("clusters")), c.clusterSink)
+	watchAtHub(h, "ingresses", ingresses(c.hub), func(listed func()) watch.Sink[*networkingv1.Ingress] {
+		return targets(c.caches, route.KindIngress, listed, func(i *networkingv1.Ingress) (route.Target, bool) { return route.FromIngress(i), true })
 	})
-	wg.Go(func() {
-		follow(ctx, dynamicSource(c.client, v1alpha1.Resource("dnszones")), "", c.zoneSink(once(first.Done)))
+	watchAtHub(h, "services", services(c.hub), func(listed func()) watch.Sink[*corev1.Service] {
+		return targets(c.caches, route.KindService, listed, func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) })
 	})
-	wg.Go(func() {
-		follow(ctx, dynamicSource(c.client, v1alpha1.Resource("clusters")), "", c.clusterSink(once(first.Done)))
-	})
-	wg.Go(func() {
-		follow(ctx, ingresses(c.typed), "", targets(c.caches, route.KindIngress, once(first.Done), func(i *networkingv1.Ingress) (route.Target, bool) { return route.FromIngress(i), true }))
-	})
-	wg.Go(func() {
-		follow(ctx, services(c.typed), "", targets(c.caches, route.KindService, once(first.Done), func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) }))
-	})
+	watchAtHub(h, "secrets", secretsOf(c.hub), c.secretSink)
 	g := newHubGateways(c.caches)
-	wg.Go(func() { c.gateways.watch(ctx, "gateways", "", g.sink(g.gateways, once(first.Done))) })
-	wg.Go(func() { c.gateways.watch(ctx, "httproutes", "", g.sink(g.routes, once(first.Done))) })
-	wg.Go(func() { follow(ctx, secretsOf(c.typed), "", c.secretSink(once(first.Done))) })
+	h.absent = gatewayPoll
+	watchAtHub(h, "gateways", gatewayKind(c.hub, "gateways"), func(listed func()) watch.Sink[*unstructured.Unstructured] { return g.sink(g.gateways, listed) })
+	watchAtHub(h, "httproutes", gatewayKind(c.hub, "httproutes"), func(listed func()) watch.Sink[*unstructured.Unstructured] { return g.sink(g.routes, listed) })
 	go func() {
-		first.Wait()
+		h.first.Wait()
 		synced()
 	}()
-	wg.Wait()
+	h.all.Wait()
+}
+
+// hubWatch is the watches of the hub.
+type hubWatch struct {
+	ctx   context.Context
+	clock clock.WithDelayedExecution
+	all   sync.WaitGroup
+	first sync.WaitGroup // lists that have not come
+	// absent is how often resources that are not served are asked for, of those that may not be; 0: they are served before
+	// long.
+	absent time.Duration
+}
+
+// watchAtHub begins to watch a resource of the hub; what sink makes calls listed after each list.
+func watchAtHub[O metav1.Object](h *hubWatch, name string, source watch.Source[O], sink func(listed func()) watch.Sink[O]) {
+	h.first.Add(1)
+	into, absent := sink(once(h.first.Done)), h.absent
+	h.all.Go(func() {
+		watch.Run(h.ctx, watch.Resource[O, O]{
+			Name: "hub/" + name, Source: source, Trim: watch.Whole[O], Into: into, Absent: absent, Clock: h.clock,
+		})
+	})
 }
 
 // once makes a function that acts the first time only.
@@ -65,10 +83,10 @@ func decode[T any](u *unstructured.Unstructured, into *T) bool {
 
 func keyOf(o metav1.Object) string { return o.GetNamespace() + "/" + o.GetName() }
 
-func (c *Controller) routeSink(listed func()) sink[*unstructured.Unstructured] {
+func (c *Controller) routeSink(listed func()) watch.Sink[*unstructured.Unstructured] {
 	k := c.caches
-	return sink[*unstructured.Unstructured]{
-		replace: func(all []*unstructured.Unstructured) {
+	return watch.Sink[*unstructured.Unstructured]{
+		Replace: func(all []*unstructured.Unstructured) {
 			now := map[string]*v1alpha1.GlobalRoute{}
 			for _, u := range all {
 				r := &v1alpha1.GlobalRoute{}
@@ -88,7 +106,7 @@ func (c *Controller) routeSink(listed func()) sink[*unstructured.Unstructured] {
 			})
 			listed()
 		},
-		apply: func(u *unstructured.Unstructured) {
+		Apply: func(u *unstructured.Unstructured) {
 			r := &v1alpha1.GlobalRoute{}
 			if !decode(u, r) {
 				return
@@ -102,7 +120,7 @@ func (c *Controller) routeSink(listed func()) sink[*unstructured.Unstructured] {
 				}
 			})
 		},
-		remove: func(u *unstructured.Unstructured) {
+		Remove: func(u *unstructured.Unstructured) {
 			k.change(func(d *dirty) {
 				delete(k.routes, keyOf(u))
 				d.routes[keyOf(u)] = true
@@ -112,10 +130,10 @@ func (c *Controller) routeSink(listed func()) sink[*unstructured.Unstructured] {
 	}
 }
 
-func (c *Controller) zoneSink(listed func()) sink[*unstructured.Unstructured] {
+func (c *Controller) zoneSink(listed func()) watch.Sink[*unstructured.Unstructured] {
 	k := c.caches
-	return sink[*unstructured.Unstructured]{
-		replace: func(all []*unstructured.Unstructured) {
+	return watch.Sink[*unstructured.Unstructured]{
+		Replace: func(all []*unstructured.Unstructured) {
 			now := map[string]*v1alpha1.DNSZone{}
 			for _, u := range all {
 				z := &v1alpha1.DNSZone{}
@@ -126,7 +144,7 @@ func (c *Controller) zoneSink(listed func()) sink[*unstructured.Unstructured] {
 			k.change(func(d *dirty) { k.zones, d.zones, d.services = now, true, true })
 			listed()
 		},
-		apply: func(u *unstructured.Unstructured) {
+		Apply: func(u *unstructured.Unstructured) {
 			z := &v1alpha1.DNSZone{}
 			if !decode(u, z) {
 				return
@@ -139,7 +157,7 @@ func (c *Controller) zoneSink(listed func()) sink[*unstructured.Unstructured] {
 				}
 			})
 		},
-		remove: func(u *unstructured.Unstructured) {
+		Remove: func(u *unstructured.Unstructured) {
 			k.change(func(d *dirty) {
 				delete(k.zones, u.GetName())
 				d.zones, d.services = true, true
@@ -148,7 +166,7 @@ func (c *Controller) zoneSink(listed func()) sink[*unstructured.Unstructured] {
 	}
 }
 
-func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured] {
+func (c *Controller) clusterSink(listed func()) watch.Sink[*unstructured.Unstructured] {
 	k := c.caches
 	read := func(u *unstructured.Unstructured) (route.Cluster, bool) {
 		o := &v1alpha1.Cluster{}
@@ -161,8 +179,8 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 		}, true
 	}
 	set := func(d *dirty) { k.sorted, d.everything, d.derived, d.services = nil, true, true, true }
-	return sink[*unstructured.Unstructured]{
-		replace: func(all []*unstructured.Unstructured) {
+	return watch.Sink[*unstructured.Unstructured]{
+		Replace: func(all []*unstructured.Unstructured) {
 			now := map[string]route.Cluster{}
 			for _, u := range all {
 				if cluster, ok := read(u); ok {
@@ -182,7 +200,7 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 			})
 			listed()
 		},
-		apply: func(u *unstructured.Unstructured) {
+		Apply: func(u *unstructured.Unstructured) {
 			cluster, ok := read(u)
 			if !ok {
 				return
@@ -201,7 +219,7 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 				set(d)
 			})
 		},
-		remove: func(u *unstructured.Unstructured) {
+		Remove: func(u *unstructured.Unstructured) {
 			k.change(func(d *dirty) {
 				delete(k.clusters, u.GetName())
 				k.left(u.GetName())
@@ -213,7 +231,7 @@ func (c *Controller) clusterSink(listed func()) sink[*unstructured.Unstructured]
 
 // targets keeps the targets of one kind; read says which objects are any. Of the
 // others it keeps those that ask to be.
-func targets[T metav1.Object](k *caches, kind string, listed func(), read func(T) (route.Target, bool)) sink[T] {
+func targets[T metav1.Object](k *caches, kind string, listed func(), read func(T) (route.Target, bool)) watch.Sink[T] {
 	// set keeps one object in one of the maps, and says whether that is news.
 	set := func(key route.TargetKey, t *route.Target, ok bool) bool {
 		before, unfit := k.targets[key], k.unfit[key]
@@ -234,8 +252,8 @@ func targets[T metav1.Object](k *caches, kind string, listed func(), read func(T
 			d.derived = true
 		}
 	}
-	return sink[T]{
-		replace: func(all []T) {
+	return watch.Sink[T]{
+		Replace: func(all []T) {
 			k.change(func(d *dirty) {
 				mine := func(key route.TargetKey, _ *route.Target) bool { return key.Kind == kind }
 				maps.DeleteFunc(k.targets, mine)
@@ -248,7 +266,7 @@ func targets[T metav1.Object](k *caches, kind string, listed func(), read func(T
 			})
 			listed()
 		},
-		apply: func(o T) {
+		Apply: func(o T) {
 			t, ok := read(o)
 			k.mu.RLock()
 			before, unfit := k.targets[t.Key], k.unfit[t.Key]
@@ -258,7 +276,7 @@ func targets[T metav1.Object](k *caches, kind string, listed func(), read func(T
 			}
 			k.change(func(d *dirty) { mark(d, t.Key, set(t.Key, &t, ok)) })
 		},
-		remove: func(o T) {
+		Remove: func(o T) {
 			key := route.TargetKey{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 			k.change(func(d *dirty) { mark(d, key, set(key, nil, false)) })
 		},

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
 	"github.com/hanse-dev/hanse/internal/dns/server"
 	"github.com/hanse-dev/hanse/internal/dns/zone"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 const (
@@ -31,6 +33,7 @@ const (
 // listener is the hub's name server, and whether it can be reached.
 type listener struct {
 	listen []string
+	clock  clock.Clock
 	server *server.Server
 	jar    *cookie.Jar
 
@@ -41,18 +44,20 @@ type listener struct {
 	current *zone.Snapshot
 	changed func()
 	start   sync.Once
+	trouble trouble.Log[string]
 }
 
 func newListener(cfg Config, t server.Transfers) *listener {
 	jar := cookie.New(secret())
 	limiter := ratelimit.New(ratelimit.Config{
+		Start:     cfg.Clock.Now(),
 		PerSecond: cfg.RateLimit, Slip: rateSlip, V4Prefix: 24, V6Prefix: 56,
 		// Nobody outside can make the machine itself ask.
 		Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 	})
 	return &listener{
-		listen: cfg.Listen, jar: jar,
-		server: server.New(server.Config{Listen: cfg.Listen, Transfers: t, Cookies: jar, Limiter: limiter}),
+		listen: cfg.Listen, clock: cfg.Clock, jar: jar,
+		server: server.New(server.Config{Listen: cfg.Listen, Transfers: t, Cookies: jar, Limiter: limiter, Clock: cfg.Clock}),
 	}
 }
 
@@ -83,6 +88,7 @@ func (l *listener) serve(ctx context.Context) {
 		bound, err := l.server.Listen()
 		l.set(bound, err)
 		if err == nil {
+			l.trouble.Forget("listen")
 			klog.FromContext(ctx).Info("DNS is served", "addresses", bound)
 			err = l.server.Serve(ctx)
 			if ctx.Err() != nil {
@@ -90,9 +96,9 @@ func (l *listener) serve(ctx context.Context) {
 			}
 			l.set(nil, err)
 		} else {
-			klog.FromContext(ctx).Error(err, "DNS cannot be served")
+			l.trouble.Failed(klog.FromContext(ctx), "listen", err, "DNS cannot be served", "addresses", l.listen)
 		}
-		if !pause(ctx, listenRetry) {
+		if !pause(ctx, l.clock, listenRetry) {
 			return
 		}
 	}
@@ -100,7 +106,7 @@ func (l *listener) serve(ctx context.Context) {
 
 // bake replaces the secret of the cookies now and then.
 func (l *listener) bake(ctx context.Context) {
-	for pause(ctx, cookieLife) {
+	for pause(ctx, l.clock, cookieLife) {
 		l.jar.Rotate(secret())
 	}
 }

@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/flatten"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // passRest is the pause between two passes: what changes at the same moment, as it
@@ -25,14 +28,28 @@ const passRest = 20 * time.Millisecond
 // loop works out what has changed. All of it but what mu guards belongs to the
 // one goroutine of run.
 type loop struct {
-	c     *Controller
-	world world
+	caches    *caches
+	crashes   *crashes
+	clock     clock.WithTicker
+	prober    *health.Prober
+	flat      *flatten.Resolver
+	listener  *listener
+	statuses  interface{ Forget(namespace, name string) }
+	announcer *announcer
+	// wanted is closed when there is something to answer.
+	wanted chan<- struct{}
+	asked  bool // it is closed
+	// derive has the derived routes and zones kept; it does not block.
+	derive func(needs)
 
+	world     world
 	resolved  map[string]*route.Resolved
 	federated map[string]*federation // by zone
 	nearest   []steer.Rule
 	nearestOf []route.Cluster
 	publisher publisher
+	// view is what the server answers from, for explanations.
+	view atomic.Pointer[view]
 
 	db       atomic.Pointer[geo.DB]
 	reloaded atomic.Bool
@@ -48,16 +65,12 @@ type federation struct {
 	checks []health.Check
 }
 
-func newLoop(c *Controller) loop {
-	return loop{
-		c:         c,
-		world:     world{caches: c.caches, prober: c.prober, flat: c.flat},
-		resolved:  map[string]*route.Resolved{},
-		federated: map[string]*federation{},
-		publisher: newPublisher(c),
-		routesOf:  map[health.Check][]string{},
-		fedCheck:  map[health.Check]bool{},
-	}
+// start fills in what a loop begins with.
+func (l *loop) start() {
+	l.world = world{caches: l.caches, prober: l.prober, flat: l.flat}
+	l.resolved, l.federated = map[string]*route.Resolved{}, map[string]*federation{}
+	l.routesOf, l.fedCheck = map[health.Check][]string{}, map[health.Check]bool{}
+	l.publisher.zones, l.publisher.zonesOf = map[string]*zoneState{}, map[string][]string{}
 }
 
 // followDatabase keeps the database in use that of path, until ctx ends: the one in
@@ -65,43 +78,48 @@ func newLoop(c *Controller) loop {
 func (l *loop) followDatabase(ctx context.Context, path string) {
 	l.database(geo.Embedded())
 	if path != "" {
-		geo.Follow(ctx, path, l.database)
+		geo.Follow(ctx, l.clock, path, l.database)
 	}
 }
 
 // database takes a geographic database over; one that cannot be read leaves the
 // last in use.
 func (l *loop) database(db *geo.DB, err error) {
-	l.c.listener.complain(err)
+	l.listener.complain(err)
 	if err != nil {
-		klog.Background().Error(err, "The geographic database cannot be used", "path", l.c.cfg.Database)
+		klog.Background().Error(err, "The geographic database cannot be used")
 	}
 	if db != nil {
 		l.db.Store(db)
 		l.reloaded.Store(true)
 	}
-	l.c.caches.change(func(d *dirty) { d.zones = true })
+	l.caches.change(func(d *dirty) { d.zones = true })
 }
 
 // run makes passes until ctx ends.
 func (l *loop) run(ctx context.Context) {
 	for {
 		select {
-		case <-l.c.caches.dirty.wake:
+		case <-l.caches.dirty.wake:
 		case <-ctx.Done():
 			return
 		}
-		if l.c.caches.needed() {
-			l.c.closeOnce.Do(func() { close(l.c.wantedOnce) })
+		if !l.asked && l.caches.needed() {
+			l.asked = true
+			close(l.wanted)
 		}
 		if l.db.Load() == nil {
-			l.c.derive(nil, nil) // what it makes may be the first that is wanted
-			continue             // the database wakes again when it is there
+			l.derive(needs{}) // what it makes may be the first that is wanted
+			continue          // the database wakes again when it is there
 		}
-		if p := contain(func() { l.pass(ctx, l.c.caches.take()) }); p != nil && !l.crashed(ctx, p) {
+		err := guard.Run(func() error {
+			l.pass(ctx, l.caches.take())
+			return nil
+		})
+		if err != nil && !l.crashed(ctx, err) {
 			return
 		}
-		if !pause(ctx, passRest) {
+		if !pause(ctx, l.clock, passRest) {
 			return
 		}
 	}
@@ -109,13 +127,16 @@ func (l *loop) run(ctx context.Context) {
 
 // crashed says that a pass has panicked, and has everything worked out again after a
 // while; what was answered before is answered until then. False: ctx has ended.
-func (l *loop) crashed(ctx context.Context, p *panicError) bool {
-	n := l.c.crashes.count("")
-	klog.FromContext(ctx).Error(p, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(p.stack))
-	if !pause(ctx, min(crashRest<<min(n-1, 6), crashRestMost)) {
+func (l *loop) crashed(ctx context.Context, err error) bool {
+	n := l.crashes.count("")
+	guard.Count(ctx, "dns")
+	if telling(n) {
+		klog.FromContext(ctx).Error(err, "Answers could not be worked out; those of before stay for now", "panics", n, "stack", string(guard.Stack(err)))
+	}
+	if !pause(ctx, l.clock, min(crashRest<<min(n-1, 6), crashRestMost)) {
 		return false
 	}
-	l.c.caches.change(func(d *dirty) { d.everything, d.zones, d.derived, d.services = true, true, true, true })
+	l.caches.change(func(d *dirty) { d.everything, d.zones, d.derived, d.services = true, true, true, true })
 	return true
 }
 
@@ -126,7 +147,7 @@ func (l *loop) pass(ctx context.Context, d dirty) {
 		l.nearest, l.nearestOf = route.Nearest(clusters), clusters
 		d.everything = true
 	}
-	routes, zones := l.c.caches.objects()
+	routes, zones := l.caches.objects()
 	changed := l.resolve(routes, d)
 	federated := false
 	if d.services || d.everything || d.zones {
@@ -135,16 +156,16 @@ func (l *loop) pass(ctx context.Context, d dirty) {
 	reloaded := l.reloaded.Swap(false)
 	if len(changed) == 0 && !federated && !d.zones && !reloaded {
 		if d.derived {
-			l.c.derive(zones, l.publisher.homeless)
+			l.derive(l.publisher.needs(zones))
 		}
 		return
 	}
 	l.probe()
-	l.publisher.publish(publication{
+	l.view.Store(l.publisher.publish(publication{
 		ctx: ctx, db: l.db.Load(), routes: routes, zones: zones, resolved: l.resolved, federated: l.federated,
 		changed: changed, all: d.zones || reloaded,
-	})
-	l.c.derive(zones, l.publisher.homeless)
+	}))
+	l.derive(l.publisher.needs(zones))
 }
 
 // samePlace says whether two clusters are as near to everybody.
@@ -167,14 +188,14 @@ func (l *loop) resolve(routes map[string]*v1alpha1.GlobalRoute, d dirty) map[str
 		if before != nil && reflect.DeepEqual(before, now) {
 			continue
 		}
-		l.announce(r, before, now)
+		l.announcer.announce(r, before, now)
 		l.resolved[key] = now
 		changed[key] = true
 	}
 	for key := range l.resolved {
 		if routes[key] == nil {
 			delete(l.resolved, key)
-			l.c.statuses.forget(key)
+			l.statuses.Forget(split(key))
 			changed[key] = true
 		}
 	}
@@ -210,7 +231,7 @@ func (l *loop) federate(zones []*v1alpha1.DNSZone) bool {
 			continue
 		}
 		f := &federation{}
-		for _, t := range l.c.caches.services() {
+		for _, t := range l.caches.services() {
 			hosts, checks := route.Federated(t, z.Spec.Federation, route.Canonical(z.Spec.Domain), l.world)
 			f.hosts = append(f.hosts, hosts...)
 			f.checks = append(f.checks, checks...)
@@ -254,8 +275,8 @@ func (l *loop) probe() {
 	l.mu.Lock()
 	l.routesOf, l.fedCheck = users, fed
 	l.mu.Unlock()
-	l.c.prober.Set(checks)
-	l.c.flat.Want(slices.Compact(hostnames))
+	l.prober.Set(checks)
+	l.flat.Want(slices.Compact(hostnames))
 }
 
 // users are the routes that an address is probed for.
@@ -285,6 +306,12 @@ func (c *caches) objects() (map[string]*v1alpha1.GlobalRoute, []*v1alpha1.DNSZon
 	}
 	slices.SortFunc(zones, func(a, b *v1alpha1.DNSZone) int { return strings.Compare(a.Name, b.Name) })
 	return routes, zones
+}
+
+// zoneList is the zones of this moment, by name.
+func (c *caches) zoneList() []*v1alpha1.DNSZone {
+	_, zones := c.objects()
+	return zones
 }
 
 // services are the Services of type LoadBalancer at the hub.

@@ -32,7 +32,7 @@ func slice(name, service string, ready, notReady, silent int) *discoveryv1.Endpo
 
 func TestEndpointsAreCounted(t *testing.T) {
 	k := newCaches()
-	session := &memberSession{caches: k, name: "aws"}
+	session := newSession(k)
 	k.begin(session)
 	k.take()
 	endpoints := session.endpoints()
@@ -49,17 +49,17 @@ func TestEndpointsAreCounted(t *testing.T) {
 	if _, known := k.Endpoints("aws", "shop", "web"); known {
 		t.Error("a member that has not been asked is taken to have no endpoints")
 	}
-	endpoints.replace([]*discoveryv1.EndpointSlice{slice("a", "web", 2, 1, 0), slice("b", "web", 0, 0, 1), slice("c", "other", 9, 0, 0)})
+	endpoints.Replace([]*discoveryv1.EndpointSlice{slice("a", "web", 2, 1, 0), slice("b", "web", 0, 0, 1), slice("c", "other", 9, 0, 0)})
 	is("two slices", 3, 4, true)
-	endpoints.apply(slice("a", "web", 2, 1, 0))
+	endpoints.Apply(slice("a", "web", 2, 1, 0))
 	is("the same again", 3, 4, false)
-	endpoints.apply(slice("a", "web", 0, 3, 0))
+	endpoints.Apply(slice("a", "web", 0, 3, 0))
 	is("none is ready there any more", 1, 4, true)
-	endpoints.apply(slice("d", "web", 1, 0, 0))
+	endpoints.Apply(slice("d", "web", 1, 0, 0))
 	is("another slice", 2, 5, true)
-	endpoints.remove(slice("b", "web", 0, 0, 1))
+	endpoints.Remove(slice("b", "web", 0, 0, 1))
 	is("one slice goes", 1, 4, true)
-	endpoints.replace(nil)
+	endpoints.Replace(nil)
 	is("all go", 0, 0, true)
 	if _, known := k.Endpoints("azure", "shop", "web"); known {
 		t.Error("another member is known to have none")
@@ -82,7 +82,7 @@ func TestChangesTogether(t *testing.T) {
 			d.zones = true
 		})
 		synctest.Wait()
-		if c.view.Load() != nil {
+		if c.loop.view.Load() != nil {
 			t.Error("it answers before there is a geographic database")
 		}
 		c.loop.database(db, nil)
@@ -93,8 +93,8 @@ func TestChangesTogether(t *testing.T) {
 			t.Helper()
 			<-time.After(passRest) // and all that it does then
 			synctest.Wait()
-			if got := serial() - first; got != passes || len(c.view.Load().hosts) != hosts {
-				t.Errorf("%s: %d passes and %d hosts, want %d and %d", what, got, len(c.view.Load().hosts), passes, hosts)
+			if got := serial() - first; got != passes || len(c.loop.view.Load().hosts) != hosts {
+				t.Errorf("%s: %d passes and %d hosts, want %d and %d", what, got, len(c.loop.view.Load().hosts), passes, hosts)
 			}
 		}
 		for i := range 100 {

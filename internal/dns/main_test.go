@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
-	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
@@ -23,15 +23,20 @@ func TestMain(m *testing.M) {
 // routes and zones. It may be made in a bubble of synctest.
 func newTest(t *testing.T) (*Controller, *dynamicfake.FakeDynamicClient) {
 	t.Helper()
-	c, err := New(&rest.Config{Host: "https://127.0.0.1:1"}, Config{HubUID: "hub"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.broadcaster.Shutdown)
+	return newTestOf(t, Config{HubUID: "hub", Clock: clock.RealClock{}})
+}
+
+// newTestOf is newTest, configured.
+func newTestOf(t *testing.T, cfg Config) (*Controller, *dynamicfake.FakeDynamicClient) {
+	t.Helper()
 	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		v1alpha1.Resource("globalroutes"): "GlobalRouteList", v1alpha1.Resource("dnszones"): "DNSZoneList",
 	})
-	c.client, c.statuses.client = client, client
+	c := newController(client, cfg)
+	t.Cleanup(func() {
+		c.broadcaster.Shutdown()
+		c.statuses.Close()
+	})
 	return c, client
 }
 

@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"context"
 	"maps"
 	"reflect"
 	"strconv"
@@ -11,12 +10,12 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 const (
@@ -27,43 +26,33 @@ const (
 	managed = v1alpha1.LabelManaged + "=true"
 )
 
-func ingresses(c kubernetes.Interface) source {
-	return source{"ingresses", &networkingv1.Ingress{},
-		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return c.NetworkingV1().Ingresses("").List(ctx, o)
-		},
-		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.NetworkingV1().Ingresses("").Watch(ctx, o)
-		}}
+func ingresses(c rest.Interface) watch.Source[*networkingv1.Ingress] {
+	return typed[*networkingv1.Ingress](c, networkingv1.SchemeGroupVersion, "ingresses", "Ingress", "")
 }
 
-func services(c kubernetes.Interface) source {
-	return source{"services", &corev1.Service{},
-		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return c.CoreV1().Services("").List(ctx, o)
-		},
-		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.CoreV1().Services("").Watch(ctx, o)
-		}}
+func services(c rest.Interface) watch.Source[*corev1.Service] {
+	return typed[*corev1.Service](c, corev1.SchemeGroupVersion, "services", "Service", "")
 }
 
-func endpointSlices(c kubernetes.Interface) source {
-	return source{"endpointslices", &discoveryv1.EndpointSlice{},
-		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return c.DiscoveryV1().EndpointSlices("").List(ctx, o)
-		},
-		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.DiscoveryV1().EndpointSlices("").Watch(ctx, o)
-		}}
+func endpointSlices(c rest.Interface) watch.Source[*discoveryv1.EndpointSlice] {
+	return typed[*discoveryv1.EndpointSlice](c, discoveryv1.SchemeGroupVersion, "endpointslices", "EndpointSlice", "")
+}
+
+func typed[O metav1.Object](c rest.Interface, version schema.GroupVersion, resource, kind, namespace string) watch.Source[O] {
+	return watch.REST[O]{Client: c, Path: watch.Path(version.WithResource(resource), namespace), Format: watch.Typed[O](version.WithKind(kind))}
+}
+
+func untyped(c rest.Interface, resource schema.GroupVersionResource) watch.Source[*unstructured.Unstructured] {
+	return watch.REST[*unstructured.Unstructured]{Client: c, Path: watch.Path(resource, ""), Format: watch.Unstructured()}
 }
 
 // exposing keeps the exposures of one kind.
-func exposing[T metav1.Object](s *memberSession, kind string, read func(T) route.Exposure) sink[T] {
+func exposing[T metav1.Object](s *memberSession, kind string, read func(T) route.Exposure) watch.Sink[T] {
 	keyOf := func(o T) route.TargetKey {
 		return route.TargetKey{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 	}
-	return sink[T]{
-		replace: func(all []T) {
+	return watch.Sink[T]{
+		Replace: func(all []T) {
 			now := map[route.TargetKey]route.Exposure{}
 			for _, o := range all {
 				now[keyOf(o)] = read(o)
@@ -77,12 +66,11 @@ func exposing[T metav1.Object](s *memberSession, kind string, read func(T) route
 					maps.Copy(m.exposures, now)
 					m.listed[kind], d.everything = true, true
 				}
+				m.current(d, kind)
 			})
-			s.heard(kind, nil)
 		},
-		outcome: func(err error) { s.heard(kind, err) },
-		apply:   func(o T) { s.expose(keyOf(o), read(o)) },
-		remove: func(o T) {
+		Apply: func(o T) { s.expose(keyOf(o), read(o)) },
+		Remove: func(o T) {
 			s.change(func(m *memberCache, d *dirty) {
 				delete(m.exposures, keyOf(o))
 				d.touch(keyOf(o))
@@ -152,10 +140,9 @@ func portOffset(annotations map[string]string) int {
 }
 
 // endpoints counts the ready endpoints of each Service.
-func (s *memberSession) endpoints() sink[*discoveryv1.EndpointSlice] {
-	return sink[*discoveryv1.EndpointSlice]{
-		outcome: func(err error) { s.heard(route.KindSlices, err) },
-		replace: func(all []*discoveryv1.EndpointSlice) {
+func (s *memberSession) endpoints() watch.Sink[*discoveryv1.EndpointSlice] {
+	return watch.Sink[*discoveryv1.EndpointSlice]{
+		Replace: func(all []*discoveryv1.EndpointSlice) {
 			s.change(func(m *memberCache, d *dirty) {
 				before := m.slices
 				m.slices = map[serviceKey]map[string]route.Endpoints{}
@@ -165,17 +152,17 @@ func (s *memberSession) endpoints() sink[*discoveryv1.EndpointSlice] {
 				if !m.listed[route.KindSlices] || !reflect.DeepEqual(before, m.slices) {
 					m.listed[route.KindSlices], d.everything = true, true
 				}
+				m.current(d, route.KindSlices)
 			})
-			s.heard(route.KindSlices, nil)
 		},
-		apply: func(slice *discoveryv1.EndpointSlice) {
+		Apply: func(slice *discoveryv1.EndpointSlice) {
 			s.change(func(m *memberCache, d *dirty) {
 				if m.count(slice) {
 					d.touch(route.TargetKey{Kind: route.KindService, Namespace: slice.Namespace})
 				}
 			})
 		},
-		remove: func(slice *discoveryv1.EndpointSlice) {
+		Remove: func(slice *discoveryv1.EndpointSlice) {
 			s.change(func(m *memberCache, d *dirty) {
 				key := ownerOf(slice)
 				if delete(m.slices[key], slice.Name); len(m.slices[key]) == 0 {

@@ -1,9 +1,6 @@
 package dns
 
 import (
-	"context"
-	"fmt"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -17,46 +14,8 @@ const (
 	crashRestMost = time.Minute
 )
 
-// panicError is a panic that did not end the process.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
-
-// contain runs do, and returns its panic, if there is one. What members say must
-// not end the hub, whatever it is.
-func contain(do func()) (p *panicError) {
-	defer func() {
-		if value := recover(); value != nil {
-			p = &panicError{value, debug.Stack()}
-		}
-	}()
-	do()
-	return nil
-}
-
-// persist runs do, which returns when ctx ends, and again whenever it panics, until
-// ctx ends; crashed hears of each panic.
-func persist(ctx context.Context, do func(), crashed func(*panicError)) {
-	rest := crashRest
-	for ctx.Err() == nil {
-		began := time.Now()
-		p := contain(do)
-		if p == nil {
-			return
-		}
-		crashed(p)
-		if time.Since(began) > 2*crashRestMost {
-			rest = crashRest
-		}
-		if !pause(ctx, rest) {
-			return
-		}
-		rest = min(2*rest, crashRestMost)
-	}
-}
+// telling says whether the nth of a row of panics is worth a line with its stack: the first, second, fourth, eighth, …
+func telling(n int) bool { return n&(n-1) == 0 }
 
 // crashes counts panics by member.
 type crashes struct {

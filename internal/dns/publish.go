@@ -11,13 +11,16 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
 	"github.com/hanse-dev/hanse/internal/dns/zone"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // publication is everything that answers come from, at one moment.
@@ -33,15 +36,24 @@ type publication struct {
 }
 
 // publisher hands publications on: to the hub's name server, to those who keep
-// zones elsewhere, to the statuses. It belongs to the loop.
+// external zones, to the statuses. It belongs to the loop.
 type publisher struct {
-	c        *Controller
+	caches    *caches
+	clock     clock.PassiveClock
+	announcer *announcer
+	listener  *listener
+	transfers *transfer.Transfers
+	external  externalZones
+	statuses  statusWriter
+	off       bool // the hub was told not to listen
+
 	snapshot *zone.Snapshot
 	zones    map[string]*zoneState        // by domain with a final dot
 	zonesOf  map[string][]string          // the zones that a route had hosts in, last time
 	lost     map[string]map[string]string // why routes had lost hosts, last time; nil before the first
 	refused  map[string]bool              // DNSZones whose domain another one has, last time
 	homeless []string                     // hosts that are in no zone
+	trouble  trouble.Log[string]
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
@@ -50,12 +62,32 @@ type zoneState struct {
 	made   zone.Zone // as it was published last
 }
 
-func newPublisher(c *Controller) publisher {
-	return publisher{c: c, zones: map[string]*zoneState{}, zonesOf: map[string][]string{}}
+// externalZones are the zones that others serve.
+type externalZones interface {
+	Want(z *v1alpha1.DNSZone, hosts []steer.Host)
+	Only(zones []*v1alpha1.DNSZone)
+	Host(zone, host string) (external.Report, bool)
 }
 
-// publish makes the answers those of p.
-func (b *publisher) publish(p publication) {
+// statusWriter has statuses written.
+type statusWriter interface {
+	Route(*v1alpha1.GlobalRoute, v1alpha1.GlobalRouteStatus)
+	Zone(*v1alpha1.DNSZone, v1alpha1.DNSZoneStatus)
+}
+
+// needs is what routes and zones the hub may have to make by itself.
+func (b *publisher) needs(zones []*v1alpha1.DNSZone) needs {
+	n := needs{zones: zones, homeless: b.homeless, inUse: map[string]bool{}}
+	for _, used := range b.zonesOf {
+		for _, z := range used {
+			n.inUse[z] = true
+		}
+	}
+	return n
+}
+
+// publish makes the answers those of p, and returns what is answered then.
+func (b *publisher) publish(p publication) *view {
 	hosts, verdict := b.assign(p)
 	touched := b.touched(p, verdict)
 	var served []zone.Zone
@@ -68,18 +100,18 @@ func (b *publisher) publish(p publication) {
 			continue
 		}
 		if z.Spec.Route53 != nil || z.Spec.RFC2136 != nil {
-			b.c.elsewhere.want(z, hosts[z.Name])
+			b.external.Want(z, hosts[z.Name])
 			continue
 		}
 		state := b.state(z)
-		made := buildZone(z, state.serial, hosts[z.Name], b.c.listener.addresses())
+		made := buildZone(z, state.serial, hosts[z.Name], b.listener.addresses())
 		if (p.all || touched[z.Name]) && !reflect.DeepEqual(made.Zone, state.made) {
-			state.serial = nextSerial(state.serial, z.Status.Serial, time.Now())
+			state.serial = nextSerial(state.serial, z.Status.Serial, b.clock.Now())
 			made.SOA.Serial = state.serial
 		}
 		state.made = made.Zone
 		served = append(served, made.Zone)
-		t, ok, err := b.c.caches.transferZone(z)
+		t, ok, err := b.caches.transferZone(z)
 		if ok {
 			secondaries = append(secondaries, t)
 		}
@@ -88,38 +120,40 @@ func (b *publisher) publish(p publication) {
 		}
 		reports[z.Name] = zoneReport{problems: made.problems, serial: state.serial, hosts: len(hosts[z.Name]), nameServers: made.nameServers}
 	}
-	b.c.elsewhere.only(p.zones)
+	b.external.Only(p.zones)
 	b.snapshot = zone.Build(b.snapshot, p.db, served)
-	b.c.listener.swap(p.ctx, b.snapshot)
+	b.listener.swap(p.ctx, b.snapshot)
 	b.transfer(p.ctx, secondaries)
-	b.look(p, hosts)
 	b.report(p, verdict, reports)
+	return b.look(p, hosts)
 }
 
 // transfer hands the new versions to the zones' secondaries.
 func (b *publisher) transfer(ctx context.Context, zones []transfer.Zone) {
-	err := b.c.transfers.SetZones(zones)
+	err := b.transfers.SetZones(zones)
 	for _, t := range zones {
 		// To say the same again is no change, but listing thousands of records is work.
-		if status, ok := b.c.transfers.Status(t.Name); ok && status.Serial == b.zones[t.Name].serial {
+		if status, ok := b.transfers.Status(t.Name); ok && status.Serial == b.zones[t.Name].serial {
 			continue
 		}
-		err = errors.Join(err, b.c.transfers.Update(t.Name, b.snapshot.Records(t.Name)))
+		err = errors.Join(err, b.transfers.Update(t.Name, b.snapshot.Records(t.Name)))
 	}
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "A zone cannot be transferred")
+		b.trouble.Failed(klog.FromContext(ctx), "transfer", err, "A zone cannot be transferred to its secondaries")
+	} else {
+		b.trouble.Worked(klog.FromContext(ctx), "transfer", "All zones can be transferred to their secondaries")
 	}
 }
 
 // look lets people ask what is answered now, and why.
-func (b *publisher) look(p publication, hosts map[string][]steer.Host) {
+func (b *publisher) look(p publication, hosts map[string][]steer.Host) *view {
 	now := &view{snapshot: b.snapshot, db: p.db, zones: route.NewZones(p.zones), hosts: map[string]steer.Host{}, zoneOf: map[string]string{}, resolved: maps.Clone(p.resolved)}
 	for zone, list := range hosts {
 		for _, h := range list {
 			now.hosts[h.Name], now.zoneOf[h.Name] = h, zone
 		}
 	}
-	b.c.view.Store(now)
+	return now
 }
 
 // verdict is what has become of the hosts of each route.
@@ -192,7 +226,7 @@ func (b *publisher) state(z *v1alpha1.DNSZone) *zoneState {
 	domain := dotted(z.Spec.Domain)
 	s := b.zones[domain]
 	if s == nil {
-		s = &zoneState{serial: nextSerial(0, z.Status.Serial, time.Now())}
+		s = &zoneState{serial: nextSerial(0, z.Status.Serial, b.clock.Now())}
 		b.zones[domain] = s
 	}
 	return s

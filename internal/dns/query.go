@@ -99,7 +99,7 @@ func Filter(controller func() *Controller) func(http.Handler) http.Handler {
 			}
 			c := controller()
 			if c == nil {
-				fail(w, http.StatusServiceUnavailable, "this hub does no DNS (yet). Try: again in a second, or the hub that leads")
+				fail(w, http.StatusServiceUnavailable, "this hub does not serve DNS, or not yet. Try: again in a second, or ask the leading hub")
 				return
 			}
 			c.serve(w, r)
@@ -159,7 +159,7 @@ func (c *Controller) about() About {
 
 // export writes a zone in master file format (RFC 1035, section 5).
 func (c *Controller) export(w http.ResponseWriter, domain string) {
-	v := c.view.Load()
+	v := c.loop.view.Load()
 	if v == nil {
 		fail(w, http.StatusNotFound, "there are no zones. Try: `kubectl get dnszones`")
 		return
@@ -177,7 +177,7 @@ func (c *Controller) export(w http.ResponseWriter, domain string) {
 
 // explain says what somebody is answered, and why.
 func (c *Controller) explain(name, from string) (*Explanation, int, error) {
-	v := c.view.Load()
+	v := c.loop.view.Load()
 	name = route.Canonical(name)
 	if name == "" {
 		return nil, http.StatusBadRequest, fmt.Errorf("no name was asked for. Try: ?name=www.example.com")

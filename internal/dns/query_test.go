@@ -134,7 +134,7 @@ func TestFilter(t *testing.T) {
 	ask("nothing to answer", "GET", PathQuery+"?name=www.example.org", http.StatusNotFound, "no GlobalRoute has the host", "Try: ")
 	ask("nothing to answer", "GET", PathExport+"?zone=example.org", http.StatusNotFound, "Try: ")
 	ask("nothing to answer", "GET", PathAbout, http.StatusOK, "none is loaded")
-	c.view.Store(v)
+	c.loop.view.Store(v)
 	c.loop.db.Store(db)
 	ask("another path", "POST", "/hanse/dnsx", http.StatusTeapot)
 	ask("unknown", "GET", "/hanse/dns/nonsense", http.StatusNotFound)

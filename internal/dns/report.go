@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
@@ -22,34 +23,34 @@ func (b *publisher) report(p publication, v verdict, zones map[string]zoneReport
 	for key, r := range p.routes {
 		res := p.resolved[key]
 		if res != nil {
-			b.announceHosts(r, res, before[key], v.lost[key], before == nil)
+			b.announcer.announceHosts(r, res, before[key], v.lost[key], before == nil)
 		}
 		if res == nil || !all && !p.changed[key] {
 			continue
 		}
-		b.c.statuses.route(r, routeStatus(r, res, v, b.elsewhereReports(v, res), p.db))
+		b.statuses.Route(r, routeStatus(r, res, v, b.externalReports(v, res), p.db))
 	}
-	bound, broken, geoErr := b.c.listener.state()
+	bound, broken, geoErr := b.listener.state()
 	refused := map[string]bool{}
 	for _, z := range p.zones {
 		if zones[z.Name].refused != "" {
 			refused[z.Name] = true
-			b.announceRefused(z, zones[z.Name].refused)
+			b.announcer.announceRefused(z, zones[z.Name].refused, b.refused)
 		}
 		if report, ok := zones[z.Name]; ok {
-			report.listeners, report.broken, report.geo, report.off = bound, broken, geoErr, len(b.c.cfg.Listen) == 0
-			b.c.statuses.zone(z, zoneStatus(z, report))
+			report.listeners, report.broken, report.geo, report.off = bound, broken, geoErr, b.off
+			b.statuses.Zone(z, zoneStatus(z, report))
 		}
 	}
 	b.refused = refused
 }
 
-// elsewhereReports are what has become of a route's hosts in zones kept elsewhere.
-func (b *publisher) elsewhereReports(v verdict, res *route.Resolved) map[string]hostReport {
-	reports := map[string]hostReport{}
+// externalReports are what has become of a route's hosts in external zones.
+func (b *publisher) externalReports(v verdict, res *route.Resolved) map[string]external.Report {
+	reports := map[string]external.Report{}
 	for i := range res.Hosts {
 		name := res.Hosts[i].Name
-		if r, ok := b.c.elsewhere.host(v.zone[name], name); ok {
+		if r, ok := b.external.Host(v.zone[name], name); ok {
 			reports[name] = r
 		}
 	}
@@ -58,11 +59,11 @@ func (b *publisher) elsewhereReports(v verdict, res *route.Resolved) map[string]
 
 // routeStatus says how a route is doing. Times are those of the status before,
 // where nothing has changed; the writer fills in the others.
-func routeStatus(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, elsewhere map[string]hostReport, db *geo.DB) v1alpha1.GlobalRouteStatus {
+func routeStatus(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, outside map[string]external.Report, db *geo.DB) v1alpha1.GlobalRouteStatus {
 	s := v1alpha1.GlobalRouteStatus{ObservedGeneration: r.Generation}
 	var names, unanswered []string
 	for i := range res.Hosts {
-		h := routeHost(&res.Hosts[i], res.Key, v, elsewhere)
+		h := routeHost(&res.Hosts[i], res.Key, v, outside)
 		names = append(names, h.Name)
 		if !h.Answered {
 			unanswered = append(unanswered, h.Message)
@@ -87,7 +88,7 @@ func routeStatus(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, elsewh
 	return s
 }
 
-func routeHost(of *steer.Host, route string, v verdict, elsewhere map[string]hostReport) v1alpha1.RouteHost {
+func routeHost(of *steer.Host, route string, v verdict, outside map[string]external.Report) v1alpha1.RouteHost {
 	name := of.Name
 	h := v1alpha1.RouteHost{Name: strings.TrimSuffix(name, "."), Zone: v.zone[name]}
 	for _, c := range of.Clusters {
@@ -101,9 +102,9 @@ func routeHost(of *steer.Host, route string, v verdict, elsewhere map[string]hos
 	case !mine:
 		h.Message = h.Name + " is in no DNSZone yet"
 	default:
-		report, kept := elsewhere[name]
-		h.Answered = !kept || report.done
-		h.Message = report.message
+		report, kept := outside[name]
+		h.Answered = !kept || report.Done
+		h.Message = report.Message
 	}
 	return h
 }

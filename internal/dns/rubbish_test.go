@@ -18,6 +18,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
@@ -211,7 +212,6 @@ func noise(seed uint64) string {
 func running(t *testing.T) *Controller {
 	c, _ := newTest(t)
 	c.loop.database(embedded(t), nil)
-	c.closeOnce.Do(func() { close(c.wantedOnce) })
 	k := c.caches
 	target, _ := route.FromService(balanced("192.0.2.1"))
 	r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
@@ -294,7 +294,7 @@ func TestRubbish(t *testing.T) {
 		return len(e.Addresses) == 1 && e.Addresses[0].String() == "192.0.2.77" && c.caches.Outdated(name, route.KindService) == ""
 	})
 	all("it is answered for", func(name string, _ *fakeMember) bool {
-		return slices.ContainsFunc(c.view.Load().resolved["shop/web"].Clusters, func(s route.ClusterState) bool {
+		return slices.ContainsFunc(c.loop.view.Load().resolved["shop/web"].Clusters, func(s route.ClusterState) bool {
 			return s.Name == name && len(s.Addresses) == 1 && s.Addresses[0].String() == "192.0.2.77"
 		})
 	})
@@ -303,7 +303,7 @@ func TestRubbish(t *testing.T) {
 	}
 }
 
-func (c *Controller) clusterApply(name string) { c.clusterSink(func() {}).apply(clusterObject(name)) }
+func (c *Controller) clusterApply(name string) { c.clusterSink(func() {}).Apply(clusterObject(name)) }
 
 // TestUnjoinUnderChurn engages and unjoins members again and again while their
 // Services change.
@@ -327,11 +327,11 @@ func TestUnjoinUnderChurn(t *testing.T) {
 				c.clusterApply(name)
 				ctx, leave := context.WithCancel(t.Context())
 				c.Engage(ctx, name, &rest.Config{Host: m.URL})
-				pause(churn, time.Duration(rand.IntN(20))*time.Millisecond)
+				pause(churn, clock.RealClock{}, time.Duration(rand.IntN(20))*time.Millisecond)
 				// Fleet and the watch of Clusters do not wait for each other.
 				var both sync.WaitGroup
 				both.Go(leave)
-				both.Go(func() { c.clusterSink(func() {}).remove(clusterObject(name)) })
+				both.Go(func() { c.clusterSink(func() {}).Remove(clusterObject(name)) })
 				both.Wait()
 			}
 		})

@@ -1,45 +1,36 @@
 package dns
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // secretsOf are the Secrets of the hub's own namespace.
-func secretsOf(c kubernetes.Interface) source {
-	return source{"secrets", &corev1.Secret{},
-		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return c.CoreV1().Secrets(v1alpha1.SystemNamespace).List(ctx, o)
-		},
-		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.CoreV1().Secrets(v1alpha1.SystemNamespace).Watch(ctx, o)
-		}}
+func secretsOf(c rest.Interface) watch.Source[*corev1.Secret] {
+	return typed[*corev1.Secret](c, corev1.SchemeGroupVersion, "secrets", "Secret", v1alpha1.SystemNamespace)
 }
 
 // secretSink keeps the Secrets that zones may name. A change of one that some zone
 // names has the zones looked at again.
-func (c *Controller) secretSink(listed func()) sink[*corev1.Secret] {
-	k := c.caches
+func (c *Controller) secretSink(listed func()) watch.Sink[*corev1.Secret] {
+	k, nudge := c.caches, c.external.Nudge
 	set := func(d *dirty, name string) {
 		for _, z := range k.zones {
 			if named(z, name) {
 				d.zones = true
-				c.elsewhere.nudge(z.Name)
+				nudge(z.Name)
 			}
 		}
 	}
-	return sink[*corev1.Secret]{
-		replace: func(all []*corev1.Secret) {
+	return watch.Sink[*corev1.Secret]{
+		Replace: func(all []*corev1.Secret) {
 			now := map[string]map[string][]byte{}
 			for _, s := range all {
 				now[s.Name] = s.Data
@@ -47,13 +38,13 @@ func (c *Controller) secretSink(listed func()) sink[*corev1.Secret] {
 			k.change(func(d *dirty) { k.secrets, d.zones = now, true })
 			listed()
 		},
-		apply: func(s *corev1.Secret) {
+		Apply: func(s *corev1.Secret) {
 			k.change(func(d *dirty) {
 				k.secrets[s.Name] = s.Data
 				set(d, s.Name)
 			})
 		},
-		remove: func(s *corev1.Secret) {
+		Remove: func(s *corev1.Secret) {
 			k.change(func(d *dirty) {
 				delete(k.secrets, s.Name)
 				set(d, s.Name)
@@ -70,8 +61,8 @@ func named(z *v1alpha1.DNSZone, secret string) bool {
 		s.Embedded != nil && s.Embedded.TransferKey != nil && s.Embedded.TransferKey.Secret == secret
 }
 
-// secret is one key of a Secret in the hub's own namespace.
-func (c *caches) secret(name, key string) (string, error) {
+// Secret is one key of a Secret in the hub's own namespace.
+func (c *caches) Secret(name, key string) (string, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	data, ok := c.secrets[name]
@@ -85,12 +76,12 @@ func (c *caches) secret(name, key string) (string, error) {
 	return string(value), nil
 }
 
-// tsig reads a TSIG key; nil if none is wanted.
-func (c *caches) tsig(k *v1alpha1.TSIGKey) (*transfer.Key, error) {
+// TSIG reads a TSIG key; nil if none is wanted.
+func (c *caches) TSIG(k *v1alpha1.TSIGKey) (*transfer.Key, error) {
 	if k == nil {
 		return nil, nil
 	}
-	secret, err := c.secret(k.Secret, "secret")
+	secret, err := c.Secret(k.Secret, "secret")
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +112,7 @@ func (c *caches) transferZone(z *v1alpha1.DNSZone) (t transfer.Zone, ok bool, pr
 		}
 		t.Secondaries = append(t.Secondaries, a)
 	}
-	key, err := c.tsig(e.TransferKey)
+	key, err := c.TSIG(e.TransferKey)
 	if err != nil {
 		return t, false, fmt.Errorf("the zone cannot be transferred: %w", err)
 	}

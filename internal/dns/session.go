@@ -3,23 +3,22 @@ package dns
 import (
 	"context"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 const (
-	// unreadableAfter is how long a resource of a member may fail to be read before
-	// that is said: one failed request is nothing.
-	unreadableAfter = 5 * time.Second
+	// pagesAtOnce is how many pages of lists of one member are in memory at the same time.
+	pagesAtOnce = 2
 	// notAgain is said of what a member has not said again since it came back.
 	notAgain = "it has not been looked at again yet"
 )
@@ -27,86 +26,75 @@ const (
 // Engage begins to watch a member, until ctx ends: the terms are those of
 // fleet.Propagator. It does not block.
 func (c *Controller) Engage(ctx context.Context, name string, cfg *rest.Config) {
-	log := klog.FromContext(ctx).WithValues("cluster", name)
-	cfg = rest.CopyConfig(cfg)
-	typed, err := kubernetes.NewForConfig(protobuf(cfg))
-	if err != nil {
-		log.Error(err, "Member cannot be watched for DNS")
-		return
-	}
-	gateways, err := newGateways(cfg)
-	if err != nil {
-		log.Error(err, "Member cannot be watched for DNS")
-		return
-	}
-	c.attend(klog.NewContext(ctx, log), &memberSession{c: c, caches: c.caches, name: name, typed: typed, gateways: gateways})
-}
-
-// attend runs a session until ctx ends. It does not block.
-func (c *Controller) attend(ctx context.Context, s *memberSession) {
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", klog.KRef("", name)))
+	s := c.session(name)
 	c.caches.begin(s)
 	go func() {
 		// Its watches have ended before the cache may go, and a session that ends late
 		// does not take the cache from the one that came after it.
 		defer c.caches.end(s)
-		if c.wanted(ctx) {
-			s.run(ctx)
+		if await(ctx, c.wanted) {
+			if client, err := watch.NewClient(cfg); err != nil {
+				klog.FromContext(ctx).Error(err, "Member cannot be watched for DNS")
+			} else {
+				s.run(ctx, client)
+			}
 		}
 		<-ctx.Done()
 	}()
 }
 
-// protobuf makes a way to a member, or the hub, that decodes faster.
-func protobuf(cfg *rest.Config) *rest.Config {
-	p := rest.CopyConfig(cfg)
-	p.ContentType = runtime.ContentTypeProtobuf
-	p.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	return p
+// session is one of a member that answers; nothing is watched yet.
+func (c *Controller) session(name string) *memberSession {
+	announcer, crashes := c.announcer, c.crashes
+	return &memberSession{
+		caches: c.caches, name: name, clock: c.cfg.Clock, quiet: map[string]bool{},
+		say:   func(kind, reason, message string) { announcer.sayCluster(name, kind, reason, message) },
+		crash: func() { crashes.count(name) },
+	}
 }
 
 // memberSession is the watches of one member while it answers.
 type memberSession struct {
-	c        *Controller
-	caches   *caches
-	name     string
-	typed    kubernetes.Interface
-	gateways *gateways
+	caches *caches
+	name   string
+	clock  clock.WithDelayedExecution
+	// say says something on the member's Cluster, by an event of a type (kind), with a reason.
+	say func(kind, reason, message string)
+	// crash counts that what the member said made the hub panic.
+	crash func()
 
-	// failing is what cannot be read, by kind. The caches' mutex is for it.
-	failing map[string]failure
-}
-
-// failure is why a kind of objects cannot be read.
-type failure struct {
-	since  time.Time
-	reason metav1.StatusReason
-	said   string    // empty as long as it may pass
-	quiet  bool      // it was said on routes only
-	at     time.Time // when it was said
+	// quiet is, by kind, what cannot be read and was not said on the Cluster. The caches' mutex is for it.
+	quiet map[string]bool
 }
 
 // run watches until ctx ends.
-func (s *memberSession) run(ctx context.Context) {
+func (s *memberSession) run(ctx context.Context, client rest.Interface) {
+	pages := make(chan struct{}, pagesAtOnce)
 	var wg sync.WaitGroup
-	for kind, watch := range map[string]func(context.Context){
-		route.KindIngress: func(ctx context.Context) {
-			follow(ctx, ingresses(s.typed), managed, exposing(s, route.KindIngress, ingressExposure))
-		},
-		route.KindService: func(ctx context.Context) {
-			follow(ctx, services(s.typed), managed, exposing(s, route.KindService, serviceExposure))
-		},
-		route.KindSlices: func(ctx context.Context) {
-			follow(ctx, endpointSlices(s.typed), managed, s.endpoints())
-		},
-		route.KindGateway: func(ctx context.Context) {
-			s.gateways.watch(ctx, "gateways", managed, exposing(s, route.KindGateway, gatewayExposure))
-		},
-	} {
-		wg.Go(func() {
-			persist(ctx, func() { watch(ctx) }, func(p *panicError) { s.crashed(ctx, kind, p) })
-		})
-	}
+	wg.Go(func() {
+		watchMember(ctx, s, pages, route.KindIngress, ingresses(client), exposing(s, route.KindIngress, ingressExposure))
+	})
+	wg.Go(func() {
+		watchMember(ctx, s, pages, route.KindService, services(client), exposing(s, route.KindService, serviceExposure))
+	})
+	wg.Go(func() { watchMember(ctx, s, pages, route.KindSlices, endpointSlices(client), s.endpoints()) })
+	wg.Go(func() {
+		watchMember(ctx, s, pages, route.KindGateway, gatewayKind(client, "gateways"), exposing(s, route.KindGateway, gatewayExposure))
+	})
 	wg.Wait()
+}
+
+// watchMember watches what the hub put of a kind into a member.
+func watchMember[O metav1.Object](ctx context.Context, s *memberSession, pages chan struct{}, kind string, source watch.Source[O], into watch.Sink[O]) {
+	r := watch.Resource[O, O]{
+		Name: s.name + "/" + kind, Source: source, Labels: managed, Trim: watch.Whole[O], Into: into, Pages: pages, Clock: s.clock,
+		Told: func(err error) { s.heard(kind, err) },
+	}
+	if kind == route.KindGateway {
+		r.Absent = gatewayPoll
+	}
+	watch.Run(ctx, r)
 }
 
 // change runs a change of the member's cache, unless the session has ended.
@@ -118,69 +106,41 @@ func (s *memberSession) change(do func(*memberCache, *dirty)) {
 	})
 }
 
-// heard takes in whether a kind of objects could be read just now. What fails for a
-// while is said on the routes that lead there, and on the Cluster.
+// heard takes in that a kind of objects cannot be read, or with nil that it can be again. What fails is said on the routes
+// that lead there, and on the Cluster.
 func (s *memberSession) heard(kind string, err error) {
 	event := func() {}
 	s.change(func(m *memberCache, d *dirty) {
-		f, failing := s.failing[kind]
-		switch {
-		case err == nil:
-			event = s.current(m, d, kind)
-			return
-		case !failing:
-			f.since = time.Now()
-		case time.Since(f.since) < unreadableAfter,
-			f.said != "" && (f.reason == apierrors.ReasonForError(err) || time.Since(f.at) < time.Minute):
-			return
-		default:
-			f.reason, f.at = apierrors.ReasonForError(err), time.Now()
-			f.said = "its " + plural(kind) + " cannot be read: " + brief(err.Error())
-			m.outdated[kind] = f.said
-			d.everything = true
-			// The hub may read Gateways only where it puts some: until then that is as it
-			// should be, and of interest only to routes that lead to one.
-			if f.quiet = kind == route.KindGateway && !m.listed[kind] && apierrors.IsForbidden(err); f.quiet {
-				break
+		d.everything = true
+		if err == nil {
+			delete(m.outdated, kind)
+			if !s.quiet[kind] {
+				event = func() { s.say(corev1.EventTypeNormal, eventReadable, "its "+plural(kind)+" can be read again") }
 			}
-			event = func() { s.c.sayCluster(s.name, corev1.EventTypeWarning, eventUnreadable, f.said) }
+			delete(s.quiet, kind)
+			return
 		}
-		if s.failing == nil {
-			s.failing = map[string]failure{}
+		said, reason := "its "+plural(kind)+" cannot be read: "+brief(err.Error()), eventUnreadable
+		if guard.Stack(err) != nil {
+			s.crash()
+			said, reason = "what it says of its "+plural(kind)+" makes the hub fail (see its log): "+brief(err.Error()), eventCrashed
 		}
-		s.failing[kind] = f
+		m.outdated[kind] = said
+		// The hub may read Gateways only where it puts some: until then that is as it
+		// should be, and of interest only to routes that lead to one.
+		if s.quiet[kind] = kind == route.KindGateway && !m.listed[kind] && apierrors.IsForbidden(err); !s.quiet[kind] {
+			event = func() { s.say(corev1.EventTypeWarning, reason, said) }
+		}
 	})
 	event()
 }
 
-// current notes that what is known of a kind is of this moment, and returns what
-// says so, to be called without the lock.
-func (s *memberSession) current(m *memberCache, d *dirty, kind string) (event func()) {
-	f := s.failing[kind]
-	delete(s.failing, kind)
-	if m.outdated[kind] != "" {
+// current notes that a kind has been listed in this session.
+func (m *memberCache) current(d *dirty, kind string) {
+	if m.outdated[kind] == notAgain {
 		delete(m.outdated, kind)
 		d.everything = true
 	}
-	if f.said == "" || f.quiet {
-		return func() {}
-	}
-	return func() {
-		s.c.sayCluster(s.name, corev1.EventTypeNormal, eventReadable, "its "+plural(kind)+" can be read again")
-	}
-}
-
-// crashed says that what a member said of a kind made the hub panic.
-func (s *memberSession) crashed(ctx context.Context, kind string, p *panicError) {
-	n := s.c.crashes.count(s.name)
-	klog.FromContext(ctx).Error(p, "What a member says made a watch panic; it begins again",
-		"kind", kind, "panics", n, "stack", string(p.stack))
-	said := "what it says of its " + plural(kind) + " makes the hub fail (see its log): " + brief(p.Error())
-	s.change(func(m *memberCache, d *dirty) {
-		m.outdated[kind] = said
-		d.everything = true
-	})
-	s.c.sayCluster(s.name, corev1.EventTypeWarning, eventCrashed, said)
 }
 
 // plural is what a kind's objects are called.

@@ -3,7 +3,6 @@ package dns
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,12 +15,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // balanced is a Service with the address of a load balancer.
@@ -45,8 +44,8 @@ func TestCacheGoesAfterItsSession(t *testing.T) {
 	c, _ := newTest(t)
 	k := c.caches
 	clusters := c.clusterSink(func() {})
-	begin := func() (*memberSession, sink[*corev1.Service]) {
-		s := &memberSession{c: c, caches: k, name: "aws"}
+	begin := func() (*memberSession, watch.Sink[*corev1.Service]) {
+		s := c.session("aws")
 		k.begin(s)
 		return s, exposing(s, route.KindService, serviceExposure)
 	}
@@ -61,24 +60,24 @@ func TestCacheGoesAfterItsSession(t *testing.T) {
 			t.Errorf("%s: address %q in %d members, want %q in %d", what, got, len(k.members), address, members)
 		}
 	}
-	clusters.replace([]*unstructured.Unstructured{clusterObject("aws")})
+	clusters.Replace([]*unstructured.Unstructured{clusterObject("aws")})
 	first, services := begin()
-	services.replace([]*corev1.Service{balanced("192.0.2.1")})
+	services.Replace([]*corev1.Service{balanced("192.0.2.1")})
 	is("engaged", "192.0.2.1", 1)
 
-	clusters.remove(clusterObject("aws"))
-	services.apply(balanced("192.0.2.2"))
-	services.remove(balanced("192.0.2.2"))
-	services.replace([]*corev1.Service{balanced("192.0.2.3")})
+	clusters.Remove(clusterObject("aws"))
+	services.Apply(balanced("192.0.2.2"))
+	services.Remove(balanced("192.0.2.2"))
+	services.Replace([]*corev1.Service{balanced("192.0.2.3")})
 	is("its Cluster has gone, its session has not", "192.0.2.3", 1)
 	k.end(first)
 	is("its session has ended", "", 0)
-	services.apply(balanced("192.0.2.4"))
+	services.Apply(balanced("192.0.2.4"))
 	is("a watch that says something even later", "", 0)
 
 	second, services := begin()
-	clusters.apply(clusterObject("aws"))
-	services.replace([]*corev1.Service{balanced("192.0.2.5")})
+	clusters.Apply(clusterObject("aws"))
+	services.Replace([]*corev1.Service{balanced("192.0.2.5")})
 	k.end(second)
 	is("it is away", "192.0.2.5", 1)
 	third, services := begin()
@@ -86,43 +85,51 @@ func TestCacheGoesAfterItsSession(t *testing.T) {
 	if clusters := k.Clusters(); len(clusters) != 1 || !clusters[0].Answers {
 		t.Errorf("a session that ended late ended the next one: %+v", clusters)
 	}
-	clusters.remove(clusterObject("aws"))
+	clusters.Remove(clusterObject("aws"))
 	fourth, _ := begin()
 	is("another cluster has joined by its name", "", 1)
-	services.apply(balanced("192.0.2.6"))
+	services.Apply(balanced("192.0.2.6"))
 	k.end(third)
 	is("what the first of them says late", "", 1)
-	clusters.apply(clusterObject("aws"))
+	clusters.Apply(clusterObject("aws"))
 	k.end(fourth)
-	clusters.replace(nil)
+	clusters.Replace(nil)
 	is("gone while it was away", "", 0)
 }
 
 // TestBlipLosesNothing: what a member said is known until it has said it again.
 func TestBlipLosesNothing(t *testing.T) {
 	k := newCaches()
-	first := &memberSession{caches: k, name: "aws"}
+	first := newSession(k)
 	k.begin(first)
-	first.endpoints().replace(nil)
+	first.endpoints().Replace(nil)
 	k.end(first)
-	second := &memberSession{caches: k, name: "aws"}
+	second := newSession(k)
 	k.begin(second)
 	if _, known := k.Endpoints("aws", "shop", "web"); !known || k.Outdated("aws", route.KindSlices) == "" {
 		t.Errorf("that it had no endpoints is known: %t, and outdated: %q", known, k.Outdated("aws", route.KindSlices))
 	}
-	second.endpoints().replace(nil)
+	second.endpoints().Replace(nil)
 	if why := k.Outdated("aws", route.KindSlices); why != "" {
 		t.Errorf("it was listed, and it is outdated: %s", why)
 	}
 }
 
-// fakeSource is a source whose lists and watches fail as told.
-type fakeSource struct {
-	mu                  sync.Mutex
-	failList, failWatch error
-	lists               int
-	panics              int
+// newSession is a session of a member of which nobody is told anything.
+func newSession(k *caches) *memberSession {
+	return &memberSession{caches: k, name: "aws", say: func(_, _, _ string) {}, quiet: map[string]bool{}}
 }
+
+// fakeSource is a source of a Service whose lists fail, or panic so often, as told.
+type fakeSource struct {
+	mu     sync.Mutex
+	fail   error
+	lists  int
+	panics int
+}
+
+// set has lists fail; nil: no more.
+func (f *fakeSource) set(err error) { f.mu.Lock(); f.fail = err; f.mu.Unlock() }
 
 // listed is how often it was listed.
 func (f *fakeSource) listed() int {
@@ -131,50 +138,60 @@ func (f *fakeSource) listed() int {
 	return f.lists
 }
 
-func (f *fakeSource) source() source {
-	return source{"services", &corev1.Service{},
-		func(context.Context, metav1.ListOptions) (runtime.Object, error) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if f.lists++; f.panics > 0 {
-				f.panics--
-				panic("nonsense")
-			}
-			if f.failList != nil {
-				return nil, f.failList
-			}
-			return &corev1.ServiceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []corev1.Service{*balanced("192.0.2.1")}}, nil
-		},
-		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if o.SendInitialEvents != nil {
-				return nil, errors.New("it lists")
-			}
-			if f.failWatch != nil {
-				return nil, f.failWatch
-			}
-			w := watch.NewFake()
-			context.AfterFunc(ctx, w.Stop)
-			time.AfterFunc(time.Minute, w.Stop)
-			return w, nil
-		}}
+func (f *fakeSource) List(_ context.Context, _ metav1.ListOptions, each func(*corev1.Service) error) (metav1.ListMeta, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lists++; f.panics > 0 {
+		f.panics--
+		panic("nonsense")
+	}
+	if f.fail != nil {
+		return metav1.ListMeta{}, f.fail
+	}
+	return metav1.ListMeta{ResourceVersion: "1"}, each(balanced("192.0.2.1"))
 }
 
-// watched runs the watch of Services of a session in a bubble of synctest, with a
+func (f *fakeSource) Watch(ctx context.Context, _ metav1.ListOptions) (watch.Stream[*corev1.Service], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return silent{ctx, f}, f.fail
+}
+
+// silent is a watch that says nothing, but that its version is too old once requests fail.
+type silent struct {
+	ctx context.Context
+	f   *fakeSource
+}
+
+func (s silent) Next() (watch.Event[*corev1.Service], error) {
+	for {
+		select {
+		case <-time.After(time.Second):
+		case <-s.ctx.Done():
+			return watch.Event[*corev1.Service]{}, s.ctx.Err()
+		}
+		s.f.mu.Lock()
+		fails := s.f.fail != nil
+		s.f.mu.Unlock()
+		if fails {
+			return watch.Event[*corev1.Service]{}, apierrors.NewResourceExpired("too old")
+		}
+	}
+}
+
+func (silent) Close() {}
+
+// watched runs the watch of a kind of a session in a bubble of synctest, as if it were of Services, with a
 // recorder of events.
-func watched(t *testing.T, f *fakeSource) (*Controller, *record.FakeRecorder) {
+func watched(t *testing.T, f *fakeSource, kind string) (*Controller, *record.FakeRecorder) {
 	c, _ := newTest(t)
 	events := record.NewFakeRecorder(100)
-	c.events = events
-	s := &memberSession{c: c, caches: c.caches, name: "aws"}
+	c.announcer.events = events
+	s := c.session("aws")
 	c.caches.begin(s)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		persist(ctx, func() { follow(ctx, f.source(), managed, exposing(s, route.KindService, serviceExposure)) },
-			func(p *panicError) { s.crashed(ctx, route.KindService, p) })
-	})
+	wg.Go(func() { watchMember(ctx, s, nil, kind, f, exposing(s, kind, serviceExposure)) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return c, events
 }
@@ -197,16 +214,12 @@ var forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "services"
 // is said once.
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := newTest(t)
-		events := record.NewFakeRecorder(100)
-		c.events = events
-		s := &memberSession{c: c, caches: c.caches, name: "aws"}
-		c.caches.begin(s)
-		services := exposing(s, route.KindService, serviceExposure)
+		f := &fakeSource{}
+		c, events := watched(t, f, route.KindService)
 		hear := func(d time.Duration, err error) {
-			for end := time.Now().Add(d); time.Now().Before(end); <-time.After(time.Second) {
-				services.outcome(err)
-			}
+			f.set(err)
+			<-time.After(d)
+			synctest.Wait()
 		}
 		is := func(what, outdated string, said ...string) {
 			t.Helper()
@@ -221,11 +234,12 @@ func TestUnreadable(t *testing.T) {
 				t.Errorf("%s: what was known is forgotten: %+v", what, e)
 			}
 		}
-		services.replace([]*corev1.Service{balanced("192.0.2.1")})
-		hear(3*time.Second, forbidden)
-		is("a few seconds", "")
-		services.outcome(nil)
-		hear(3*time.Second, forbidden)
+		hear(3*time.Second, nil)
+		is("it can be read", "")
+		hear(2*time.Second, forbidden)
+		is("two seconds", "")
+		hear(10*time.Second, nil)
+		hear(2*time.Second, forbidden)
 		is("and again, after it had worked", "")
 		hear(30*time.Second, forbidden)
 		is("half a minute", "forbidden", eventUnreadable)
@@ -233,64 +247,47 @@ func TestUnreadable(t *testing.T) {
 		is("another reason for a moment", "forbidden")
 		hear(60*time.Second, apierrors.NewInternalError(errors.New("etcd")))
 		is("another reason", "etcd", eventUnreadable)
-		services.replace([]*corev1.Service{balanced("192.0.2.1")})
+		hear(10*time.Second, nil)
 		is("it can be read again", "", eventReadable)
-		services.replace([]*corev1.Service{balanced("192.0.2.1")})
+		hear(time.Minute, nil)
 		is("and is", "")
-
-		gateways := exposing(s, route.KindGateway, gatewayExposure)
-		refuse := func() {
-			for range 10 {
-				gateways.outcome(forbidden)
-				<-time.After(time.Second)
-			}
-		}
-		refuse()
-		if c.caches.Outdated("aws", route.KindGateway) == "" {
-			t.Error("a route to a Gateway is not told that it cannot be read")
-		}
-		gateways.replace(nil)
-		is("Gateways cannot be read where the hub has put none", "")
-		refuse()
-		is("and cannot any more", "", eventUnreadable)
 	})
 }
 
-// TestOutcomes: who follows a source hears of what fails, and that it goes on.
-func TestOutcomes(t *testing.T) {
-	for name, test := range map[string]struct {
-		list, watch error
-		want        string
-	}{
-		"lists fail":   {forbidden, nil, "not\nany more"},
-		"watches fail": {nil, forbidden, "not\nany more"},
-		"too busy":     {nil, apierrors.NewTooManyRequests("busy", 1), "busy"},
-		"nothing does": {nil, nil, "<nil>"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			heard := ""
-			follow(ctx, (&fakeSource{failList: test.list, failWatch: test.watch}).source(), "", sink[*corev1.Service]{
-				replace: func([]*corev1.Service) {}, apply: func(*corev1.Service) {}, remove: func(*corev1.Service) {},
-				outcome: func(err error) {
-					heard = fmt.Sprint(err)
-					cancel()
-				},
-			})
-			if !strings.Contains(heard, test.want) {
-				t.Errorf("heard %q", heard)
-			}
-		})
-	}
+// TestGatewaysAreReadWhereThereAreSome: the hub may read Gateways only where it puts some.
+func TestGatewaysAreReadWhereThereAreSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeSource{fail: forbidden}
+		c, events := watched(t, f, route.KindGateway)
+		after := func(err error) []string {
+			f.set(err)
+			<-time.After(30 * time.Second)
+			synctest.Wait()
+			return drain(events)
+		}
+		if said := after(forbidden); len(said) > 0 || c.caches.Outdated("aws", route.KindGateway) == "" {
+			t.Errorf("a route to a Gateway is not told that it cannot be read, or others are: %q", said)
+		}
+		if said := after(nil); len(said) > 0 || c.caches.Outdated("aws", route.KindGateway) != "" {
+			t.Errorf("it can be read: %q", said)
+		}
+		if said := after(forbidden); len(said) != 1 || !strings.Contains(said[0], eventUnreadable) {
+			t.Errorf("and cannot any more: %q", said)
+		}
+		if said := after(apierrors.NewNotFound(schema.GroupResource{}, "")); len(said) != 1 || !strings.Contains(said[0], eventReadable) {
+			t.Errorf("that there are none is known, too: %q", said)
+		}
+		if e, known := c.caches.Exposure("aws", route.TargetKey{Kind: route.KindGateway, Namespace: "shop", Name: "web"}); !known || len(e.Addresses) > 0 {
+			t.Errorf("of a Gateway that is gone: %+v, known %t", e, known)
+		}
+	})
 }
 
 // TestPanicOfASession: what one member says must not end the hub.
 func TestPanicOfASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeSource{panics: 3}
-		c, events := watched(t, f)
+		c, events := watched(t, f, route.KindService)
 		<-time.After(500 * time.Millisecond)
 		synctest.Wait()
 		if f.listed() != 1 || !strings.Contains(c.caches.Outdated("aws", route.KindService), "nonsense") {
@@ -301,7 +298,7 @@ func TestPanicOfASession(t *testing.T) {
 		if _, known := c.caches.Exposure("aws", web); !known || c.caches.Outdated("aws", route.KindService) != "" {
 			t.Errorf("it talks sense again, and is not heard: %d lists", f.listed())
 		}
-		if said := drain(events); len(said) != 3 || !strings.Contains(said[0], eventCrashed) || c.about().Panics["aws"] != 3 {
+		if said := drain(events); len(said) != 4 || !strings.Contains(said[0], eventCrashed) || !strings.Contains(said[3], eventReadable) || c.about().Panics["aws"] != 3 {
 			t.Errorf("events %q, panics %v", said, c.about().Panics)
 		}
 	})
@@ -326,14 +323,14 @@ func TestPanicOfAPass(t *testing.T) {
 		set(k, testRoute(2, 1))
 		<-time.After(100 * time.Millisecond)
 		synctest.Wait()
-		if c.about().Panics[""] == 0 || len(c.view.Load().hosts) != 1 {
-			t.Errorf("panics %v, hosts %d", c.about().Panics, len(c.view.Load().hosts))
+		if c.about().Panics[""] == 0 || len(c.loop.view.Load().hosts) != 1 {
+			t.Errorf("panics %v, hosts %d", c.about().Panics, len(c.loop.view.Load().hosts))
 		}
 		k.change(func(*dirty) { delete(k.routes, "ns/bad") })
 		<-time.After(10 * time.Second)
 		synctest.Wait()
-		if len(c.view.Load().hosts) != 2 {
-			t.Errorf("it makes sense again, and %d hosts are answered", len(c.view.Load().hosts))
+		if len(c.loop.view.Load().hosts) != 2 {
+			t.Errorf("it makes sense again, and %d hosts are answered", len(c.loop.view.Load().hosts))
 		}
 	})
 }
@@ -341,30 +338,15 @@ func TestPanicOfAPass(t *testing.T) {
 // TestPanicUnlocks: who comes after a change that panicked is not blocked.
 func TestPanicUnlocks(t *testing.T) {
 	k := newCaches()
-	if p := contain(func() { k.change(func(*dirty) { panic("x") }) }); p == nil || len(p.stack) == 0 {
-		t.Errorf("panic %v", p)
+	err := guard.Run(func() error {
+		k.change(func(*dirty) { panic("x") })
+		return nil
+	})
+	if guard.Stack(err) == nil {
+		t.Errorf("panic %v", err)
 	}
 	k.change(func(d *dirty) { d.zones = true })
 	if !k.take().zones {
 		t.Error("the change after it is lost")
 	}
-}
-
-// TestPace: a server that has a Reflector ask again at once does not keep the hub busy.
-func TestPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		s, asked := (&fakeSource{}).source(), 0
-		s.watch = func(context.Context, metav1.ListOptions) (watch.Interface, error) {
-			if asked++; asked > 1000 {
-				cancel()
-			}
-			return nil, apierrors.NewResourceExpired("too old")
-		}
-		follow(ctx, s, "", sink[*corev1.Service]{replace: func([]*corev1.Service) {}})
-		if most := 100; asked > most {
-			t.Errorf("%d requests in 10 s, want at most %d", asked, most)
-		}
-	})
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
@@ -145,6 +147,22 @@ func (c *caches) left(name string) {
 	default:
 		m.gone = true
 	}
+}
+
+// reported has routes looked at again, as something else is to be said of their hosts.
+func (c *caches) reported(routes []string) {
+	c.change(func(d *dirty) {
+		for _, key := range routes {
+			d.routes[key] = true
+		}
+	})
+}
+
+// clusterUID is the UID of a Cluster, empty if there is none of that name.
+func (c *caches) clusterUID(name string) types.UID {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return types.UID(c.clusters[name].UID)
 }
 
 // needed says whether there is anything to answer.

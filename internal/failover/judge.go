@@ -26,6 +26,8 @@ package failover
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -44,6 +46,7 @@ const (
 type Judge struct {
 	settle   time.Duration
 	clusters map[string]*contact
+	failing  int // of them
 	cutOff   bool
 }
 
@@ -66,11 +69,24 @@ func New(settle time.Duration) *Judge {
 	return &Judge{settle: settle, clusters: map[string]*contact{}}
 }
 
+// Clone is a Judge that knows the same, and does not change with j.
+func (j *Judge) Clone() *Judge {
+	out := &Judge{settle: j.settle, cutOff: j.cutOff, clusters: make(map[string]*contact, len(j.clusters))}
+	for name, c := range j.clusters {
+		copied := *c
+		out.clusters[name] = &copied
+	}
+	return out
+}
+
 // Keep says which clusters there are; what is known of others is forgotten.
 func (j *Judge) Keep(names func(string) bool) {
-	for name := range j.clusters {
+	for name, c := range j.clusters {
 		if !names(name) {
 			delete(j.clusters, name)
+			if c.failing() {
+				j.failing--
+			}
 		}
 	}
 }
@@ -89,7 +105,11 @@ func (j *Judge) of(name string) *contact {
 
 // Answered takes in a look that began at a time and got an answer.
 func (j *Judge) Answered(name string, began, now time.Time) {
-	*j.of(name) = contact{answered: began}
+	c := j.of(name)
+	if c.failing() {
+		j.failing--
+	}
+	*c = contact{answered: began}
 	j.Weigh(now)
 }
 
@@ -99,6 +119,7 @@ func (j *Judge) Failed(name string, began, now time.Time) {
 	c.failed = now
 	c.failures++
 	if !c.failing() {
+		j.failing++
 		c.since = began
 		if earliest := now.Add(-longestLook); began.Before(earliest) {
 			c.since = earliest
@@ -111,6 +132,10 @@ func (j *Judge) Failed(name string, began, now time.Time) {
 // Weigh counts time up to now. It has to be called for time to count, and may be
 // called at any time.
 func (j *Judge) Weigh(now time.Time) {
+	if !j.Failing() { // as nearly always, at each look at each of very many clusters
+		j.cutOff = false
+		return
+	}
 	voters, failing := 0, 0
 	for _, c := range j.clusters {
 		if j.settled(c) {
@@ -124,6 +149,7 @@ func (j *Judge) Weigh(now time.Time) {
 	cutOff := 2*failing > voters
 	ended := j.cutOff && !cutOff
 	j.cutOff = cutOff
+	heard := j.heard((voters+1)/2, now)
 	for _, c := range j.clusters {
 		if !c.failing() {
 			continue
@@ -131,7 +157,7 @@ func (j *Judge) Weigh(now time.Time) {
 		if ended {
 			c.from = now
 		}
-		if !cutOff && c.failures > 1 && now.Sub(c.failed) <= Fresh && 2*j.heard(c.from, now) >= voters {
+		if !cutOff && c.failures > 1 && now.Sub(c.failed) <= Fresh && heard <= now.Sub(c.from) {
 			c.away = max(c.away, now.Sub(c.from))
 		}
 	}
@@ -139,28 +165,43 @@ func (j *Judge) Weigh(now time.Time) {
 
 func (j *Judge) settled(c *contact) bool { return c.away >= j.settle }
 
-// heard counts the clusters that have answered after a time, and lately.
-func (j *Judge) heard(after, now time.Time) (n int) {
-	if earliest := now.Add(-Fresh); after.Before(earliest) {
-		after = earliest
+// heard is the shortest time in which so many clusters have answered, which are in
+// reach; longer than any if they have not lately.
+func (j *Judge) heard(clusters int, now time.Time) time.Duration {
+	if clusters == 0 {
+		return 0
 	}
+	var ago []time.Duration
 	for _, c := range j.clusters {
-		if !c.failing() && !c.answered.Before(after) && !c.answered.IsZero() {
-			n++
+		if age := now.Sub(c.answered); !c.failing() && !c.answered.IsZero() && age <= Fresh {
+			ago = append(ago, age)
 		}
 	}
-	return n
+	if len(ago) < clusters {
+		return math.MaxInt64
+	}
+	slices.Sort(ago)
+	return ago[clusters-1]
+}
+
+// CutsOff says whether the hub would take itself to be the one that is cut off if
+// these clusters, too, did not answer any more.
+func (j *Judge) CutsOff(names ...string) bool {
+	voters, failing := 0, 0
+	for name, c := range j.clusters {
+		if j.settled(c) {
+			continue
+		}
+		voters++
+		if c.failing() || slices.Contains(names, name) {
+			failing++
+		}
+	}
+	return 2*failing > voters
 }
 
 // Failing says whether any cluster is out of reach.
-func (j *Judge) Failing() bool {
-	for _, c := range j.clusters {
-		if c.failing() {
-			return true
-		}
-	}
-	return false
-}
+func (j *Judge) Failing() bool { return j.failing > 0 }
 
 // Away says whether the last look at a cluster failed.
 func (j *Judge) Away(name string) bool {
@@ -210,12 +251,12 @@ func (j *Judge) Explain(name string, after time.Duration) (Verdict, string) {
 	c := j.clusters[name]
 	switch {
 	case c == nil || !c.failing():
-		return Reached, "the cluster is in reach"
+		return Reached, "the cluster is reachable"
 	case j.Lost(name, after):
 		return Lost, fmt.Sprintf("out of reach since %s, which is longer than %s: its replicas fail over to other clusters as far as they can take them", clock(c.since), after)
 	case j.cutOff:
 		away, all := j.count()
-		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub takes itself to be the one that is cut off, and makes up for nothing until at least half are back. Try: if this cluster is lost indeed, hanse drain %s", away, all, name)
+		return CutOff, fmt.Sprintf("%d of %d clusters are out of reach: the hub assumes that it is itself cut off, and nothing more fails over until at least half are back. Try: hanse drain %s, if this cluster is really lost", away, all, name)
 	}
 	return Waiting, fmt.Sprintf("out of reach since %s: its replicas fail over to other clusters when that is %s", clock(c.since), after)
 }

@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // selfSigned is a certificate for 127.0.0.1 that nobody has signed.
@@ -107,13 +108,16 @@ func TestClassify(t *testing.T) {
 			if name != "silent" {
 				ctx = t.Context()
 			}
-			client := kubernetes.NewForConfigOrDie(memberConfig(t.Context(), spec, &token{}, &line{broken: func() {}}))
-			err := readyz(ctx, client)
+			link, err := newLink(t.Context(), spec, &token{}, &line{clock: clock.RealClock{}, broken: func() {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = readyz(ctx, link.client())
 			if err == nil {
 				t.Fatal("no error")
 			}
-			p := classify(err)
-			if p.reason != c.reason || !strings.Contains(p.detail, c.detail) || p.refused != (name == "refused") {
+			p := access.Classify(err)
+			if p.Reason != c.reason || !strings.Contains(p.Detail, c.detail) || p.Refused != (name == "refused") {
 				t.Errorf("%v is %+v", err, p)
 			}
 			if v := judge("aws", spec.Endpoint, p); !strings.Contains(v.message, "Try: ") || strings.Contains(v.message, "\n") {
@@ -121,7 +125,7 @@ func TestClassify(t *testing.T) {
 			}
 		})
 	}
-	if p := classify(&net.DNSError{Name: "nowhere.example", IsNotFound: true}); !strings.Contains(p.detail, "nowhere.example cannot be resolved") {
+	if p := access.Classify(&net.DNSError{Name: "nowhere.example", IsNotFound: true}); !strings.Contains(p.Detail, "nowhere.example cannot be resolved") {
 		t.Errorf("%+v", p)
 	}
 }

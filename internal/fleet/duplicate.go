@@ -3,7 +3,10 @@ package fleet
 import (
 	"fmt"
 
+	"k8s.io/client-go/tools/cache"
+
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // Join admits a cluster once. Two Clusters can have one UID all the same: who
@@ -42,12 +45,30 @@ func (f *Fleet) namesakes(c *v1alpha1.Cluster) (all []*v1alpha1.Cluster) {
 	if c.Spec.UID == "" {
 		return nil
 	}
-	for _, o := range f.clusters.List() {
-		if o := o.(*v1alpha1.Cluster); o.Spec.UID == c.Spec.UID && o.Name != c.Name {
+	same, err := f.clusters.ByIndex(byUID, c.Spec.UID)
+	if err != nil {
+		return nil // there is no such index: a bug that tests show
+	}
+	for _, o := range same {
+		if o := o.(*v1alpha1.Cluster); o.Name != c.Name {
 			all = append(all, o)
 		}
 	}
 	return all
+}
+
+// byUID finds Clusters by the cluster that they are, without going through all of them
+// at each look at each.
+const byUID = "uid"
+
+func clusterIndex() cache.Indexers {
+	return cache.Indexers{byUID: func(o any) ([]string, error) {
+		c, ok := o.(*v1alpha1.Cluster)
+		if !ok || c.Spec.UID == "" {
+			return nil, nil
+		}
+		return []string{c.Spec.UID}, nil
+	}}
 }
 
 func before(a, b *v1alpha1.Cluster) bool {
@@ -60,6 +81,6 @@ func before(a, b *v1alpha1.Cluster) bool {
 // duplicate is the verdict on a Cluster that is not used because of another.
 func duplicate(c *v1alpha1.Cluster, first string) verdict {
 	return verdict{reason: v1alpha1.ReasonDuplicate, sure: true, message: fmt.Sprintf(
-		"it is the same cluster as %s (UID %s), which was made first and is used. Try: hanse unjoin %s; if it was restored from a backup of the other, it needs a kube-system Namespace of its own to be a cluster of its own",
-		first, oneLine(c.Spec.UID), c.Name)}
+		"it is the same cluster as %s (UID %s), which was created first and is used. Try: hanse unjoin %s; if it was restored from a backup of the other, it needs a kube-system Namespace of its own to be a cluster of its own",
+		first, access.OneLine(c.Spec.UID), c.Name)}
 }

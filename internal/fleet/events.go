@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // events says what happens to a Cluster, on the Cluster.
@@ -35,7 +36,7 @@ func (e events) failedOver(c *v1alpha1.Cluster, now *metav1.Condition) {
 
 func (e events) restored(c *v1alpha1.Cluster) {
 	e.Event(c, corev1.EventTypeWarning, "HubRestored",
-		"a later run of the hub than its database knows wrote here: the hub was restored from an older copy. What it knows is put back as it was then; what was made since is left as it is, see DeletionsHeld. Try: hanse status")
+		"a later run of the hub than its database knows wrote here: the hub was restored from an older copy. What it knows is restored to what it was then; what was created since is left as it is, see the condition DeletionsHeld. Try: hanse status")
 }
 
 // held says that deletions are held back in a cluster from now on. c is the Cluster
@@ -47,21 +48,21 @@ func (e events) held(c *v1alpha1.Cluster, now *metav1.Condition) {
 	e.Event(c, corev1.EventTypeWarning, v1alpha1.ConditionDeletionsHeld, now.Message)
 }
 
-func (e events) rotated(c *v1alpha1.Cluster, cred credential) {
-	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub's credential is new and good until "+cred.expires.UTC().Format("2006-01-02 15:04 MST"))
+func (e events) rotated(c *v1alpha1.Cluster, cred access.Credential) {
+	e.Event(c, corev1.EventTypeNormal, "CredentialRotated", "the hub has a new credential, which is valid until "+cred.Expires.UTC().Format("2006-01-02 15:04 MST"))
 }
 
-func (e events) rotationFailed(c *v1alpha1.Cluster, cred credential, err error) {
-	e.Event(c, corev1.EventTypeWarning, "CredentialRotationFailed", fmt.Sprintf("the hub's credential, good until %s, cannot be replaced: %s",
-		cred.expires.UTC().Format("2006-01-02 15:04 MST"), oneLine(err.Error())))
+func (e events) rotationFailed(c *v1alpha1.Cluster, cred access.Credential, err error) {
+	e.Event(c, corev1.EventTypeWarning, "CredentialRotationFailed", fmt.Sprintf("the hub's credential, which is valid until %s, cannot be replaced: %s",
+		cred.Expires.UTC().Format("2006-01-02 15:04 MST"), access.OneLine(err.Error())))
 }
 
 func (e events) roleOutdated(c *v1alpha1.Cluster, err error) {
-	e.Event(c, corev1.EventTypeWarning, "RoleOutdated", fmt.Sprintf("%s. Try: hanse join %s --kubeconfig FILE again", oneLine(err.Error()), c.Name))
+	e.Event(c, corev1.EventTypeWarning, "RoleOutdated", fmt.Sprintf("%s. Try: hanse join %s --kubeconfig FILE again", access.OneLine(err.Error()), c.Name))
 }
 
 func (e events) labelsRefused(c *v1alpha1.Cluster, why string) {
-	e.Event(c, corev1.EventTypeWarning, "LabelsRefused", "the labels of its place cannot be written, so policies that select by them may miss it: "+why)
+	e.Event(c, corev1.EventTypeWarning, "LabelsRefused", "the labels for its provider, region and zones cannot be written, so policies that select by them may miss it: "+why)
 }
 
 func (e events) withdrawFailed(c *v1alpha1.Cluster, stay bool, err error) {
@@ -69,7 +70,7 @@ func (e events) withdrawFailed(c *v1alpha1.Cluster, stay bool, err error) {
 	if stay {
 		what = "some workloads keep the label " + v1alpha1.LabelManaged + " and annotations of the hub, which do no harm: "
 	}
-	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", what+oneLine(err.Error()))
+	e.Event(c, corev1.EventTypeWarning, "WithdrawFailed", what+access.OneLine(err.Error()))
 }
 
 func (e events) left(c *v1alpha1.Cluster, withdrawn bool, how string) {

@@ -8,6 +8,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -71,17 +72,28 @@ func (m *member) guardedStep(ctx context.Context) (wait time.Duration) {
 		return nil
 	})
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "The fault cannot be said at the Cluster", "stack", string(guard.Stack(err)))
+		klog.FromContext(ctx).Error(err, "A panic could not be reported in the Cluster's status", "stack", string(guard.Stack(err)))
 	}
 	return m.faults.backOff(m.fleet.clock.Now())
+}
+
+// logFault logs the first panic of a row, with its stack. The Cluster's condition has how many there are, and a metric.
+func (m *member) logFault(ctx context.Context, err error) {
+	if m.faults.row == 1 {
+		klog.FromContext(ctx).Error(err, "A panic over what a cluster said was recovered", "stack", string(guard.Stack(err)))
+		return
+	}
+	klog.FromContext(ctx).V(2).Info("A panic over what a cluster said was recovered again", "err", err, "faults", m.faults.row)
 }
 
 // fault counts a panic, lets go of the member and forgets what it said.
 func (m *member) fault(ctx context.Context, err error) verdict {
 	m.faults.add(m.fleet.clock.Now())
-	klog.FromContext(ctx).Error(err, "Panic over a member", "faults", m.faults.row, "stack", string(guard.Stack(err)))
+	guard.Count(ctx, "fleet")
+	m.logFault(ctx, err)
 	m.drop()
-	m.facts, m.surveyAt = facts{}, time.Time{}
+	m.facts, m.surveyAt = survey.Facts{}, time.Time{}
+	m.surveys++
 	return verdict{reason: v1alpha1.ReasonInternalFault, sure: true, message: fmt.Sprintf(
-		"what %s answers led to %s (%d in a row); the hub begins again with it. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
+		"an answer of %s led to %s (%d in a row); the hub connects again. Try: report it, with the stack in the hub's log", m.spec.Endpoint, err, m.faults.row)}
 }

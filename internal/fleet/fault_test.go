@@ -9,6 +9,9 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 func (r *recorder) setPanics(panics bool) {
@@ -34,10 +37,14 @@ func TestAPanicOverAMemberIsSaidAndPasses(t *testing.T) {
 // A look that panics must not keep a cluster from leaving.
 func TestALookThatPanicsIsAVerdict(t *testing.T) {
 	closed := false
-	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewStore(cache.MetaNamespaceKeyFunc)}, "aws")
-	m.cred = credential{token: "x"}
+	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
+	m.cred = access.Credential{Token: "x"}
 	m.link = &link{close: func() { closed = true }} // without a client
-	v := m.guardedLook(t.Context(), &v1alpha1.Cluster{})
+	counted := ""
+	v := m.guardedLook(guard.WithCounter(t.Context(), func(component string) { counted += component }), &v1alpha1.Cluster{})
+	if counted != "fleet" {
+		t.Errorf("counted: %q", counted)
+	}
 	if v.reason != v1alpha1.ReasonInternalFault || !v.reached() || !closed || m.link != nil {
 		t.Errorf("%+v; link closed: %v", v, closed)
 	}
@@ -75,8 +82,8 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, "member-uid")
 	spec := v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}
-	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewStore(cache.MetaNamespaceKeyFunc)}, "aws")
-	m.spec, m.cred = spec, credential{token: adminToken}
+	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
+	m.spec, m.cred = spec, access.Credential{Token: adminToken}
 	m.token.set(adminToken)
 	var err error
 	if m.link, err = newLink(t.Context(), spec, m.token, m.line); err != nil {
@@ -92,7 +99,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 		if v := m.guardedLook(t.Context(), &v1alpha1.Cluster{Spec: spec}); v.ok() || v.reason == v1alpha1.ReasonInternalFault {
 			t.Errorf("%.40q: %+v", body, v)
 		}
-		if _, err := discover(t.Context(), m.link.client); err != nil {
+		if _, err := survey.Read(t.Context(), m.link.client()); err != nil {
 			t.Logf("%.40q: %v", body, err)
 		}
 	}

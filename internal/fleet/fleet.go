@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,19 +20,23 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 // Fleet watches the Clusters of a hub and keeps in touch with each.
 type Fleet struct {
-	clusterClient *ClusterClient
+	clusterClient *access.ClusterClient
 	kube          kubernetes.Interface
 	hubUID        string
 	prop          Propagator
 	clock         clock.Clock
 	events        events
+	metrics       *metrics.Fleet // nil: nothing is measured
 
-	clusters, secrets cache.Store
-	synced            func() bool // whether clusters holds all of them
+	clusters cache.Indexer
+	secrets  cache.Store
+	synced   func() bool // whether clusters holds all of them
 
 	mu      sync.Mutex
 	members map[string]*member // by name of the Cluster
@@ -39,8 +45,8 @@ type Fleet struct {
 
 // New makes the Fleet of a hub; hubUID is the UID of the hub's kube-system
 // Namespace. Nothing is dialled before Run.
-func New(hub *rest.Config, hubUID string, p Propagator) (*Fleet, error) {
-	clusters, err := NewClusterClient(hub)
+func New(hub *rest.Config, hubUID string, clock clock.Clock, p Propagator) (*Fleet, error) {
+	clusters, err := access.NewClusterClient(hub)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +56,12 @@ func New(hub *rest.Config, hubUID string, p Propagator) (*Fleet, error) {
 	}
 	return &Fleet{
 		clusterClient: clusters, kube: kube, hubUID: hubUID, prop: p,
-		clock: clock.RealClock{}, members: map[string]*member{},
+		clock: clock, members: map[string]*member{},
 	}, nil
 }
+
+// Measure has the fleet measured by m; it is called before Run.
+func (f *Fleet) Measure(m *metrics.Fleet) { f.metrics = m }
 
 // Run keeps the members' status true until ctx ends. Then no member is engaged
 // any more and nothing of it runs on.
@@ -76,13 +85,14 @@ func (f *Fleet) Run(ctx context.Context) error {
 	clusters, clustersCtl := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: f.listClusters(),
 		ObjectType:    &v1alpha1.Cluster{},
+		Indexers:      clusterIndex(),
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(o any) { f.start(ctx, o.(*v1alpha1.Cluster)) },
 			UpdateFunc: func(old, o any) { f.update(ctx, old.(*v1alpha1.Cluster), o.(*v1alpha1.Cluster)) },
 			DeleteFunc: func(o any) { f.stop(o) },
 		},
 	})
-	f.secrets, f.clusters, f.synced = secrets, clusters, clustersCtl.HasSynced
+	f.secrets, f.clusters, f.synced = secrets, clusters.(cache.Indexer), clustersCtl.HasSynced // as there are Indexers
 	f.wg.Go(func() { secretsCtl.RunWithContext(ctx) })
 	if !cache.WaitForCacheSync(ctx.Done(), secretsCtl.HasSynced) {
 		f.wg.Wait()
@@ -187,6 +197,13 @@ func (f *Fleet) secretChanged(o any) {
 	}
 }
 
+// Members are the names of all Clusters, and of those that have left and are not gone yet, in no order.
+func (f *Fleet) Members() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.members))
+}
+
 // wake has a member looked at now.
 func (f *Fleet) wake(name string) {
 	f.mu.Lock()
@@ -206,11 +223,11 @@ func (f *Fleet) cluster(name string) (*v1alpha1.Cluster, bool) {
 }
 
 // credential is what the hub has for a Cluster; ok is false if it has none.
-func (f *Fleet) credential(c *v1alpha1.Cluster) (cred credential, ok bool) {
+func (f *Fleet) credential(c *v1alpha1.Cluster) (cred access.Credential, ok bool) {
 	o, ok, err := f.secrets.GetByKey(v1alpha1.SystemNamespace + "/" + c.Spec.CredentialSecret)
 	if err != nil || !ok {
-		return credential{}, false
+		return access.Credential{}, false
 	}
-	cred = credentialFrom(o.(*corev1.Secret))
-	return cred, cred.token != ""
+	cred = access.CredentialFrom(o.(*corev1.Secret))
+	return cred, cred.Token != ""
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // recorder is a Propagator that remembers what it was told.
@@ -168,7 +169,7 @@ func TestUnreachableMemberIsReleasedAndComesBack(t *testing.T) {
 		t.Errorf("engaged %d times", n)
 	}
 	client := kubernetes.NewForConfigOrDie(cfg)
-	if _, err := identity(t.Context(), client); !errors.Is(err, errDisengaged) {
+	if _, err := access.Identity(t.Context(), client); !errors.Is(err, errDisengaged) {
 		t.Errorf("the config of the first engagement is still good: %v", err)
 	}
 }
@@ -208,7 +209,7 @@ func TestMemberTakenOverByAnotherHub(t *testing.T) {
 	f := newFederation(t)
 	f.join(t)
 	const ns = "/api/v1/namespaces/hanse-system"
-	f.member.put(ns, map[string]any{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{annotationHub: "another-hub"}}})
+	f.member.put(ns, map[string]any{"kind": "Namespace", "apiVersion": "v1", "metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{access.AnnotationHub: "another-hub"}}})
 	f.eventually(t, "said", func() bool {
 		_, _, message := f.condition(v1alpha1.ConditionReady)
 		return strings.Contains(message, "another hub (another-hub)") && !f.prop.isEngaged("aws")
@@ -240,11 +241,14 @@ func TestCredentialRotatesUnderARunningClient(t *testing.T) {
 	f.member.revoke("token-x")
 	f.member.revoke("token-1")
 	f.eventually(t, "the client uses the new token", func() bool {
-		_, err := identity(t.Context(), client)
+		_, err := access.Identity(t.Context(), client)
 		return err == nil
 	})
 	if n, _ := f.prop.counts(); n != 1 {
 		t.Errorf("engaged %d times", n)
+	}
+	if n := f.metric(t, `hanse_cluster_credential_rotations_total{cluster="aws",result="success"}`); n != 1 {
+		t.Errorf("%v rotations are counted", n)
 	}
 }
 
@@ -317,7 +321,7 @@ func (f *federation) unjoin(t *testing.T, annotations string) {
 
 func (f *federation) unjoinNamed(t *testing.T, name, annotations string) {
 	t.Helper()
-	clusters, err := NewClusterClient(f.hub.config())
+	clusters, err := access.NewClusterClient(f.hub.config())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +414,7 @@ func TestLeavingKeepsANamespaceWithOthersThings(t *testing.T) {
 	if meta["ownerReferences"] != nil {
 		t.Error("the namespace would be collected")
 	}
-	if annotations, _ := meta["annotations"].(map[string]any); annotations[annotationHub] != nil {
+	if annotations, _ := meta["annotations"].(map[string]any); annotations[access.AnnotationHub] != nil {
 		t.Error("the namespace is still marked as this hub's")
 	}
 }
@@ -450,7 +454,7 @@ func TestLeavingWithWorkloadsWaitsForAnAwayMember(t *testing.T) {
 		_, reason, message := f.condition(ConditionLeaving)
 		return reason == LeaveWaiting && strings.Contains(message, "--force")
 	})
-	clusters, err := NewClusterClient(f.hub.config())
+	clusters, err := access.NewClusterClient(f.hub.config())
 	if err != nil {
 		t.Fatal(err)
 	}

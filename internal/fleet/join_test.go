@@ -12,9 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/join"
+	"github.com/hanse-dev/hanse/internal/metrics"
 )
 
 const clusterPath = "/apis/hanse.dev/v1alpha1/clusters/aws"
@@ -23,28 +30,36 @@ const clusterPath = "/apis/hanse.dev/v1alpha1/clusters/aws"
 type federation struct {
 	hub, member *fakeAPI
 	prop        *recorder
+	registry    *prometheus.Registry
+	log         *logged
 }
 
 func newFederation(t *testing.T) *federation {
-	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{reached: map[string]bool{}, engaged: map[string]*rest.Config{}}}
-	fl, err := New(f.hub.config(), "hub-uid", f.prop)
+	f := &federation{hub: newFakeAPI(t, "hub-uid"), member: newFakeAPI(t, "member-uid"), prop: &recorder{reached: map[string]bool{}, engaged: map[string]*rest.Config{}},
+		registry: prometheus.NewPedanticRegistry(), log: &logged{}}
+	fl, err := New(f.hub.config(), "hub-uid", clock.RealClock{}, f.prop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	measured, err := metrics.New(f.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fl.Measure(measured.Fleet)
+	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(f.log)))))
 	done := make(chan struct{})
 	go func() { defer close(done); _ = fl.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return f
 }
 
-func (f *federation) options() JoinOptions {
-	return JoinOptions{Name: "aws", Hub: f.hub.config(), Member: f.member.config(), Timeout: 20 * time.Second}
+func (f *federation) options() join.Options {
+	return join.Options{Name: "aws", Hub: f.hub.config(), Member: f.member.config(), Timeout: 20 * time.Second}
 }
 
 func (f *federation) join(t *testing.T) {
 	t.Helper()
-	if _, err := Join(t.Context(), f.options()); err != nil {
+	if _, err := join.Run(t.Context(), clock.RealClock{}, f.options()); err != nil {
 		t.Fatalf("Join: %v", err)
 	}
 }
@@ -68,7 +83,7 @@ func (f *federation) eventually(t *testing.T, what string, ok func() bool) {
 func TestJoinMakesAMember(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
-	result, err := Join(t.Context(), f.options())
+	result, err := join.Run(t.Context(), clock.RealClock{}, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +109,7 @@ func TestJoinAgainRenews(t *testing.T) {
 	f := newFederation(t)
 	f.join(t)
 	before := f.hub.get("/api/v1/namespaces/hanse-system/secrets/cluster-aws")["data"]
-	result, err := Join(t.Context(), f.options())
+	result, err := join.Run(t.Context(), clock.RealClock{}, f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +135,7 @@ func TestJoinAgainWhileTheHubWrites(t *testing.T) {
 		}
 		return 0
 	})
-	result, err := Join(t.Context(), f.options())
+	result, err := join.Run(t.Context(), clock.RealClock{}, f.options())
 	if err != nil || !result.Refreshed || !refused {
 		t.Errorf("got %+v, %v; refused: %v", result, err, refused)
 	}
@@ -134,30 +149,30 @@ func TestJoinRefusesWhatCannotWork(t *testing.T) {
 	other := newFakeAPI(t, "other-uid")
 	foreign := newFakeAPI(t, "foreign-uid")
 	foreign.put("/api/v1/namespaces/hanse-system", map[string]any{"kind": "Namespace", "apiVersion": "v1",
-		"metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{annotationHub: "another-hub"}}})
+		"metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{access.AnnotationHub: "another-hub"}}})
 	for name, c := range map[string]struct {
-		change func(o *JoinOptions)
+		change func(o *join.Options)
 		want   string
 	}{
-		"invalid name":    {func(o *JoinOptions) { o.Name = "No_Good" }, "cannot be the name"},
-		"reserved name":   {func(o *JoinOptions) { o.Name = "federation" }, "that is the hub"},
-		"name taken":      {func(o *JoinOptions) { o.Member = other.config() }, "taken by another cluster"},
-		"another name":    {func(o *JoinOptions) { o.Name = "aws2" }, "is a member already, as aws"},
-		"the hub itself":  {func(o *JoinOptions) { o.Name, o.Member = "x", o.Hub }, "hub itself"},
-		"another hub's":   {func(o *JoinOptions) { o.Name, o.Member = "x", foreign.config() }, "another hub (another-hub)"},
-		"expired token":   {func(o *JoinOptions) { o.Member.BearerToken = "old" }, "(401)"},
-		"wrong CA":        {func(o *JoinOptions) { o.Member.CAData = pemOf(selfSigned(t)) }, "authority that is not trusted"},
-		"no verification": {func(o *JoinOptions) { o.Member.Insecure = true }, "insecure-skip-tls-verify"},
-		"no TLS":          {func(o *JoinOptions) { o.Member.Host = "http://127.0.0.1:1" }, "not an https:// address"},
-		"nobody there":    {func(o *JoinOptions) { o.Member.Host = closedAddress(t) }, "connection refused"},
-		"hub not there":   {func(o *JoinOptions) { o.Hub.Host = closedAddress(t) }, "the hub at"},
-		"hub's old token": {func(o *JoinOptions) { o.Hub.BearerToken = "old" }, "the hub at"},
+		"invalid name":    {func(o *join.Options) { o.Name = "No_Good" }, "cannot be the name"},
+		"reserved name":   {func(o *join.Options) { o.Name = "federation" }, "that is the hub"},
+		"name taken":      {func(o *join.Options) { o.Member = other.config() }, "taken by another cluster"},
+		"another name":    {func(o *join.Options) { o.Name = "aws2" }, "is a member already, as aws"},
+		"the hub itself":  {func(o *join.Options) { o.Name, o.Member = "x", o.Hub }, "hub itself"},
+		"another hub's":   {func(o *join.Options) { o.Name, o.Member = "x", foreign.config() }, "another hub (another-hub)"},
+		"expired token":   {func(o *join.Options) { o.Member.BearerToken = "old" }, "(401)"},
+		"wrong CA":        {func(o *join.Options) { o.Member.CAData = pemOf(selfSigned(t)) }, "authority that is not trusted"},
+		"no verification": {func(o *join.Options) { o.Member.Insecure = true }, "insecure-skip-tls-verify"},
+		"no TLS":          {func(o *join.Options) { o.Member.Host = "http://127.0.0.1:1" }, "not an https:// address"},
+		"nobody there":    {func(o *join.Options) { o.Member.Host = closedAddress(t) }, "connection refused"},
+		"hub not there":   {func(o *join.Options) { o.Hub.Host = closedAddress(t) }, "the hub at"},
+		"hub's old token": {func(o *join.Options) { o.Hub.BearerToken = "old" }, "the hub at"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := f.options()
 			c.change(&o)
 			f.hub.writes()
-			_, err := Join(t.Context(), o)
+			_, err := join.Run(t.Context(), clock.RealClock{}, o)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Try: ") {
 				t.Errorf("unexpected error: %v", err)
 			}
@@ -177,12 +192,12 @@ func TestJoinTakesOver(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
 	f.member.put("/api/v1/namespaces/hanse-system", map[string]any{"kind": "Namespace", "apiVersion": "v1",
-		"metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{annotationHub: "another-hub"}}})
+		"metadata": map[string]any{"name": "hanse-system", "annotations": map[string]any{access.AnnotationHub: "another-hub"}}})
 	f.member.put("/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub", map[string]any{"kind": "ServiceAccount", "apiVersion": "v1",
 		"metadata": map[string]any{"name": "hanse-hub", "uid": "old"}})
 	o := f.options()
 	o.TakeOver = true
-	if _, err := Join(t.Context(), o); err != nil {
+	if _, err := join.Run(t.Context(), clock.RealClock{}, o); err != nil {
 		t.Fatal(err)
 	}
 	account := f.member.get("/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub")
@@ -204,7 +219,7 @@ func TestFailedJoinLeavesNothing(t *testing.T) {
 			}
 			f.member.setIntercept(deny)
 			f.hub.setIntercept(deny)
-			if _, err := Join(t.Context(), f.options()); err == nil || !strings.Contains(err.Error(), "Try: ") {
+			if _, err := join.Run(t.Context(), clock.RealClock{}, f.options()); err == nil || !strings.Contains(err.Error(), "Try: ") {
 				t.Fatalf("unexpected error: %v", err)
 			}
 			f.assertNothing(t)
@@ -225,7 +240,7 @@ func TestInterruptedJoinLeavesNothing(t *testing.T) {
 		}
 		return 0
 	})
-	_, err := Join(ctx, f.options())
+	_, err := join.Run(ctx, clock.RealClock{}, f.options())
 	if err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Fatalf("unexpected error: %v", err)
 	}
@@ -261,7 +276,7 @@ func TestJoinWaitsForWhatIsBeingDeleted(t *testing.T) {
 			f.member.mu.Unlock()
 		}
 	}
-	if _, err := Join(t.Context(), o); err != nil {
+	if _, err := join.Run(t.Context(), clock.RealClock{}, o); err != nil {
 		t.Fatal(err)
 	}
 	if f.member.get(role)["metadata"].(map[string]any)["uid"] == "old" {
@@ -272,7 +287,7 @@ func TestJoinWaitsForWhatIsBeingDeleted(t *testing.T) {
 func TestPlanChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
-	plan, err := PlanJoin(t.Context(), f.options())
+	plan, err := join.DryRun(t.Context(), f.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,43 +322,16 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, com
 		return path
 	}
 	o := f.options()
-	if o.Member, err = LoadKubeconfig(kubeconfig("wrong"), "eks"); err != nil {
+	if o.Member, err = join.LoadKubeconfig(kubeconfig("wrong"), "eks"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Join(t.Context(), o); err == nil || !strings.Contains(err.Error(), "401") {
+	if _, err := join.Run(t.Context(), clock.RealClock{}, o); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Errorf("unexpected error: %v", err)
 	}
-	if o.Member, err = LoadKubeconfig(kubeconfig(adminToken), ""); err != nil {
+	if o.Member, err = join.LoadKubeconfig(kubeconfig(adminToken), ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Join(t.Context(), o); err != nil {
+	if _, err := join.Run(t.Context(), clock.RealClock{}, o); err != nil {
 		t.Errorf("unexpected error: %v", err)
-	}
-}
-
-func TestKubeconfigErrors(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	for name, c := range map[string]struct{ path, context, want string }{
-		"missing":    {filepath.Join(dir, "nope"), "", "there is no file"},
-		"garbage":    {write("garbage", "{{{"), "", "cannot be read as a kubeconfig"},
-		"empty":      {write("empty", ""), "", "no contexts"},
-		"no current": {write("two", "{contexts: [{name: a, context: {}}, {name: b, context: {}}]}"), "", "one of a, b"},
-		"unknown":    {write("one", "{contexts: [{name: a, context: {}}]}"), "x", `no context "x"`},
-		"no cluster": {write("dangling", "{contexts: [{name: a, context: {cluster: gone}}]}"), "a", "cannot be used"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := LoadKubeconfig(c.path, c.context)
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Try: ") {
-				t.Errorf("unexpected error: %v", err)
-			}
-		})
 	}
 }

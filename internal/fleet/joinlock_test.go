@@ -9,18 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/join"
 )
 
 // joinAtOnce runs joins at once and returns the names of those that succeeded,
 // and the errors of the others.
-func joinAtOnce(t *testing.T, all ...JoinOptions) (won []int, failed []error) {
+func joinAtOnce(t *testing.T, all ...join.Options) (won []int, failed []error) {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i, o := range all {
 		wg.Go(func() {
-			_, err := Join(t.Context(), o)
+			_, err := join.Run(t.Context(), clock.RealClock{}, o)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -50,7 +53,7 @@ func TestTwoJoinsOfOneClusterAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t)
 	slowly(f.hub, f.member)
-	var all []JoinOptions
+	var all []join.Options
 	for i := range 4 {
 		o := f.options()
 		o.Name = fmt.Sprint("az", i)
@@ -106,7 +109,7 @@ func TestALockOfAJoinThatWasKilledIsTaken(t *testing.T) {
 		"spec": map[string]any{"leaseDurationSeconds": 1}})
 	o := f.options()
 	o.Timeout = 300 * time.Millisecond
-	if _, err := Join(t.Context(), o); err == nil || !strings.Contains(err.Error(), "another join") || !strings.Contains(err.Error(), "Try: ") {
+	if _, err := join.Run(t.Context(), clock.RealClock{}, o); err == nil || !strings.Contains(err.Error(), "another join") || !strings.Contains(err.Error(), "Try: ") {
 		t.Errorf("unexpected error: %v", err)
 	}
 	waiting := make(chan struct{})
@@ -117,7 +120,7 @@ func TestALockOfAJoinThatWasKilledIsTaken(t *testing.T) {
 		}
 	}
 	done := make(chan error, 1)
-	go func() { _, err := Join(t.Context(), o); done <- err }()
+	go func() { _, err := join.Run(t.Context(), clock.RealClock{}, o); done <- err }()
 	<-waiting
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -76,11 +77,12 @@ func (m *member) leave(ctx context.Context, c *v1alpha1.Cluster) {
 	m.leaving.revoked = true
 	m.publish(ctx, c)                                            // the last words; whoever waits for the end reads them
 	if err := m.forget(ctx, c); err != nil && ctx.Err() == nil { // ctx ends when the Cluster is gone
-		klog.FromContext(ctx).Error(err, "Cluster not forgotten yet")
-		m.leaving.waitsFor = oneLine(err.Error())
+		m.troubles.Failed(klog.FromContext(ctx), "forget", err, "What join made at the hub could not be removed")
+		m.leaving.waitsFor = access.OneLine(err.Error())
 		return
 	}
 	m.leaving.gone = true
+	klog.FromContext(ctx).Info("Cluster left", "reason", m.leaving.reason, "message", m.leaving.waitsFor)
 }
 
 // releaseTimeout is how long a member that leaves with its workloads may take until the
@@ -120,7 +122,7 @@ func (m *member) startWithdraw(stay bool) {
 	m.leaving.waitsFor = "its workloads are being deleted"
 	ctx, cancel := m.engagement, context.CancelFunc(func() {})
 	if stay {
-		m.leaving.waitsFor = "the hub's marks are being taken off its workloads"
+		m.leaving.waitsFor = "the hub's marks are being removed from its workloads"
 		ctx, cancel = context.WithTimeout(m.engagement, releaseTimeout)
 	}
 	result := make(chan error, 1)
@@ -136,7 +138,7 @@ func (m *member) startWithdraw(stay bool) {
 // could not; false means that it should be tried again.
 func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 	if keeper := m.fleet.keeper(c); keeper != "" {
-		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "it is a member still, as "+keeper+", so nothing was removed from it"
+		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "it is still a member, as "+keeper+", so nothing was removed from it"
 		m.fleet.events.left(c, m.leaving.withdrawn, m.leaving.waitsFor)
 		return true
 	}
@@ -144,7 +146,7 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 	if m.health.ok() {
 		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
-		err = removeFromMember(ctx, m.link.client, m.fleet.hubUID)
+		err = removeFromMember(ctx, m.link.client(), m.fleet.hubUID)
 	}
 	switch {
 	case m.health.foreign:
@@ -154,10 +156,10 @@ func (m *member) revoke(ctx context.Context, c *v1alpha1.Cluster) bool {
 		m.leaving.reason, m.leaving.waitsFor = LeaveDone, "the hub's service account is removed from the cluster"
 		m.fleet.events.left(c, m.leaving.withdrawn, m.leaving.waitsFor)
 	case m.health.down(), m.fleet.clock.Since(m.leaving.since) >= leaveTimeout:
-		m.leaving.reason, m.leaving.waitsFor = LeaveBehind, leftBehind(oneLine(err.Error()))
+		m.leaving.reason, m.leaving.waitsFor = LeaveBehind, leftBehind(access.OneLine(err.Error()))
 		m.fleet.events.leftBehind(c, m.leaving.waitsFor)
 	default:
-		m.leaving.waitsFor = "the hub's service account is still in the cluster: " + oneLine(err.Error())
+		m.leaving.waitsFor = "the hub's service account is still in the cluster: " + access.OneLine(err.Error())
 		return false
 	}
 	return true

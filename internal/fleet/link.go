@@ -11,15 +11,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/connrotation"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/attribution"
 )
 
 // dialTimeout bounds one TCP connection attempt to a member.
 const dialTimeout = 5 * time.Second
+
+// idleConns is how many connections are kept to a member that does not speak HTTP/2:
+// one for each request that is under way.
+const idleConns = 25
 
 // token is the credential that is current; it changes under running clients.
 type token struct{ value atomic.Pointer[string] }
@@ -33,20 +40,23 @@ func (t *token) get() string {
 	return ""
 }
 
-// bearer adds the current token to each request.
+// bearer adds the current token to each request, and whose write at the hub led to it.
 type bearer struct {
 	token *token
 	next  http.RoundTripper
 }
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
 	r.Header.Set("Authorization", "Bearer "+b.token.get())
+	attribution.Mark(r)
 	return b.next.RoundTrip(r)
 }
 
 // line is what is known of all connections to a member.
 type line struct {
+	clock clock.PassiveClock
 	// broken is called, and must not block, when a connection that had lasted
 	// breaks.
 	broken func()
@@ -58,37 +68,39 @@ type line struct {
 // hangs does, or a load balancer before it, is not heard.
 func (l *line) heardSince(t time.Time) bool { return l.heard.Load() > t.UnixNano() }
 
-// memberConfig is the way to a member by the hub's own credential. Its
-// connections are its own and are all closed when ctx ends; after that it dials
-// no more. So a member that has gone silent leaves no request hanging.
-func memberConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line) *rest.Config {
-	return trackedConfig(ctx, spec, tok, l, connrotation.NewConnectionTracker())
+// transport is how requests reach a member, by the hub's own credential. All who talk
+// to a member share it: one connection, one TLS configuration. Its connections are
+// all closed when ctx ends; after that it dials no more.
+func transport(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line, conns *connrotation.ConnectionTracker) (http.RoundTripper, error) {
+	tlsConfig, err := rest.TLSConfigFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: spec.CABundle, ServerName: spec.TLSServerName}})
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, conns.CloseAll)
+	return bearer{tok, utilnet.SetTransportDefaults(&http.Transport{
+		TLSClientConfig:     tlsConfig,
+		MaxIdleConnsPerHost: idleConns,
+		DialContext:         dial(ctx, l, conns),
+	})}, nil
 }
 
-func trackedConfig(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line, conns *connrotation.ConnectionTracker) *rest.Config {
+// dial opens connections that are closed, and said to be, when ctx ends.
+func dial(ctx context.Context, l *line, conns *connrotation.ConnectionTracker) func(context.Context, string, string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
-	context.AfterFunc(ctx, conns.CloseAll)
-	return &rest.Config{
-		Host:            spec.Endpoint,
-		TLSClientConfig: rest.TLSClientConfig{CAData: spec.CABundle, ServerName: spec.TLSServerName},
-		UserAgent:       "hanse",
-		QPS:             -1, // the member's own priority and fairness decides
-		Dial: func(dialCtx context.Context, network, address string) (net.Conn, error) {
-			if ctx.Err() != nil {
-				return nil, errDisengaged
-			}
-			conn, err := dialer.DialContext(dialCtx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			conn = conns.Track(conn)
-			if ctx.Err() != nil { // it ended meanwhile, perhaps after CloseAll
-				conn.Close()
-				return nil, errDisengaged
-			}
-			return &tellingConn{Conn: conn, ctx: ctx, opened: time.Now(), line: l}, nil
-		},
-		WrapTransport: func(next http.RoundTripper) http.RoundTripper { return bearer{tok, next} },
+	return func(dialCtx context.Context, network, address string) (net.Conn, error) {
+		if ctx.Err() != nil {
+			return nil, errDisengaged
+		}
+		conn, err := dialer.DialContext(dialCtx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn = conns.Track(conn)
+		if ctx.Err() != nil { // it ended meanwhile, perhaps after CloseAll
+			conn.Close()
+			return nil, errDisengaged
+		}
+		return &tellingConn{Conn: conn, ctx: ctx, opened: l.clock.Now(), line: l}, nil
 	}
 }
 
@@ -109,11 +121,11 @@ const lasting = 2 * retryInterval
 
 func (c *tellingConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if now := time.Now(); n > 0 && now.Sub(c.opened) > lasting {
+	if now := c.line.clock.Now(); n > 0 && now.Sub(c.opened) > lasting {
 		c.line.heard.Store(now.UnixNano())
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) &&
-		c.ctx.Err() == nil && time.Since(c.opened) > lasting {
+		c.ctx.Err() == nil && c.line.clock.Since(c.opened) > lasting {
 		c.once.Do(c.line.broken)
 	}
 	return n, err
@@ -133,28 +145,46 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// errDisengaged answers whoever still uses a member's rest.Config after it is
-// over.
-var errDisengaged = errors.New("the cluster is not engaged any more")
-
-// link is fleet's own connection to a member, for probes and the like.
+// link is the connection to a member: fleet's own requests go by it, and those of an
+// engagement.
 type link struct {
-	client *kubernetes.Clientset
-	close  context.CancelFunc
-	renew  func() // ends its connections: the next request opens one
+	config    *rest.Config // of fleet's own requests
+	transport http.RoundTripper
+	glances   map[glanced]*http.Request // without a context
+	close     context.CancelFunc
+	renew     func() // ends its connections: the next request opens one
 }
 
 func newLink(ctx context.Context, spec v1alpha1.ClusterSpec, tok *token, l *line) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	conns := connrotation.NewConnectionTracker()
-	cfg := trackedConfig(ctx, spec, tok, l, conns)
-	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	cfg.ContentType = "application/json"
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
-	client, err := kubernetes.NewForConfig(cfg)
+	by, err := transport(ctx, spec, tok, l, conns)
+	k := &link{transport: by, close: cancel, renew: conns.CloseAll}
+	if err == nil {
+		k.config = clientConfig(spec.Endpoint, bounded{by})
+		k.config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+		k.config.ContentType = "application/json"
+		_, err = kubernetes.NewForConfig(k.config)
+	}
+	if err == nil {
+		k.glances, err = glances(k.config)
+	}
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("the endpoint or the CA of the Cluster cannot be used: %w", err)
 	}
-	return &link{client: client, close: cancel, renew: conns.CloseAll}, nil
+	return k, nil
+}
+
+func clientConfig(endpoint string, by http.RoundTripper) *rest.Config {
+	return &rest.Config{
+		Host: endpoint, Transport: by, UserAgent: v1alpha1.FieldManager,
+		QPS: -1, // the member's own priority and fairness decides
+	}
+}
+
+// client is made when it is needed: a Clientset is larger than all else that the
+// fleet keeps of a member.
+func (l *link) client() kubernetes.Interface {
+	return kubernetes.NewForConfigOrDie(l.config) // newLink has tried it
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 // telling is a connection that was opened some time ago, its other end, and how
@@ -16,7 +18,7 @@ func telling(t *testing.T, ctx context.Context, age time.Duration) (c *tellingCo
 	t.Helper()
 	here, there := net.Pipe()
 	told = new(int)
-	return &tellingConn{Conn: here, ctx: ctx, opened: time.Now().Add(-age), line: &line{broken: func() { *told++ }}}, there, told
+	return &tellingConn{Conn: here, ctx: ctx, opened: time.Now().Add(-age), line: &line{clock: clock.RealClock{}, broken: func() { *told++ }}}, there, told
 }
 
 func TestAConnectionThatBreaksIsToldOnce(t *testing.T) {

@@ -4,24 +4,26 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 )
 
 // How often the nodes are looked at: rarely, for a list of them is what costs,
 // but soon while some are not ready, as in a cluster that has just been made.
 const (
-	surveyInterval       = time.Minute
-	surveySoon           = 5 * time.Second
-	surveyTimeout        = 30 * time.Second
-	surveyPage     int64 = 500
+	surveyInterval = time.Minute
+	surveySoon     = 5 * time.Second
+	surveyTimeout  = 30 * time.Second
 )
 
 // look finds out how the member is: whether it is ready, still the same
@@ -35,11 +37,13 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 		return verdict{reason: v1alpha1.ReasonCertificateInvalid, message: fmt.Sprintf(
 			"the endpoint %s or the CA bundle of the Cluster cannot be used. Try: hanse join %s --kubeconfig FILE again", c.Spec.Endpoint, c.Name)}
 	}
-	if m.cred.token == "" {
+	if m.cred.Token == "" {
 		return verdict{reason: v1alpha1.ReasonAuthenticationFailed, message: fmt.Sprintf(
 			"the hub has no credential for it: Secret %s/%s has no token. Try: hanse join %s --kubeconfig FILE again", v1alpha1.SystemNamespace, c.Spec.CredentialSecret, c.Name)}
 	}
-	said, v := m.ask(ctx)
+	now := m.fleet.clock.Now()
+	surveyed := m.health.ok() && now.Before(m.surveyAt)
+	said, v := m.ask(ctx, !surveyed || m.health.failures > 0 || m.said.namespace == "")
 	if !v.ok() {
 		return v
 	}
@@ -50,19 +54,20 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	}
 	if said.otherHub != "" {
 		return verdict{reason: v1alpha1.ReasonPermissionDenied, sure: true, foreign: true, message: fmt.Sprintf(
-			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", oneLine(said.otherHub), m.spec.Endpoint, m.name, m.name)}
+			"another hub (%s) has taken over the cluster at %s. Try: hanse unjoin %s, or to have it back hanse join %s --kubeconfig FILE --take-over", access.OneLine(said.otherHub), m.spec.Endpoint, m.name, m.name)}
 	}
-	now := m.fleet.clock.Now()
-	if m.health.ok() && now.Before(m.surveyAt) {
+	if surveyed {
 		return reachable(m.spec.Endpoint)
 	}
 	if v := m.survey(ctx, now); !v.ok() {
 		return v
 	}
 	if !m.health.ok() {
-		if err := ensureRole(ctx, m.link.client); err != nil {
-			klog.FromContext(ctx).Error(err, "Role in the member not brought up to date")
+		if err := access.EnsureRole(ctx, m.link.client()); err != nil {
+			m.troubles.Failed(klog.FromContext(ctx), "role", err, "The hub's ClusterRole in the cluster could not be updated")
 			m.fleet.events.roleOutdated(c, err)
+		} else {
+			m.troubles.Worked(klog.FromContext(ctx), "role", "The hub's ClusterRole in the cluster was updated")
 		}
 	}
 	return reachable(m.spec.Endpoint)
@@ -72,7 +77,9 @@ func reachable(endpoint string) verdict {
 	return verdict{reason: v1alpha1.ReasonReachable, message: endpoint + " answers and accepts the hub's credential"}
 }
 
-func (m *member) judge(err error) verdict { return judge(m.name, m.spec.Endpoint, classify(err)) }
+func (m *member) judge(err error) verdict {
+	return judge(m.name, m.spec.Endpoint, access.Classify(err))
+}
 
 // survey refreshes the facts. Only a refusal counts against the member; facts
 // that cannot be had otherwise stay as they were.
@@ -80,18 +87,21 @@ func (m *member) survey(ctx context.Context, now time.Time) verdict {
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
 	m.surveyAt = now.Add(surveySoon)
-	found, err := discover(ctx, m.link.client)
+	found, err := survey.Read(ctx, m.link.client())
 	if err != nil {
-		p := classify(err)
-		if p.reason == v1alpha1.ReasonAuthenticationFailed || p.reason == v1alpha1.ReasonPermissionDenied {
+		p := access.Classify(err)
+		if p.Reason == v1alpha1.ReasonAuthenticationFailed || p.Reason == v1alpha1.ReasonPermissionDenied {
 			m.surveyAt = now
 			return judge(m.name, m.spec.Endpoint, p)
 		}
 		klog.FromContext(ctx).V(2).Info("Cannot look at the nodes", "err", err)
 		return reachable(m.spec.Endpoint)
 	}
-	m.facts = found
-	if found.nodes > 0 && found.ready == found.nodes {
+	if !reflect.DeepEqual(found, m.facts) {
+		m.facts = found
+		m.surveys++
+	}
+	if found.Nodes > 0 && found.Ready == found.Nodes {
 		m.surveyAt = now.Add(surveyInterval)
 	}
 	return reachable(m.spec.Endpoint)
@@ -105,8 +115,8 @@ func readyz(ctx context.Context, client kubernetes.Interface) error {
 	if err == nil {
 		return nil
 	}
-	if failed := failedChecks(string(body)); failed != "" {
-		return &notReadyError{failed}
+	if failed := access.FailedChecks(string(body)); failed != "" {
+		return &access.NotReadyError{Checks: failed}
 	}
 	var answer metav1.Status
 	if json.Unmarshal(body, &answer) == nil && answer.Code != 0 {
@@ -115,76 +125,9 @@ func readyz(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
-// identity is the UID of a cluster's kube-system Namespace.
-func identity(ctx context.Context, client kubernetes.Interface) (string, error) {
+// systemNamespace is the hub's Namespace in a member, nil if there is none.
+func systemNamespace(ctx context.Context, client kubernetes.Interface) (*corev1.Namespace, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestPatience)
 	defer cancel()
-	ns, err := client.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-	if err != nil {
-		return "", err
-	}
-	return string(ns.UID), nil
-}
-
-// otherHub is the UID of the hub that the member says it belongs to, "" if that
-// is this one or nobody; session is the run of this hub that was there last.
-func otherHub(ctx context.Context, client kubernetes.Interface, hubUID string) (uid, session string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, longestPatience)
-	defer cancel()
-	ns, err := found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
-	if err != nil || ns == nil {
-		return "", "", err
-	}
-	if ns.Annotations[annotationHub] == hubUID {
-		return "", ns.Annotations[annotationSession], nil
-	}
-	return ns.Annotations[annotationHub], "", nil
-}
-
-// discover reads a cluster's version and goes through its nodes.
-func discover(ctx context.Context, client kubernetes.Interface) (facts, error) {
-	body, err := client.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
-	if err != nil {
-		return facts{}, err
-	}
-	var info version.Info
-	if err := json.Unmarshal(body, &info); err != nil {
-		return facts{}, fmt.Errorf("/version answers something else: %w", err)
-	}
-	s := newSurvey()
-	opts := metav1.ListOptions{Limit: surveyPage}
-	for {
-		page, err := client.CoreV1().Nodes().List(ctx, opts)
-		if err != nil {
-			return facts{}, err
-		}
-		for i := range page.Items {
-			s.add(&page.Items[i])
-		}
-		if opts.Continue = page.Continue; opts.Continue == "" {
-			break
-		}
-	}
-	found := s.result()
-	found.version = printable(info.GitVersion, maxVersion)
-	return found, nil
-}
-
-// keep is f where it says something about the place, else what was known: a
-// cluster that has scaled to no nodes has not moved.
-func (f facts) keep(old v1alpha1.ClusterStatus) facts {
-	if f.version == "" {
-		f.version = old.Version
-		f.nodes, f.capacity, f.allocatable = old.Nodes, old.Capacity, old.Allocatable
-	}
-	if f.provider == "" {
-		f.provider = old.Provider
-	}
-	if f.region == "" {
-		f.region = old.Region
-	}
-	if len(f.zones) == 0 {
-		f.zones = old.Zones
-	}
-	return f
+	return access.Found(client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{}))
 }

@@ -8,6 +8,9 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
+	"github.com/hanse-dev/hanse/internal/trouble"
 )
 
 // syncPoll is how often a member asks whether all Clusters are known.
@@ -28,11 +31,15 @@ type member struct {
 	spare  *link                // to ask by a new connection; nil until it is needed
 	pace   time.Duration        // how long answers have taken lately
 	token  *token
-	cred   credential
+	cred   access.Credential
 	health health
-	facts  facts
-	said   said // at the last look that was answered
-	begun  bool // the run of the hub is known to the member
+	facts  survey.Facts
+	// surveys counts how often facts were another.
+	surveys int
+	said    said    // at the last look that was answered
+	glance  glanced // what the next glance is at
+	// session is the run of the hub, "" if it has not begun.
+	session string
 
 	surveyAt, rotateAt time.Time // when next
 	engagement         context.Context
@@ -40,11 +47,12 @@ type member struct {
 	leaving            leaving
 	publishing         publishing
 	faults             faults
+	troubles           trouble.Log[string] // by what is tried
 }
 
 func newMember(f *Fleet, name string) *member {
 	m := &member{fleet: f, name: name, kick: make(chan struct{}, 1), done: make(chan struct{}), token: &token{}, health: newHealth()}
-	m.line = &line{broken: m.wake}
+	m.line = &line{clock: m.fleet.clock, broken: m.wake}
 	return m
 }
 
@@ -58,7 +66,9 @@ func (m *member) wake() {
 
 // run looks after the member until ctx ends.
 func (m *member) run(ctx context.Context) {
-	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", m.name))
+	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("cluster", klog.KRef("", m.name)))
+	m.fleet.metrics.Joined(m.name)
+	defer m.fleet.metrics.Left(m.name)
 	defer m.drop()
 	for ctx.Err() == nil {
 		timer := m.fleet.clock.NewTimer(m.guardedStep(ctx))
@@ -87,13 +97,15 @@ func (m *member) step(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
+	m.measure(v, began)
 	m.fleet.prop.Looked(m.name, began, v.reached())
 	was := m.health.reason
 	m.health = m.health.next(v)
 	if m.health.reason != was {
-		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason)
+		klog.FromContext(ctx).Info("Cluster changed health", "from", was, "to", m.health.reason, "message", m.health.message)
 		m.fleet.events.health(cluster, m.health)
 	}
+	m.fleet.metrics.Ready(m.name, m.health.ok())
 	m.engage(ctx, cluster)
 	m.rotate(ctx, cluster)
 	m.leave(ctx, cluster)
@@ -108,15 +120,16 @@ func (m *member) step(ctx context.Context) time.Duration {
 // about how to reach it, and takes over a changed credential.
 func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 	if cred, ok := m.fleet.credential(c); ok {
-		if cred.token != m.cred.token {
-			m.rotateAt = cred.rotateAt()
+		if cred.Token != m.cred.Token {
+			m.rotateAt = rotateAt(cred)
 		}
 		m.cred = cred
-		m.token.set(cred.token)
+		m.token.set(cred.Token)
 	} else {
-		m.cred = credential{}
+		m.cred = access.Credential{}
 		m.token.set("")
 	}
+	m.fleet.metrics.Credential(m.name, m.cred.Expires)
 	if m.link != nil && sameWay(m.spec, c.Spec) {
 		return
 	}
@@ -125,6 +138,7 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		m.health = newHealth()
 	}
 	m.spec = c.Spec
+	m.fleet.metrics.Authority(m.name, bundleExpiry(c.Spec.CABundle))
 	link, err := newLink(ctx, c.Spec, m.token, m.line)
 	if err != nil {
 		m.link = nil
@@ -150,7 +164,8 @@ func (m *member) engage(ctx context.Context, c *v1alpha1.Cluster) {
 	switch {
 	case wanted && m.disengage == nil:
 		m.engagement, m.disengage = context.WithCancel(ctx)
-		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.token, m.line))
+		m.fleet.metrics.Session(m.name, true)
+		m.fleet.prop.Engage(m.engagement, m.name, memberConfig(m.engagement, c.Spec, m.link, m.noting(m.engagement)))
 	case !wanted && m.disengage != nil:
 		m.release()
 	}
@@ -161,10 +176,11 @@ func (m *member) release() {
 	if m.disengage != nil {
 		m.disengage()
 		m.disengage = nil
+		m.fleet.metrics.Session(m.name, false)
 	}
 }
 
-// drop ends the engagement and closes fleet's own connections.
+// drop ends the engagement and closes the connections.
 func (m *member) drop() {
 	m.release()
 	for _, l := range []*link{m.link, m.spare} {

@@ -15,8 +15,9 @@ type Propagator interface {
 	// refuses the hub's credential, or leaves; a later Engage for the same name
 	// comes only after that. cfg has no client-side throttling and no timeout,
 	// reads the current token for every request, so that a rotation of the
-	// credential needs no new Engage, and must not be used after ctx has ended:
-	// its connections are closed then. Engage must not block.
+	// credential needs no new Engage, and shares one connection with all who talk to
+	// the member: its Transport may be wrapped, but not replaced. After ctx has ended
+	// its requests fail, those under way too. Engage must not block.
 	Engage(ctx context.Context, name string, cfg *rest.Config)
 	// Session says which run of the hub this is, "" before it has begun, and whether
 	// it comes from the one that wrote in the member last ("" if that is not known):
@@ -51,7 +52,7 @@ type Report struct {
 	Unread string
 	// Waiting is what the first of the pending deletions waits for; empty: nothing is known.
 	Waiting string
-	// FailedOver, Drained and Disengaged are the conditions of these types; nil: the
-	// Cluster has none.
-	FailedOver, Drained, Disengaged *metav1.Condition
+	// FailedOver, Drained, Disengaged and FailoverReady are the conditions of these
+	// types; nil: the Cluster has none.
+	FailedOver, Drained, Disengaged, FailoverReady *metav1.Condition
 }

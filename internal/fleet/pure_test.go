@@ -9,12 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 )
 
 func verdicts() map[string]verdict {
@@ -78,52 +79,6 @@ func TestHealthProperties(t *testing.T) {
 	})
 }
 
-func node(id string, labels map[string]string, ready bool, cpu string) *corev1.Node {
-	status := corev1.ConditionFalse
-	if ready {
-		status = corev1.ConditionTrue
-	}
-	list := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
-	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.NodeSpec{ProviderID: id},
-		Status: corev1.NodeStatus{Capacity: list, Allocatable: list, Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status}}}}
-}
-
-func TestDiscover(t *testing.T) {
-	place := func(region, zone string) map[string]string {
-		return map[string]string{corev1.LabelTopologyRegion: region, corev1.LabelTopologyZone: zone}
-	}
-	beta := map[string]string{corev1.LabelFailureDomainBetaRegion: "us-east-1", corev1.LabelFailureDomainBetaZone: "us-east-1a"}
-	for name, c := range map[string]struct {
-		nodes []*corev1.Node
-		want  string // provider region zones nodes cpu
-	}{
-		"none": {nil, "  [] 0 0"},
-		"aws": {[]*corev1.Node{node("aws:///us-east-1a/i-1", place("us-east-1", "us-east-1b"), true, "2"), node("aws:///us-east-1a/i-2", place("us-east-1", "us-east-1a"), true, "1500m")},
-			"aws us-east-1 [us-east-1a us-east-1b] 2 3500m"},
-		"aws without labels":                        {[]*corev1.Node{node("aws:///eu-west-1c/i-1", nil, true, "1")}, "aws eu-west-1 [eu-west-1c] 1 1"},
-		"google without labels":                     {[]*corev1.Node{node("gce://project/asia-east1-b/n", nil, true, "1")}, "google asia-east1 [asia-east1-b] 1 1"},
-		"azure with zones":                          {[]*corev1.Node{node("azure:///subscriptions/x", place("westeurope", "westeurope-1"), true, "1")}, "azure westeurope [westeurope-1] 1 1"},
-		"azure without zones":                       {[]*corev1.Node{node("azure:///subscriptions/x", place("northeurope", "0"), true, "1")}, "azure northeurope [] 1 1"},
-		"beta labels":                               {[]*corev1.Node{node("", beta, true, "1")}, " us-east-1 [us-east-1a] 1 1"},
-		"by managed labels":                         {[]*corev1.Node{node("", map[string]string{"cloud.google.com/gke-nodepool": "p"}, true, "1")}, "google  [] 1 1"},
-		"a node down counts, its capacity does not": {[]*corev1.Node{node("kind://docker/a", nil, false, "4"), node("kind://docker/b", nil, true, "1")}, "kind  [] 2 1"},
-		"the majority": {[]*corev1.Node{node("aws:///x/i", place("b", "b1"), true, "1"), node("aws:///x/i", place("a", "a1"), true, "1"), node("aws:///x/i", place("b", "b2"), true, "1")},
-			"aws b [a1 b1 b2] 3 3"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newSurvey()
-			for _, n := range c.nodes {
-				s.add(n)
-			}
-			f := s.result()
-			cpu := f.capacity[corev1.ResourceCPU]
-			if got := fmt.Sprint(f.provider, " ", f.region, " ", f.zones, " ", f.nodes, " ", cpu.String()); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 func TestContinents(t *testing.T) {
 	for place, want := range map[string]string{
 		"aws us-east-1": "NA", "aws eu-central-1": "EU", "aws ap-southeast-1": "AS", "aws ap-southeast-2": "OC", "aws sa-east-1": "SA", "aws af-south-1": "AF",
@@ -144,24 +99,24 @@ func TestCredential(t *testing.T) {
 	for life, want := range map[time.Duration]time.Duration{
 		time.Hour: 30 * time.Minute, 24 * time.Hour: 12 * time.Hour, 48 * time.Hour: 24 * time.Hour, 30 * 24 * time.Hour: 24 * time.Hour,
 	} {
-		c := credential{token: "secret", issued: issued, expires: issued.Add(life)}
-		if got := c.rotateAt().Sub(issued); got != want {
+		c := access.Credential{Token: "secret", Issued: issued, Expires: issued.Add(life)}
+		if got := rotateAt(c).Sub(issued); got != want {
 			t.Errorf("a token for %s is rotated after %s, want %s", life, got, want)
 		}
-		if back := credentialFrom(&corev1.Secret{Data: c.data()}); back != c {
+		if back := access.CredentialFrom(&corev1.Secret{Data: c.Data()}); back != c {
 			t.Error("changed on the way to the Secret and back")
 		}
 		if s := fmt.Sprintf("%v %+v %#v %s", c, c, c, c); strings.Contains(s, "secret") {
 			t.Errorf("printed: %s", s)
 		}
 	}
-	if !(credential{token: "x"}).rotateAt().IsZero() {
+	if !rotateAt(access.Credential{Token: "x"}).IsZero() {
 		t.Error("a token of unknown age is not replaced at once")
 	}
 }
 
 func TestRender(t *testing.T) {
-	found := facts{version: "v1", provider: "aws", region: "us-east-1", zones: []string{"us-east-1a"}, nodes: 3}
+	found := survey.Facts{Version: "v1", Provider: "aws", Region: "us-east-1", Zones: []string{"us-east-1a"}, Nodes: 3}
 	well := newHealth().next(verdict{reason: v1alpha1.ReasonReachable})
 	c := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "aws", Generation: 7}}
 	s := render(c, view{health: well, facts: found, now: time.Unix(1, 0)})
@@ -176,7 +131,7 @@ func TestRender(t *testing.T) {
 	if again := render(c, view{health: well, facts: found, now: time.Unix(9, 0)}); !equality.Semantic.DeepEqual(s, again) {
 		t.Error("the same facts make another status")
 	}
-	away := render(c, view{health: well.next(verdicts()["refused"]).next(verdicts()["refused"]), facts: facts{}, now: time.Unix(2, 0)})
+	away := render(c, view{health: well.next(verdicts()["refused"]).next(verdicts()["refused"]), facts: survey.Facts{}, now: time.Unix(2, 0)})
 	if away.Phase != v1alpha1.ClusterUnreachable || away.Region != "us-east-1" || away.Version != "v1" || away.Nodes != 3 {
 		t.Errorf("a cluster that is away has lost what was known: %+v", away)
 	}
@@ -209,12 +164,17 @@ func TestConditionsOfLossAndDrain(t *testing.T) {
 		t.Fatalf("%+v", c.Status.Conditions)
 	}
 	well := health{verdict: reachable("https://aws")}
+	place := &metav1.Condition{Type: v1alpha1.ConditionFailoverReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNoPlaceElsewhere, Message: strings.Repeat("x", 9000)}
+	c.Status = render(c, view{health: well, report: Report{FailoverReady: place}, now: time.Unix(4, 0)})
+	if got := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionFailoverReady); got == nil || got.Status != metav1.ConditionFalse || len(got.Message) > maxCondition+len("…") {
+		t.Error("what would not survive is not said, or at any length")
+	}
 	one := render(c, view{health: well, report: Report{FailedOver: lost, Drained: drained}, now: time.Unix(4, 0)})
 	if meta.FindStatusCondition(one.Conditions, v1alpha1.ConditionFailedOver) != nil {
 		t.Error("a look that failed, of a cluster that is well, is told as a loss")
 	}
 	over := render(c, view{health: well, now: time.Unix(4, 0)})
-	for _, kind := range []string{v1alpha1.ConditionFailedOver, v1alpha1.ConditionDrained} {
+	for _, kind := range []string{v1alpha1.ConditionFailedOver, v1alpha1.ConditionDrained, v1alpha1.ConditionFailoverReady} {
 		if meta.FindStatusCondition(over.Conditions, kind) != nil {
 			t.Errorf("%s is told although there is nothing to tell", kind)
 		}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 )
 
 // removeFromMember removes what join made, by the very credential that it
@@ -22,7 +23,7 @@ import (
 // rest. A member that has been taken over by another hub is left alone.
 func removeFromMember(ctx context.Context, client kubernetes.Interface, hubUID string) error {
 	ns, err := client.CoreV1().Namespaces().Get(ctx, v1alpha1.SystemNamespace, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) || err == nil && ns.Annotations[annotationHub] != hubUID {
+	if apierrors.IsNotFound(err) || err == nil && ns.Annotations[access.AnnotationHub] != hubUID {
 		return nil
 	}
 	if err != nil {
@@ -33,7 +34,7 @@ func removeFromMember(ctx context.Context, client kubernetes.Interface, hubUID s
 		return fmt.Errorf("cannot read ClusterRoleBinding %s: %w", v1alpha1.ServiceAccount, err)
 	}
 	empty := false
-	if ns.Annotations[annotationMade] == "true" {
+	if ns.Annotations[access.AnnotationMade] == "true" {
 		if empty, err = onlyOurs(ctx, client); err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func giveTo(ctx context.Context, client kubernetes.Interface, binding *rbacv1.Cl
 	}
 	patch := owned
 	if !withNamespace {
-		patch = unmarkPatch()
+		patch = access.UnmarkPatch()
 	}
 	if _, err = client.CoreV1().Namespaces().Patch(ctx, v1alpha1.SystemNamespace, types.MergePatchType, patch, opts); err != nil {
 		return fmt.Errorf("cannot change Namespace %s: %w", v1alpha1.SystemNamespace, err)
@@ -97,11 +98,6 @@ func giveRoles(ctx context.Context, client kubernetes.Interface, owned []byte) e
 		}
 	}
 	return nil
-}
-
-// unmarkPatch takes the mark of a hub off a Namespace.
-func unmarkPatch() []byte {
-	return []byte(`{"metadata":{"annotations":{"` + annotationHub + `":null,"` + annotationSession + `":null,"` + annotationMade + `":null}}}`)
 }
 
 // onlyOurs is true if SystemNamespace holds nothing that somebody would miss.

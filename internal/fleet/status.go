@@ -15,6 +15,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/fleet/survey"
 )
 
 // ConditionLeaving is True while a Cluster that is being deleted is still
@@ -30,12 +32,27 @@ type publishing struct {
 	pending int       // looks in a row at which something was pending
 	written time.Time // when status was written last
 	refused string    // why labels were not written, as was said
+	said    statement // what labels and status say, as was seen; zero: nobody knows
 }
+
+// statement is what a status is made of, and of which version of the Cluster it was
+// found that there is nothing to write. Most looks find what the last one did: two
+// numbers are compared then, and no statuses.
+type statement struct {
+	version string
+	health  health
+	surveys int
+	report  Report
+	leaving leaving
+}
+
+// maxCondition bounds, in bytes, a condition's message; the API allows 32 KiB.
+const maxCondition = 4 << 10
 
 // view is all that a Cluster's status is made of.
 type view struct {
 	health  health
-	facts   facts
+	facts   survey.Facts
 	report  Report
 	leaving leaving
 	now     time.Time
@@ -51,24 +68,36 @@ func (m *member) publish(ctx context.Context, c *v1alpha1.Cluster) {
 	} else if m.publishing.pending++; m.publishing.pending < 2 {
 		report.Pending = 0 // it may well be done in a moment
 	}
+	says := statement{c.ResourceVersion, m.health, m.surveys, report, m.leaving}
+	if says == m.publishing.said {
+		return
+	}
+	m.publishing.said = statement{}
 	now := m.fleet.clock.Now()
 	want := render(c, view{m.health, m.facts, report, m.leaving, now})
 	// Labels first: whoever waits for ready clusters wants to choose among them.
-	if labelled, err := m.publishLabels(ctx, c, want); err == nil {
+	labelled, err := m.publishLabels(ctx, c, want)
+	if err == nil {
 		c, m.publishing.refused = labelled, ""
 	} else {
 		m.refusedLabels(ctx, c, err)
 	}
-	if equality.Semantic.DeepEqual(c.Status, want) ||
-		now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
-		return
-	}
-	if err := m.writeStatus(ctx, c, want); err != nil {
-		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Status not written")
+	if equality.Semantic.DeepEqual(c.Status, want) {
+		if err == nil && c.ResourceVersion == says.version {
+			m.publishing.said = says
 		}
 		return
 	}
+	if now.Before(m.publishing.written.Add(countsInterval)) && onlyCounts(c.Status, want) {
+		return
+	}
+	if err = m.writeStatus(ctx, c, want); err != nil {
+		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			m.troubles.Failed(klog.FromContext(ctx), "status", err, "The Cluster's status could not be written")
+		}
+		return
+	}
+	m.troubles.Worked(klog.FromContext(ctx), "status", "The Cluster's status was written")
 	m.publishing.written = now
 	m.fleet.events.held(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionDeletionsHeld))
 	m.fleet.events.failedOver(c, meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionFailedOver))
@@ -81,9 +110,12 @@ func (m *member) writeStatus(ctx context.Context, c *v1alpha1.Cluster, want v1al
 	update := &v1alpha1.Cluster{TypeMeta: c.TypeMeta, ObjectMeta: *c.ObjectMeta.DeepCopy(), Spec: c.Spec, Status: want}
 	_, err := m.fleet.clusterClient.UpdateStatus(ctx, update, opts)
 	if !apierrors.IsInvalid(err) {
+		if err == nil {
+			m.troubles.Worked(klog.FromContext(ctx), "whole status", "All of the Cluster's status was written")
+		}
 		return err
 	}
-	klog.FromContext(ctx).Error(err, "Status refused; its phase and conditions are written alone")
+	m.troubles.Failed(klog.FromContext(ctx), "whole status", err, "The Cluster's status was refused; its phase and conditions are written alone")
 	update.Status = *c.Status.DeepCopy()
 	update.Status.Phase, update.Status.Conditions = want.Phase, want.Conditions
 	if equality.Semantic.DeepEqual(c.Status, update.Status) {
@@ -96,12 +128,12 @@ func (m *member) writeStatus(ctx context.Context, c *v1alpha1.Cluster, want v1al
 // refusedLabels says once why the labels of a Cluster are not what they should
 // be; they are tried again at each look.
 func (m *member) refusedLabels(ctx context.Context, c *v1alpha1.Cluster, err error) {
-	why := oneLine(err.Error())
+	why := access.OneLine(err.Error())
 	if ctx.Err() != nil || apierrors.IsNotFound(err) || why == m.publishing.refused {
 		return
 	}
 	m.publishing.refused = why
-	klog.FromContext(ctx).Error(err, "Labels not written")
+	klog.FromContext(ctx).Error(err, "The Cluster's labels could not be written")
 	m.fleet.events.labelsRefused(c, why)
 }
 
@@ -135,36 +167,25 @@ func placeLabels(name string, s v1alpha1.ClusterStatus) map[string]string {
 		zone = s.Zones[0]
 	}
 	return map[string]string{
-		v1alpha1.LabelClusterName:  labelValue(name),
-		v1alpha1.LabelProvider:     labelValue(s.Provider),
+		v1alpha1.LabelClusterName:  survey.LabelValue(name),
+		v1alpha1.LabelProvider:     survey.LabelValue(s.Provider),
 		v1alpha1.LabelContinent:    continentOf(s.Provider, s.Region),
-		corev1.LabelTopologyRegion: labelValue(s.Region),
-		corev1.LabelTopologyZone:   labelValue(zone),
+		corev1.LabelTopologyRegion: survey.LabelValue(s.Region),
+		corev1.LabelTopologyZone:   survey.LabelValue(zone),
 	}
 }
 
 // render is the status that a Cluster should have.
 func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	s := *c.Status.DeepCopy()
-	f := v.facts.keep(c.Status)
 	s.Phase = v.health.phase()
 	if c.DeletionTimestamp != nil {
 		s.Phase = v1alpha1.ClusterLeaving
 	}
-	s.Version, s.Nodes, s.Capacity, s.Allocatable = f.version, f.nodes, f.capacity, f.allocatable
-	s.Provider, s.Region, s.Zones = f.provider, f.region, f.zones
-	if c.Spec.Provider != "" {
-		s.Provider = c.Spec.Provider
-	}
-	if c.Spec.Region != "" {
-		s.Region = c.Spec.Region
-	}
-	if len(c.Spec.Zones) > 0 {
-		s.Zones = c.Spec.Zones
-	}
+	v.facts.Fill(&s, c)
 	s.Held = int32(min(v.report.Held, 1<<31-1))
 	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
-		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: printable(message, maxCondition),
+		meta.SetStatusCondition(&s.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: access.Printable(message, maxCondition),
 			ObservedGeneration: c.Generation, LastTransitionTime: metav1.NewTime(v.now)})
 	}
 	ready := metav1.ConditionFalse
@@ -191,6 +212,7 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	}
 	at(v1alpha1.ConditionFailedOver, v.report.FailedOver)
 	at(v1alpha1.ConditionDrained, v.report.Drained)
+	at(v1alpha1.ConditionFailoverReady, v.report.FailoverReady)
 	at(v1alpha1.ConditionDisengaged, v.report.Disengaged)
 	if v.leaving.reason != "" {
 		set(ConditionLeaving, metav1.ConditionTrue, v.leaving.reason, v.leaving.waitsFor)
@@ -201,17 +223,17 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string) {
 	switch {
 	case !h.ok():
-		return metav1.ConditionUnknown, "NotReachable", "the cluster is not ready, so nobody knows"
+		return metav1.ConditionUnknown, "NotReachable", "unknown, because the cluster is not ready"
 	case r.Disengaged != nil:
 		return metav1.ConditionFalse, v1alpha1.ConditionDisengaged, r.Disengaged.Message
 	case r.Unread != "":
 		return metav1.ConditionFalse, v1alpha1.ReasonUnreadable, "what cannot be read there is as last seen: " + r.Unread
 	case r.Failing > 0:
-		return metav1.ConditionFalse, "Failing", fmt.Sprintf("%s not as the hub wants them: %s. Try: hanse status", objects(r.Failing), oneLine(r.Message))
+		return metav1.ConditionFalse, "Failing", fmt.Sprintf("%s not as the hub wants them: %s. Try: hanse status", objects(r.Failing), access.OneLine(r.Message))
 	case r.Pending > 0:
 		message := objects(r.Pending) + " still to be written or deleted"
 		if r.Waiting != "" {
-			message += ": " + oneLine(r.Waiting)
+			message += ": " + access.OneLine(r.Waiting)
 		}
 		return metav1.ConditionFalse, "Pending", message
 	}
@@ -220,10 +242,10 @@ func syncedCondition(h health, r Report) (metav1.ConditionStatus, string, string
 
 func heldCondition(name string, r Report) (metav1.ConditionStatus, string, string) {
 	if r.Held == 0 {
-		return metav1.ConditionFalse, "NothingHeld", "there is nothing here that is kept although this hub has no use for it"
+		return metav1.ConditionFalse, "NothingHeld", "no objects are held in this cluster"
 	}
 	return metav1.ConditionTrue, "NotKnownToHub", fmt.Sprintf(
-		"%s in the cluster came from a hub, but this one has never known them, or did not put them there itself; they are left as they are. Try: hanse prune %s, which lists them, says why, and asks before it deletes", objects(r.Held), name)
+		"%s in the cluster came from a hub, but this hub does not know them or did not put them there itself; they are held, and left as they are. Try: hanse prune %s, which lists them with the reasons, and asks before it deletes", objects(r.Held), name)
 }
 
 // objects is n with its noun.

@@ -9,6 +9,7 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -51,6 +52,22 @@ func Run(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// counterKey is the key of who counts panics.
+type counterKey struct{}
+
+// WithCounter returns a context with which Count calls counter, which must not block.
+func WithCounter(ctx context.Context, counter func(component string)) context.Context {
+	return context.WithValue(ctx, counterKey{}, counter)
+}
+
+// Count tells who counts panics, if ctx has somebody who does, that there was one. The component is a constant of the
+// caller's. It is called where a panic is logged, so once for each.
+func Count(ctx context.Context, component string) {
+	if counter, ok := ctx.Value(counterKey{}).(func(string)); ok {
+		counter(component)
+	}
 }
 
 // Stack is the stack of the panic that err comes from, nil if it comes from none.

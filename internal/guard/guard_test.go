@@ -59,3 +59,15 @@ func TestEveryValueIsOneShortLine(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	counted := map[string]int{}
+	ctx := WithCounter(t.Context(), func(component string) { counted[component]++ })
+	Count(ctx, "fleet")
+	Count(ctx, "fleet")
+	Count(ctx, "dns")
+	Count(t.Context(), "dns") // nobody counts
+	if counted["fleet"] != 2 || counted["dns"] != 1 {
+		t.Error(counted)
+	}
+}

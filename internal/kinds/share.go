@@ -106,15 +106,6 @@ func (s Share) Cut(completions int64) int64 {
 	return upTo(s.Before+s.Replicas) - upTo(s.Before)
 }
 
-// ReplicasPath is where the divided number of a kind is, nil if it has none
-// that an autoscaler in a member may own.
-func ReplicasPath(d Division) []string {
-	if d == Replicas {
-		return []string{"spec", "replicas"}
-	}
-	return nil
-}
-
 func int32At(obj map[string]any, absent int32, path ...string) int32 {
 	v, found, err := unstructured.NestedFieldNoCopy(obj, path...)
 	if !found || err != nil {

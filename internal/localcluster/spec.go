@@ -57,7 +57,7 @@ func (s Spec) Complete() (Spec, error) {
 	case s.Port < 0 || s.Port > 65535:
 		return s, fmt.Errorf("there is no port %d. Try: a number from 1024 to 65535, or 0 to have one chosen", s.Port)
 	case s.EmulatedVersion != "" && !validVersion.MatchString(s.EmulatedVersion):
-		return s, fmt.Errorf("%q is no version of Kubernetes that a cluster can behave as. Try: --emulated-version 1.34", s.EmulatedVersion)
+		return s, fmt.Errorf("%q is not a version of Kubernetes that a cluster can behave as. Try: --emulated-version 1.34", s.EmulatedVersion)
 	case s.Components != All && s.Components != APIServer:
 		return s, fmt.Errorf("unknown components %q. Try: --components=%s", s.Components, APIServer)
 	}

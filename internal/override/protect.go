@@ -53,7 +53,7 @@ func protectMarks(path string, before, after any) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(union(was, is))) {
 		if strings.HasPrefix(key, "hanse.dev/") && !reflect.DeepEqual(was[key], is[key]) {
-			return fmt.Errorf("%s[%s] cannot be overridden: it is Hanse's", path, key)
+			return fmt.Errorf("%s[%s] cannot be overridden: it belongs to Hanse", path, key)
 		}
 		if _, text := is[key].(string); !text && is[key] != nil {
 			return fmt.Errorf("%s[%s] would not be a string. Try: quotes around the value", path, key)

@@ -41,6 +41,7 @@ type Authority struct {
 	cert    *x509.Certificate
 	key     crypto.Signer
 	certPEM []byte
+	now     func() time.Time
 }
 
 // Request says what a certificate is for. With Hosts (names or IP addresses) it
@@ -54,11 +55,12 @@ type Request struct {
 
 // EnsureAuthority loads the authority from the two files or, when neither the
 // certificate nor anything signed by it can exist yet, creates it. A certificate
-// without its key is an error: a new authority would lock out every client.
-func EnsureAuthority(certFile, keyFile, commonName string) (*Authority, error) {
+// without its key is an error: a new authority would lock out every client. now is the
+// clock by which certificates begin and end.
+func EnsureAuthority(certFile, keyFile, commonName string, now func() time.Time) (*Authority, error) {
 	certPEM, err := os.ReadFile(certFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return createAuthority(certFile, keyFile, commonName)
+		return createAuthority(certFile, keyFile, commonName, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate authority: %w", err)
@@ -71,15 +73,15 @@ func EnsureAuthority(certFile, keyFile, commonName string) (*Authority, error) {
 	if !ok {
 		return nil, fmt.Errorf("the key %s cannot sign", keyFile)
 	}
-	return &Authority{cert: pair.Leaf, key: key, certPEM: certPEM}, nil
+	return &Authority{cert: pair.Leaf, key: key, certPEM: certPEM, now: now}, nil
 }
 
-func createAuthority(certFile, keyFile, commonName string) (*Authority, error) {
+func createAuthority(certFile, keyFile, commonName string, now func() time.Time) (*Authority, error) {
 	key, keyPEM, err := newKey()
 	if err != nil {
 		return nil, err
 	}
-	template, err := newTemplate(commonName, nil, authorityLife)
+	template, err := newTemplate(commonName, nil, now(), authorityLife)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func createAuthority(certFile, keyFile, commonName string) (*Authority, error) {
 	if err := writeFile(certFile, certPEM); err != nil {
 		return nil, err
 	}
-	return EnsureAuthority(certFile, keyFile, commonName)
+	return EnsureAuthority(certFile, keyFile, commonName, now)
 }
 
 // CertificatePEM is the authority's own certificate, what clients trust.
@@ -109,7 +111,7 @@ func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	template, err := newTemplate(r.CommonName, r.Organizations, leafLife)
+	template, err := newTemplate(r.CommonName, r.Organizations, a.now(), leafLife)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,7 +148,7 @@ func (a *Authority) EnsurePair(certFile, keyFile string, r Request) error {
 }
 
 func (a *Authority) fits(cert *x509.Certificate, r Request) bool {
-	if cert.CheckSignatureFrom(a.cert) != nil || time.Until(cert.NotAfter) < renewBefore {
+	if cert.CheckSignatureFrom(a.cert) != nil || cert.NotAfter.Sub(a.now()) < renewBefore {
 		return false
 	}
 	if cert.Subject.CommonName != r.CommonName || !slices.Equal(cert.Subject.Organization, r.Organizations) {
@@ -184,12 +186,12 @@ func newKey() (crypto.Signer, []byte, error) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil
 }
 
-func newTemplate(commonName string, organizations []string, life time.Duration) (*x509.Certificate, error) {
+func newTemplate(commonName string, organizations []string, now time.Time, life time.Duration) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return nil, fmt.Errorf("drawing a serial number: %w", err)
 	}
-	now := time.Now().UTC()
+	now = now.UTC()
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: commonName, Organization: organizations},

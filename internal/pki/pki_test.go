@@ -6,12 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func authority(t *testing.T) (*Authority, string) {
 	t.Helper()
 	dir := t.TempDir()
-	a, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test")
+	a, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +21,7 @@ func authority(t *testing.T) (*Authority, string) {
 
 func TestAuthorityIsFoundAgain(t *testing.T) {
 	a, dir := authority(t)
-	b, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test")
+	b, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func TestAuthorityIsFoundAgain(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "ca.key")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test"); err == nil {
+	if _, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", time.Now); err == nil {
 		t.Error("an authority without its key was replaced silently")
 	}
 }
@@ -40,7 +41,7 @@ func TestInterruptedCreationStartsOver(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ca.key"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test"); err != nil {
+	if _, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", time.Now); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -139,6 +140,33 @@ func TestKeysAreKeptPrivate(t *testing.T) {
 		}
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+}
+
+func TestPairIsRenewedInTime(t *testing.T) {
+	dir := t.TempDir()
+	crt, key := filepath.Join(dir, "s.crt"), filepath.Join(dir, "s.key")
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now := began
+	a, err := EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		after   time.Duration
+		renewed bool
+	}{{0, true}, {leafLife - renewBefore, false}, {leafLife - renewBefore + time.Second, true}} {
+		now = began.Add(step.after)
+		if err := a.EnsurePair(crt, key, Request{CommonName: "client"}); err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.LoadX509KeyPair(crt, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if renewed := pair.Leaf.NotAfter.Equal(now.Add(leafLife)); renewed != step.renewed {
+			t.Errorf("after %s: valid until %s", step.after, pair.Leaf.NotAfter)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	"k8s.io/apiserver/pkg/endpoints/metrics"
 	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -30,20 +31,21 @@ const watchTimeout = 30 * time.Minute
 //
 // The controllers of kube-controller-manager see no Placements, and may delete all these: they collect, count and delete
 // what is stored, and none of these is. A Namespace whose objects still have Placements would not go otherwise.
-func Filter(source func() Source) func(http.Handler) http.Handler {
+func Filter(source func() Source, clock clock.PassiveClock) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		scope, err := newScope()
 		if err != nil {
 			return failing(err, next)
 		}
-		nothing := newJournal(context.Background(), emptySource{})
-		return &filter{next: next, source: source, scope: scope, nothing: nothing}
+		nothing := newJournal(context.Background(), emptySource{}, clock.Now())
+		return &filter{next: next, source: source, clock: clock, scope: scope, nothing: nothing}
 	}
 }
 
 type filter struct {
 	next    http.Handler
 	source  func() Source
+	clock   clock.PassiveClock
 	scope   *handlers.RequestScope
 	nothing *journal
 
@@ -100,7 +102,7 @@ func (f *filter) current() *journal {
 	defer f.mu.Unlock()
 	if f.journal == nil {
 		if source := f.source(); source != nil {
-			f.journal = newJournal(context.Background(), source)
+			f.journal = newJournal(context.Background(), source, f.clock.Now())
 		}
 	}
 	return f.journal

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/filters"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/placement"
@@ -110,7 +111,7 @@ func elsewhere(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.Stat
 
 // chain is the filter as in the hub: behind what finds out who asks for what.
 func chain(source func() placement.Source, who string) http.Handler {
-	h := placement.Filter(source)(http.HandlerFunc(elsewhere))
+	h := placement.Filter(source, clock.RealClock{})(http.HandlerFunc(elsewhere))
 	known := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := request.WithUser(r.Context(), &user.DefaultInfo{Name: who})
 		h.ServeHTTP(w, r.WithContext(ctx))

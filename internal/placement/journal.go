@@ -26,11 +26,11 @@ type journal struct {
 	more  chan struct{} // closed, and replaced, with each change
 }
 
-// newJournal follows source until ctx ends.
-func newJournal(ctx context.Context, source Source) *journal {
+// newJournal follows source until ctx ends; it begins at a moment.
+func newJournal(ctx context.Context, source Source, now time.Time) *journal {
 	j := &journal{
 		source: source,
-		floor:  uint64(time.Now().UnixMicro()),
+		floor:  uint64(now.UnixMicro()),
 		last:   map[types.NamespacedName]uint64{},
 		more:   make(chan struct{}),
 	}

@@ -3,6 +3,7 @@ package placement
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
@@ -13,7 +14,7 @@ func keyNumber(i int) types.NamespacedName { return types.NamespacedName{Name: s
 // From any version that is still remembered, a reader hears of everything that changed later, once, oldest first.
 func TestSinceMissesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		j := newJournal(t.Context(), emptySource{})
+		j := newJournal(t.Context(), emptySource{}, time.Now())
 		start := j.version()
 		changes := rapid.SliceOfN(rapid.IntRange(0, 5), 0, 40).Draw(t, "changes")
 		for _, i := range changes {
@@ -50,7 +51,7 @@ func TestSinceMissesNothing(t *testing.T) {
 }
 
 func TestJournalIsBounded(t *testing.T) {
-	j := newJournal(t.Context(), emptySource{})
+	j := newJournal(t.Context(), emptySource{}, time.Now())
 	for i := range 5 * journalSize {
 		j.record(keyNumber(i))
 	}

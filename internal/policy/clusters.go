@@ -80,12 +80,12 @@ func newClusterSelector(in *v1alpha1.ClusterSelector) (*clusterSelector, error) 
 	}
 	for i, f := range in.Fields {
 		if f.Operator != "In" && f.Operator != "NotIn" {
-			return nil, fmt.Errorf("fields[%d].operator: %q is none. Try: In, NotIn", i, f.Operator)
+			return nil, fmt.Errorf("fields[%d].operator: %q is not supported. Try: In, NotIn", i, f.Operator)
 		}
 		switch f.Key {
 		case v1alpha1.FieldProvider, v1alpha1.FieldRegion, v1alpha1.FieldZone, v1alpha1.FieldContinent:
 		default:
-			return nil, fmt.Errorf("fields[%d].key: a cluster has no %q. Try: provider, region, zone, continent", i, f.Key)
+			return nil, fmt.Errorf("fields[%d].key: %q is not a field of a cluster. Try: provider, region, zone, continent", i, f.Key)
 		}
 	}
 	s.text = s.describe(in)
@@ -104,7 +104,7 @@ func (s *clusterSelector) rejects(c *Cluster) string {
 		has := c.field(f.Key)
 		in := slices.ContainsFunc(has, func(v string) bool { return slices.Contains(f.Values, v) })
 		if in != (f.Operator == "In") {
-			return fmt.Sprintf("%s is %s, demanded is %s %s", f.Key, orNone(has), inOrNot(f.Operator), list(f.Values))
+			return fmt.Sprintf("%s is %s, and must be %s %s", f.Key, orNone(has), inOrNot(f.Operator), list(f.Values))
 		}
 	}
 	if s.labels != nil && !s.labels.Matches(labels.Set(c.Labels)) {

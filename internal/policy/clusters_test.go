@@ -31,12 +31,12 @@ func TestAllowed(t *testing.T) {
 		`clusters: {names: [google, aws, none], exclude: [aws]}`: "clusters=google; not aws (PlacementPolicy shop/web: excluded by name); " +
 			"not azure (PlacementPolicy shop/web: not among the names); not home (PlacementPolicy shop/web: not among the names)",
 		`clusters: {fields: [{key: provider, operator: NotIn, values: [aws, azure]}]}`: "clusters=google,home; " +
-			"not aws (PlacementPolicy shop/web: provider is aws, demanded is not in (aws,azure)); not azure (PlacementPolicy shop/web: provider is azure, demanded is not in (aws,azure))",
+			"not aws (PlacementPolicy shop/web: provider is aws, and must be not in (aws,azure)); not azure (PlacementPolicy shop/web: provider is azure, and must be not in (aws,azure))",
 		`clusters: {fields: [{key: zone, operator: In, values: [us-east-1a, westeurope-1]}, {key: continent, operator: In, values: [NA]}]}`: "clusters=aws; " +
-			"not azure (PlacementPolicy shop/web: continent is EU, demanded is in (NA)); not google (PlacementPolicy shop/web: zone is not known, demanded is in (us-east-1a,westeurope-1)); " +
-			"not home (PlacementPolicy shop/web: zone is not known, demanded is in (us-east-1a,westeurope-1))",
+			"not azure (PlacementPolicy shop/web: continent is EU, and must be in (NA)); not google (PlacementPolicy shop/web: zone is not known, and must be in (us-east-1a,westeurope-1)); " +
+			"not home (PlacementPolicy shop/web: zone is not known, and must be in (us-east-1a,westeurope-1))",
 		"clusters: {fields: [{key: region, operator: In, values: [westeurope]}]}\nfallback: [{name: prod, labels: {matchLabels: {stage: prod}}}, {exclude: [home]}]": "clusters=azure; prod=aws; fallback[1]=google; " +
-			"not home (PlacementPolicy shop/web: region is not known, demanded is in (westeurope))",
+			"not home (PlacementPolicy shop/web: region is not known, and must be in (westeurope))",
 		`clusters: {labels: {matchExpressions: [{key: pci, operator: Exists}, {key: stage, operator: In, values: [prod]}]}}`: "clusters=aws; " +
 			"not azure (PlacementPolicy shop/web: its labels do not match pci,stage in (prod)); not google (PlacementPolicy shop/web: its labels do not match pci,stage in (prod)); not home (PlacementPolicy shop/web: its labels do not match pci,stage in (prod))",
 	} {

@@ -161,19 +161,9 @@ func why(winner, loser *Policy) string {
 	case w.namespace != "" && l.namespace == "":
 		return fmt.Sprintf("%s is of the object's namespace", winner)
 	case w.specificity() != l.specificity():
-		return fmt.Sprintf("%s selects it more closely, %s instead of %s", winner, w.how(), l.how())
+		return fmt.Sprintf("%s selects it more specifically, %s instead of %s", winner, w.how(), l.how())
 	case !winner.Created.Equal(loser.Created):
 		return fmt.Sprintf("%s is as specific, and older", winner)
 	}
 	return fmt.Sprintf("%s is as specific and as old, and comes first by name", winner)
-}
-
-// Affected returns which objects a change of policies can concern: those that the
-// one before (nil: none) or the one after (nil: deleted) selects. Of these, those
-// for which For gives what it gave before and whose policy is not the changed one
-// are not concerned.
-func Affected(before, after *Policy) func(*Object) bool {
-	return func(o *Object) bool {
-		return before != nil && before.Selects(o) || after != nil && after.Selects(o)
-	}
 }

@@ -24,7 +24,7 @@ func selector(in *v1alpha1.Selector) (labels.Selector, error) {
 	for i, e := range in.MatchExpressions {
 		op, ok := operator(e.Operator)
 		if !ok {
-			return nil, fmt.Errorf("matchExpressions[%d].operator: %q is none. Try: In, NotIn, Exists, DoesNotExist", i, e.Operator)
+			return nil, fmt.Errorf("matchExpressions[%d].operator: %q is not supported. Try: In, NotIn, Exists, DoesNotExist", i, e.Operator)
 		}
 		values := make([]string, len(e.Values))
 		for j, v := range e.Values {

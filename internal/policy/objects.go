@@ -49,7 +49,7 @@ func (p *Policy) readObjects(in *v1alpha1.ObjectSelector, namespaces *v1alpha1.N
 	for i, k := range in.Kinds {
 		gv, err := schema.ParseGroupVersion(k.APIVersion)
 		if err != nil || k.APIVersion == "" {
-			return fmt.Errorf("spec.select.kinds[%d].apiVersion: %q is none. Try: apps/v1", i, k.APIVersion)
+			return fmt.Errorf("spec.select.kinds[%d].apiVersion: %q is not valid. Try: apps/v1", i, k.APIVersion)
 		}
 		if gk := (schema.GroupKind{Group: gv.Group, Kind: k.Kind}); !slices.Contains(s.kinds, gk) {
 			s.kinds = append(s.kinds, gk)

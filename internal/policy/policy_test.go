@@ -84,7 +84,7 @@ func TestWhichApplies(t *testing.T) {
 		{"", "", "no policy selects it", web},
 		{"elsewhere crds", "", "no policy selects it", web},
 		{"everything", "everything", "ClusterPlacementPolicy everything selects it with everything", web},
-		{"everything gold", "gold", "overruled: ClusterPlacementPolicy gold selects it more closely, by the namespace's labels instead of with everything", web},
+		{"everything gold", "gold", "overruled: ClusterPlacementPolicy gold selects it more specifically, by the namespace's labels instead of with everything", web},
 		{"shop gold", "shop", "by namespace instead of by the namespace's labels", web},
 		{"shop deploys", "deploys", "by kind instead of by namespace", web},
 		{"deploys default", "default", "PlacementPolicy shop/default is of the object's namespace", web},
@@ -223,23 +223,5 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := parse(t, "", "web", 0, `namespaces: {labels: {matchLabels: {a b: c}}}`); err == nil || !strings.HasPrefix(err.Error(), "ClusterPlacementPolicy web: spec.namespaces.labels.matchLabels: ") {
 		t.Error(err)
-	}
-}
-
-func TestAffected(t *testing.T) {
-	before := made(t, "shop", "web", 0, `select: {names: [web]}`)
-	after := made(t, "shop", "web", 0, `select: {labels: {matchLabels: {app: api}}}`)
-	web, api, other := deployment("shop", "web", nil), deployment("shop", "api", map[string]string{"app": "api"}), deployment("shop", "other", nil)
-	for _, c := range []struct {
-		before, after *policy.Policy
-		object        *policy.Object
-		want          bool
-	}{
-		{before, after, web, true}, {before, after, api, true}, {before, after, other, false},
-		{nil, after, web, false}, {nil, after, api, true}, {before, nil, web, true}, {before, nil, api, false}, {nil, nil, web, false},
-	} {
-		if got := policy.Affected(c.before, c.after)(c.object); got != c.want {
-			t.Errorf("%v → %v: %s affected: %v", c.before, c.after, c.object, got)
-		}
 	}
 }

@@ -92,7 +92,7 @@ func TestIndexProperties(t *testing.T) {
 			t.Fatalf("%d select it, %v applies, %d are overruled", selecting, m.Policy, applied)
 		}
 		added := drawPolicy(t, len(all))
-		if now := policy.NewIndex(append(slices.Clone(all), added)).For(o); now != m.Policy && (now != added || !policy.Affected(nil, added)(o)) {
+		if now := policy.NewIndex(append(slices.Clone(all), added)).For(o); now != m.Policy && (now != added || !added.Selects(o)) {
 			t.Fatalf("%v is added, and instead of %v, %v applies to %s", added, m.Policy, now, o)
 		}
 	})

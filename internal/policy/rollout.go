@@ -51,7 +51,7 @@ func (p *Policy) readRollout(in *v1alpha1.Rollout) error {
 		}
 	}
 	if _, ok := fieldOf(in.By); in.By != "" && in.By != v1alpha1.RolloutByCluster && !ok {
-		return fmt.Errorf("spec.rollout.by: %q is none. Try: Cluster, Zone, Region, Provider, Continent", in.By)
+		return fmt.Errorf("spec.rollout.by: %q is not supported. Try: Cluster, Zone, Region, Provider, Continent", in.By)
 	}
 	groups, err := newGroups("groups", in.Groups)
 	if err != nil {

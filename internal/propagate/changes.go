@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 // changes tells subscribers which objects' placements may have changed.
@@ -17,13 +19,13 @@ type changes struct {
 // misses none and holds nobody up.
 type reader struct {
 	mu    sync.Mutex
-	dirty map[Key]struct{}
+	dirty map[template.Key]struct{}
 	wake  chan struct{}
 }
 
 func newChanges() *changes { return &changes{readers: map[*reader]struct{}{}} }
 
-func (c *changes) notify(keys ...Key) {
+func (c *changes) notify(keys ...template.Key) {
 	if len(keys) == 0 {
 		return
 	}
@@ -35,7 +37,7 @@ func (c *changes) notify(keys ...Key) {
 	}
 }
 
-func (r *reader) add(keys []Key) {
+func (r *reader) add(keys []template.Key) {
 	r.mu.Lock()
 	for _, k := range keys {
 		r.dirty[k] = struct{}{}
@@ -47,10 +49,10 @@ func (r *reader) add(keys []Key) {
 	}
 }
 
-func (r *reader) take() []Key {
+func (r *reader) take() []template.Key {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	keys := make([]Key, 0, len(r.dirty))
+	keys := make([]template.Key, 0, len(r.dirty))
 	for k := range r.dirty {
 		keys = append(keys, k)
 	}
@@ -60,8 +62,8 @@ func (r *reader) take() []Key {
 
 // subscribe hands changed keys to deliver, from a goroutine of its own, until
 // ctx ends or deliver returns false; then it calls done.
-func (c *changes) subscribe(ctx context.Context, deliver func(Key) bool, done func()) {
-	r := &reader{dirty: map[Key]struct{}{}, wake: make(chan struct{}, 1)}
+func (c *changes) subscribe(ctx context.Context, deliver func(template.Key) bool, done func()) {
+	r := &reader{dirty: map[template.Key]struct{}{}, wake: make(chan struct{}, 1)}
 	c.mu.Lock()
 	c.readers[r] = struct{}{}
 	c.mu.Unlock()

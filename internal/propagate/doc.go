@@ -1,37 +1,29 @@
-// Package propagate brings what is created at the hub to the members and keeps
-// it there: template → Decision → members, and the members' status back.
+// Package propagate brings what is created at the hub to the members and keeps it there, and the members' status back.
 //
-// # How it works
+// This package is the wiring; each part is a package below it:
 //
-// The Engine watches, at the hub, every resource that is propagated (package
-// kinds says which are not), and builds a template from each object. In each
-// member that is engaged, a session watches the same resources, narrowed to
-// objects with the label hanse.dev/managed. A worker compares the two and
-// writes the difference (package fieldmerge), one write per change.
+//	template  an object at the hub → what members are to have of it (pure)
+//	decide    the World: inputs → where everything goes, as effects (pure)
+//	hub       watches of the hub → inputs; the one recorder of what is written there
+//	member    one cluster: its session, what is known of its objects, what is written there
+//	report    what was decided + what members show → statuses, conditions, Placements (pure)
+//	record    the flight recorder: what was given to the World and what it decided
 //
-// Nothing is stored per object and member. What has to survive a restart is in
-// the objects themselves: managedFields say which fields are the hub's, the
-// annotation hanse.dev/origin says from which template an object in a member
-// comes (package lineage says when its absence at the hub is a reason to
-// delete it), and the annotation hanse.dev/division on the hub's object says
-// how its replicas are divided where the formula alone would not say the same.
-// In memory, a record per object and member holds a hash of what was last seen
-// there and of what the last write left, not the object.
+// # The way of a change
 //
-// # Who does what
+// A watch of package hub reads an object and hands the loop an Input. The loop owns the World: it alone applies
+// inputs to it, and has the Effects carried out. What was decided is published in values that do not change; the workers of
+// the members read them, write, and tell the loop what they see. Nobody waits for a member but the member's own
+// workers, and nobody for the loop but for questions that it answers at once.
 //
-// hub*.go watch the hub; member.go and session.go run members; observe.go
-// takes in what a member's watch says; reconcile.go decides, create.go,
-// update.go, adopt.go and remove.go write; status.go writes the merged status
-// at the hub; placements.go shows what is known as Placements. rollout*.go let a
-// change of a pod template out step by step: one worker per workload writes at the
-// hub how far it has gone, and only then do the members' workers act upon it.
-// follow.go lets a total follow what members set themselves; bounds.go divides the
-// bounds of autoscalers.
+// Nothing is stored per object and member. What has to survive a restart is in the objects themselves: managedFields say which
+// fields are the hub's, the annotation hanse.dev/origin says from which template an object in a member comes (package lineage
+// says when its absence at the hub is a reason to delete it), and annotations on the hub's object say how it is divided, where
+// the formula alone would not say the same.
 //
 // # Locks
 //
-// Engine.mu guards templates, resources, clusters and the set of members;
-// member.mu guards a member's records. Engine.mu is taken before member.mu,
-// never after, and neither is held over a call to a server.
+// The loop's mutex guards its queue, published's the maps that lead to what was decided, Engine.mu the set of members. None
+// is held while another package is called, and none while anything is waited for. A member's own mutex is held while it tells the
+// Listener, which does nothing then but put something on a queue.
 package propagate

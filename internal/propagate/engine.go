@@ -2,86 +2,97 @@ package propagate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
-	"github.com/hanse-dev/hanse/internal/kinds"
-	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/hub"
+	"github.com/hanse-dev/hanse/internal/propagate/member"
+	"github.com/hanse-dev/hanse/internal/propagate/record"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
-// Key names an object of a propagated resource, the same at the hub and in
-// every member.
-type Key struct {
-	GR        schema.GroupResource
-	Namespace string
-	Name      string
+// Options is what an Engine may be told beside the hub that it belongs to.
+type Options struct {
+	// HubUID is the UID of the hub's kube-system Namespace.
+	HubUID types.UID
+	// FailoverAfter is how long a cluster has to be away until it counts as lost; 0: failover is off, but for policies
+	// that say otherwise.
+	FailoverAfter time.Duration
+	// Ends are the last revisions of the hub's database before each time that it was set forward, oldest first; nil:
+	// nobody knows.
+	Ends []uint64
+	// FlightDir is where what is decided is recorded, empty: nowhere. FlightBytes bounds it.
+	FlightDir   string
+	FlightBytes int64
+	// Clock is the real one if nil.
+	Clock clock.WithTickerAndDelayedExecution
+	// Metrics may be nil.
+	Metrics Metrics
+	// Attribute is member.Options.Attribute.
+	Attribute func(ctx context.Context, key template.Key) context.Context
 }
 
-// String is RESOURCE.GROUP/NAMESPACE/NAME.
-func (k Key) String() string { return k.GR.String() + "/" + k.Namespace + "/" + k.Name }
+// Metrics is told what an Engine does.
+type Metrics interface {
+	// Decided: an input was decided about.
+	Decided(took time.Duration)
+	// Wrote: a write to a cluster came to err. verb is create, update, patch or delete.
+	Wrote(cluster, verb string, err error, took time.Duration)
+	// Confirmed: a cluster has taken over what was decided about an object that long ago.
+	Confirmed(cluster string, after time.Duration)
+}
 
 // Engine propagates. Its methods may be called from any goroutine.
 type Engine struct {
+	options   Options
 	hub       dynamic.Interface
 	discovery discovery.DiscoveryInterface
-	hubUID    types.UID
-	table     kinds.Table
-	hasher    fieldmerge.Hasher
-	limits    limits
-	events    eventSink
+	clock     clock.WithTickerAndDelayedExecution
 
-	// Set once by Run, before anything else starts.
-	session string // this run's name in the lineage
-	history lineage.History
-	began   time.Time
-	ends    []uint64 // see SetEnds
+	published *published
+	changes   *changes
+	measurer  *capacity.Watcher
+	measured  measured
+	survival  *survival
+	events    *hub.Events
+	watcher   *hub.Watcher
+	policies  *hub.Policies
+	revisions *hub.Revisions
 
-	restored sync.Map // name of a member → *atomic.Int32, see Session
+	// Set by Run, once the run has its place in the lineage; nil before. What needs them comes later.
+	running atomic.Pointer[running]
 
-	mu         sync.RWMutex
-	running    context.Context // ends with Run; nil before
-	resources  map[schema.GroupResource]*resource
-	clusters   map[string]*cluster
-	members    map[string]*member
-	namespaces namespaceLabels
-	policies   policies
-
-	around     *surroundings
-	outlooks   outlooks
-	losses     *losses
-	moves      *moves
-	drains     drains
-	ceilings   map[Key]map[string]ceiling // by cluster; guarded by mu
-	draining   chan struct{}              // which clusters are to be drained changed
-	clock      func() time.Time
-	rediscover chan struct{} // the hub's CRDs changed
-	divisions  workqueue.TypedRateLimitingInterface[Key]
-	statuses   workqueue.TypedRateLimitingInterface[Key]
-	written    sync.Map // Key → time.Time of the last status write
-	blamed     sync.Map // Key of what a member's status makes a fault of → true
-	following  workqueue.TypedRateLimitingInterface[Key]
-	followed   sync.Map // Key → followed
-	bounds     workqueue.TypedRateLimitingInterface[Key]
-	scalers    sync.Map // Key of a target → Key of its autoscaler
-	changes    *changes
-	recount    chan struct{} // what policies apply to may have changed
-	rollouts   rollouts
+	mu      sync.Mutex // of membership
+	waiting map[string]engagement
 }
 
-// New makes an Engine for the hub that cfg reaches. hubUID is the UID of the
-// hub's kube-system Namespace. Nothing starts before Run.
-func New(cfg *rest.Config, hubUID types.UID, failoverAfter time.Duration) (*Engine, error) {
+// running is what there is while the Engine runs.
+type running struct {
+	ctx      context.Context
+	run      *hub.Run
+	loop     *loop
+	recorder *hub.Recorder
+	flight   *record.Recorder // nil: nothing is recorded
+	members  member.Options
+}
+
+// New makes an Engine for the hub that cfg reaches. Nothing starts before Run.
+func New(cfg *rest.Config, o Options) (*Engine, error) {
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
@@ -90,146 +101,140 @@ func New(cfg *rest.Config, hubUID types.UID, failoverAfter time.Duration) (*Engi
 	if err != nil {
 		return nil, fmt.Errorf("make a client for the hub: %w", err)
 	}
-	e := newEngine(hubUID)
-	e.losses = newLosses(failoverAfter)
-	e.around.watcher = capacity.New(e.capacityChanged)
-	e.hub, e.discovery, e.events = client, typed.Discovery(), newEventSink(typed.CoreV1())
+	watches, err := watch.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the hub: %w", err)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	e := &Engine{
+		options: o, hub: client, discovery: typed.Discovery(), clock: o.Clock,
+		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
+		events: hub.NewEvents(typed.CoreV1()),
+	}
+	e.measurer = capacity.New(e.measured.changed, e.clock)
+	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
+	e.policies = hub.NewPolicies(client, e.published, e.clock)
+	e.revisions = hub.NewRevisions(client, e.published, e.apply, e.clock)
 	return e, nil
 }
 
-// newEngine is an Engine without a hub: it decides, and writes nothing.
-func newEngine(hubUID types.UID) *Engine {
-	return &Engine{
-		hubUID:     hubUID,
-		table:      kinds.NewTable(),
-		hasher:     fieldmerge.NewHasher(),
-		limits:     defaultLimits(),
-		resources:  map[schema.GroupResource]*resource{},
-		clusters:   map[string]*cluster{},
-		members:    map[string]*member{},
-		namespaces: namespaceLabels{labels: map[string]map[string]string{}},
-		policies:   newPolicies(),
-		around:     newSurroundings(),
-		outlooks:   newOutlooks(),
-		losses:     newLosses(0),
-		moves:      newMoves(),
-		ceilings:   map[Key]map[string]ceiling{},
-		draining:   make(chan struct{}, 1),
-		clock:      time.Now,
-		rediscover: make(chan struct{}, 1),
-		divisions:  newQueue(),
-		statuses:   newQueue(),
-		following:  newQueue(),
-		bounds:     newQueue(),
-		changes:    newChanges(),
-		recount:    make(chan struct{}, 1),
-		rollouts:   newRollouts(),
-	}
-}
-
-// hubWorkers is how many statuses are written at once at the hub, divisionWorkers how
-// many divisions: when a cluster is lost, all that it ran waits for these.
-const (
-	hubWorkers      = 4
-	divisionWorkers = 16
-)
-
-// Run propagates until ctx ends. It returns an error when the hub cannot be
-// read at the start.
+// Run propagates until ctx ends. It returns an error when the hub cannot be read at the start. An Engine runs once.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.beginSession(ctx); err != nil {
+	defer e.events.Stop()
+	run, err := hub.Begin(ctx, e.hub, e.options.Ends, e.clock)
+	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	e.running = ctx
-	e.mu.Unlock()
-	defer e.events.stop()
-
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	// Decisions depend on these: templates come after.
-	for _, watch := range []func(context.Context, chan struct{}){e.watchClusters, e.watchNamespaces, e.watchPolicies} {
-		seen := make(chan struct{})
-		wg.Go(func() { watch(ctx, seen) })
-		select {
-		case <-seen:
-		case <-ctx.Done():
-			return nil
-		}
+	r, err := e.begin(ctx, run)
+	if err != nil {
+		return err
 	}
-	wg.Go(func() { keep(ctx, "watchResources", e.watchResources) })
-	wg.Go(func() { keep(ctx, "watchLosses", e.watchLosses) })
-	wg.Go(func() { keep(ctx, "sayHowFar", e.sayHowFar) })
-	wg.Go(func() { keep(ctx, "watchDrains", e.watchDrains) })
-	wg.Go(func() { keep(ctx, "watchStuck", e.watchStuck) })
-	wg.Go(func() { keep(ctx, "watchSurroundings", e.watchSurroundings) })
-	wg.Go(func() { keep(ctx, "writePolicyStatuses", e.writePolicyStatuses) })
-	for range divisionWorkers {
-		wg.Go(func() { work(ctx, e.divisions, e.persistDivision) })
+	e.running.Store(r)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	for _, part := range []func(context.Context){
+		r.loop.run, r.recorder.Run, e.watcher.Run, e.policies.Run, e.revisions.Run, e.measure, e.keepSurvival, run.SayHowFar,
+	} {
+		parts.Go(func() { part(ctx) })
 	}
-	for range hubWorkers {
-		wg.Go(func() { work(ctx, e.statuses, e.writeStatus) })
-		wg.Go(func() { work(ctx, e.rollouts.queue, e.advanceRollout) })
+	if r.flight != nil {
+		parts.Go(func() { r.flight.Run(ctx) })
 	}
-	wg.Go(func() { work(ctx, e.following, e.followMembers) })
-	wg.Go(func() { work(ctx, e.bounds, e.divideBounds) })
+	e.engageWaiting()
 	<-ctx.Done()
-	e.divisions.ShutDown()
-	e.statuses.ShutDown()
-	e.following.ShutDown()
-	e.rollouts.queue.ShutDown()
-	e.bounds.ShutDown()
 	return nil
 }
 
-// Synced says whether everything that is propagated has been read from the hub
-// once since Run began; nil if so.
-func (e *Engine) Synced() error {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if len(e.resources) == 0 {
-		return fmt.Errorf("the hub's resources have not been discovered yet")
-	}
-	for gr, r := range e.resources {
-		if !r.synced {
-			return fmt.Errorf("%s have not been read from the hub yet", gr)
+// begin makes what there is while the Engine runs.
+func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
+	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true}
+	r := &running{ctx: ctx, run: run, loop: newLoop(decide.NewWorld(options), e.clock, e.carryOut)}
+	r.loop.applied = e.applied
+	if e.options.FlightDir != "" {
+		var err error
+		if r.flight, err = record.Open(e.options.FlightDir, e.options.FlightBytes, options, e.clock); err != nil {
+			// What is decided is more than what is recorded of it.
+			klog.FromContext(ctx).Error(err, "The flight recorder is off. Try: make room, or take the directory away")
+			r.flight = nil
 		}
 	}
-	return nil
-}
-
-// locked runs f with Engine.mu held, and gives it back also when f panics: whoever
-// makes an error of the panic would otherwise leave a hub behind that stands still.
-func (e *Engine) locked(f func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	f()
-}
-
-// template is the template of key, nil if there is none or its resource has
-// not been read from the hub so far; known tells the two apart.
-func (e *Engine) template(key Key) (t *template, known bool) {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	r := e.resources[key.GR]
-	if r == nil || !r.synced {
-		return nil, false
+	if r.flight != nil {
+		world := r.loop.world
+		r.loop.trace = func(at time.Time, in decide.Input, effects []decide.Effect) {
+			r.flight.Trace(at, in, effects, world.Checkpoint)
+		}
 	}
-	return r.templates[types.NamespacedName{Namespace: key.Namespace, Name: key.Name}], true
+	r.recorder = hub.NewRecorder(hub.RecorderConfig{
+		Hub: e.hub, Published: e.published, Into: r.loop.add, Tell: e.events.Tell, Blame: e.blame, Clock: e.clock, Began: run.Began,
+	})
+	r.members = member.Options{
+		Hub: e.options.HubUID, Run: run.Name, History: run.History, Hasher: fieldmerge.NewHasher(), Clock: e.clock, Version: e.versionOf,
+		Attribute: e.options.Attribute, Metrics: written{e, r.flight},
+	}
+	if e.options.Metrics != nil {
+		r.loop.took = e.options.Metrics.Decided
+	}
+	return r, nil
 }
 
-func (e *Engine) resource(gr schema.GroupResource) *resource {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return e.resources[gr]
+// apply has an input applied once the Engine runs, and never blocks.
+func (e *Engine) apply(in decide.Input) {
+	r := e.running.Load()
+	if r == nil {
+		return // nothing is known yet that could be lost
+	}
+	switch in := in.(type) {
+	case decide.Served:
+		e.published.serve(in)
+		e.refreshMembers()
+	case decide.Unserved:
+		e.published.unserve(in.GR)
+		e.refreshMembers()
+	}
+	r.loop.add(in)
 }
 
-// toMembers puts keys on the queue of every member.
-func (e *Engine) toMembers(keys ...Key) {
-	e.rolloutsSoon(keys...)
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	for _, m := range e.members {
-		m.enqueue(keys...)
+// applied is called once the effects of an input have been carried out.
+func (e *Engine) applied(in decide.Input) {
+	listed, ok := in.(decide.Listed)
+	if !ok {
+		return
+	}
+	e.published.listed(listed.GR)
+	for _, m := range *e.published.members.Load() {
+		m.EnqueueAll(listed.GR) // it may have what has no template any more
+	}
+}
+
+// Synced says whether everything that is propagated has been read from the hub once since Run began, and decided about; nil
+// if so.
+func (e *Engine) Synced() error {
+	if e.running.Load() == nil {
+		return errors.New("propagation has not begun")
+	}
+	if err := e.watcher.Synced(); err != nil {
+		return err
+	}
+	return e.published.synced()
+}
+
+func (e *Engine) versionOf(cluster string) string {
+	if c := e.published.Facts().Clusters[cluster]; c != nil {
+		return c.Version
+	}
+	return ""
+}
+
+// blame says in the Placement of an object that what a member says of it makes a fault, or has the member's workers take
+// that away.
+func (e *Engine) blame(key template.Key, blamed map[string]string) {
+	for _, m := range *e.published.members.Load() {
+		if message := blamed[m.Name()]; message != "" {
+			m.Blame(key, message)
+		} else if len(blamed) == 0 {
+			m.Enqueue(key)
+		}
 	}
 }

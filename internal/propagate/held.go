@@ -2,14 +2,13 @@ package propagate
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/member"
 )
 
 // Held is an object in a member that came from a hub, and that stays there until somebody approves of
@@ -53,10 +52,8 @@ type Approval struct {
 // longestHeldList bounds a HeldList; what is held beyond it is listed when that is gone.
 const longestHeldList = 5000
 
-func (e *Engine) memberOf(cluster string) (*member, error) {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if m := e.members[cluster]; m != nil {
+func (e *Engine) memberOf(cluster string) (*member.Member, error) {
+	if m := e.published.member(cluster); m != nil {
 		return m, nil
 	}
 	return nil, fmt.Errorf("there is no cluster %s. Try: hanse clusters", cluster)
@@ -69,75 +66,38 @@ func (e *Engine) Held(cluster string, limit int) (HeldList, error) {
 		return HeldList{}, err
 	}
 	list := HeldList{Cluster: cluster, Items: []Held{}}
-	m.mu.Lock()
-	for key, r := range m.records {
-		if r.held != "" && r.seen.exists() {
-			list.Items = append(list.Items, e.heldItem(key, r, m.approved[key] == r.seen.uid))
+	withheld, more := m.Withheld(limit)
+	list.More = more
+	for _, w := range withheld {
+		item := Held{
+			Resource: w.Key.GR.String(), Namespace: w.Key.Namespace, Name: w.Key.Name, UID: w.UID,
+			Hub: w.Hub, OtherHub: w.Hub != e.options.HubUID, Reason: w.Reason, Message: w.Message(), Since: w.Since,
+			Released: w.Released, Approved: w.Approved,
 		}
-	}
-	m.mu.Unlock()
-	slices.SortFunc(list.Items, func(a, b Held) int {
-		return strings.Compare(a.Resource+"/"+a.Namespace+"/"+a.Name, b.Resource+"/"+b.Namespace+"/"+b.Name)
-	})
-	if len(list.Items) > limit {
-		list.More = len(list.Items) - limit
-		list.Items = list.Items[:limit]
-	}
-	for i := range list.Items {
-		item := &list.Items[i]
-		if r := e.resource(schema.ParseGroupResource(item.Resource)); r != nil {
-			item.APIVersion, item.Kind = r.gvk.GroupVersion().String(), r.gvk.Kind
+		if r, ok := e.published.Resource(w.Key.GR); ok {
+			item.APIVersion, item.Kind = r.GVK.GroupVersion().String(), r.GVK.Kind
 		}
+		list.Items = append(list.Items, item)
 	}
 	return list, nil
 }
 
-// heldItem is what is told of a record. The member's mutex is held.
-func (e *Engine) heldItem(key Key, r *record, approved bool) Held {
-	hub := r.seen.mark.Origin.Hub
-	return Held{
-		Resource: key.GR.String(), Namespace: key.Namespace, Name: key.Name, UID: r.seen.uid,
-		Hub: hub, OtherHub: hub != e.hubUID, Reason: r.held, Message: why(r.held), Since: r.heldSince.UTC(),
-		Released: lasting(key, r.seen), Approved: approved,
-	}
-}
-
-func why(reason lineage.Reason) string {
-	switch reason {
-	case lineage.AnotherHub:
-		return "another hub put it there"
-	case lineage.UnknownSession:
-		return "this hub put it there, but its database is from an earlier time"
-	case lineage.RestoredInCluster:
-		return "somebody put it back there, from a backup or another cluster"
-	}
-	return string(reason)
-}
-
 // Approve lets the deletions of those items go on that are held now, and are the same objects. What
 // came to be held since the items were listed stays held. Approvals are not stored: a
-// restart of the hub forgets those that are not carried out so far. It is idempotent.
+// restart of the hub forgets those that are not carried out yet. It is idempotent.
 func (e *Engine) Approve(approved HeldList) (Approval, error) {
 	m, err := e.memberOf(approved.Cluster)
 	if err != nil {
 		return Approval{}, err
 	}
 	var out Approval
-	var keys []Key
-	m.mu.Lock()
 	for _, item := range approved.Items {
 		key := Key{GR: schema.ParseGroupResource(item.Resource), Namespace: item.Namespace, Name: item.Name}
-		r := m.records[key]
-		if r == nil || r.held == "" || item.UID == "" || r.seen.uid != item.UID {
+		if m.Approve(key, item.UID) {
+			out.Approved++
+		} else {
 			out.Stale = append(out.Stale, key.String())
-			continue
 		}
-		m.approved[key] = item.UID
-		out.Approved++
-		keys = append(keys, key)
 	}
-	m.version++
-	m.mu.Unlock()
-	m.enqueue(keys...)
 	return out, nil
 }

@@ -236,13 +236,13 @@ func (r *run) fail(failed []string) (stop bool) {
 	}
 	why := strings.Join(reasons, "; ")
 	if !r.Stop {
-		r.tell(true, ReasonSkipped, "goes on without "+why)
+		r.tell(true, ReasonSkipped, "continues without "+why)
 		s.Skipped = union(s.Skipped, failed)
 		return false
 	}
 	s.Failed, s.Ready = failed, nil
 	s.Stopped = fmt.Sprintf("%s failed in %s", r.where(), why)
-	r.tell(true, ReasonStopped, s.Stopped+"; the other clusters keep what they have. Try: hanse rollout undo, or hanse rollout resume to go on without "+strings.Join(failed, ", "))
+	r.tell(true, ReasonStopped, s.Stopped+"; the other clusters keep what they have. Try: hanse rollout undo, or hanse rollout resume to continue without "+strings.Join(failed, ", "))
 	return true
 }
 
@@ -262,7 +262,7 @@ func (r *run) next() (phase, message string, again time.Duration) {
 	if next == len(r.Steps) {
 		r.stepDone()
 		if len(absent) > 0 {
-			return Progressing, strings.Join(absent, ", ") + " away, will have it when back", 0
+			return Progressing, strings.Join(absent, ", ") + " out of reach, will get it when back", 0
 		}
 		s.Done, s.Proven = true, ""
 		s.Open, s.Began, s.Ready = nil, time.Time{}, nil
@@ -343,7 +343,7 @@ func (r *run) except() string {
 	if len(r.state.Skipped) == 0 {
 		return ""
 	}
-	return ", but " + strings.Join(r.state.Skipped, ", ") + " failed and was passed over"
+	return ", but " + strings.Join(r.state.Skipped, ", ") + " failed and was skipped"
 }
 
 func (r *run) tell(warning bool, reason, message string) {

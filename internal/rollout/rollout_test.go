@@ -201,7 +201,7 @@ func TestFailureStops(t *testing.T) {
 			w.slow["azure"] = true
 			w.in.Held = false
 			w.expect(t, Complete, "aws,azure,google")
-			if !strings.Contains(w.last.Message, "azure failed and was passed over") {
+			if !strings.Contains(w.last.Message, "azure failed and was skipped") {
 				t.Errorf("%q", w.last.Message)
 			}
 		})
@@ -293,7 +293,7 @@ func TestAwayClustersLeaveTheRolloutIncomplete(t *testing.T) {
 	w.cluster("azure").Away = true
 	w.in.Revision = "r2"
 	w.expect(t, Progressing, "aws")
-	if want := "azure away, will have it when back"; w.last.Message != want {
+	if want := "azure out of reach, will get it when back"; w.last.Message != want {
 		t.Errorf("%q, want %q", w.last.Message, want)
 	}
 }
@@ -307,7 +307,7 @@ func TestClusterThatGoesAwayInItsStepIsWaitedFor(t *testing.T) {
 	w.expect(t, Progressing, "aws")
 	w.in.Now = w.in.Now.Add(2 * time.Minute)
 	w.expect(t, Progressing, "aws,azure")
-	if want := "aws away, will have it when back"; w.last.Message != want {
+	if want := "aws out of reach, will get it when back"; w.last.Message != want {
 		t.Errorf("%q, want %q", w.last.Message, want)
 	}
 	w.cluster("aws").Away = false

@@ -41,10 +41,10 @@ type State struct {
 func Parse(s string) (*State, error) {
 	out := &State{}
 	if err := json.Unmarshal([]byte(s), out); err != nil {
-		return nil, fmt.Errorf("%q is no state of a rollout: %w", s, err)
+		return nil, fmt.Errorf("%q is not the state of a rollout: %w", s, err)
 	}
 	if out.Revision == "" {
-		return nil, fmt.Errorf("%q is no state of a rollout: it has no revision", s)
+		return nil, fmt.Errorf("%q is not the state of a rollout: it has no revision", s)
 	}
 	return out, nil
 }

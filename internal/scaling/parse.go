@@ -48,7 +48,7 @@ func each(args []string, take func(name, value string) error, example string) er
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok || name == "" {
-			return fmt.Errorf("%q is no CLUSTER=N. Try: %s", arg, example)
+			return fmt.Errorf("%q is not CLUSTER=N. Try: %s", arg, example)
 		}
 		if seen[name] {
 			return fmt.Errorf("cluster %s is named twice. Try: %s", name, example)
@@ -66,7 +66,7 @@ func number(name, value string) (int64, error) {
 	n, err := strconv.ParseInt(value, 10, 32)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%s=%s is no number of replicas", name, value)
+		return 0, fmt.Errorf("%s=%s is not a number of replicas", name, value)
 	case n < 0:
 		return 0, fmt.Errorf("%s=%s is below zero", name, value)
 	}

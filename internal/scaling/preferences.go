@@ -95,9 +95,9 @@ func within(p *schedule.Preferences, cluster string, n int32) error {
 	case !listed && n > 0:
 		return fmt.Errorf("cluster %s is not in the preferences, so that it gets no replicas. Try: --weight %s=1 first", cluster, cluster)
 	case c.MaxReplicas != nil && int64(n) > *c.MaxReplicas:
-		return fmt.Errorf("cluster %s may have %d replicas at most, not %d. Try: --max %s=%d", cluster, *c.MaxReplicas, n, cluster, n)
+		return fmt.Errorf("cluster %s may have at most %s, not %d. Try: --max %s=%d", cluster, replicas(*c.MaxReplicas), n, cluster, n)
 	case int64(n) < c.MinReplicas:
-		return fmt.Errorf("cluster %s is to have %d replicas at least, not %d. Try: --min %s=%d", cluster, c.MinReplicas, n, cluster, n)
+		return fmt.Errorf("cluster %s must have at least %s, not %d. Try: --min %s=%d", cluster, replicas(c.MinReplicas), n, cluster, n)
 	}
 	return nil
 }

@@ -4,11 +4,14 @@
 package scaling
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -20,7 +23,7 @@ type Request struct {
 	Min      map[string]int64 // by cluster, schedule.Others for all that are not named
 	Max      map[string]*int64
 	Weight   map[string]int64
-	Even     bool // forget what was asked for before, and divide anew
+	Even     bool // forget what was asked for before, and divide again
 }
 
 // State is how the object is divided now.
@@ -38,13 +41,16 @@ type Change struct {
 	Division map[string]int32
 	// Preferences is nil where none are to be kept.
 	Preferences *schedule.Preferences
+	// Decision is the hub's, of the total: why each cluster gets what it gets, and how
+	// many replicas are left without a place.
+	Decision schedule.Decision
 	// Notes is what a person should know, in sentences.
 	Notes []string
 }
 
 // Decide is the decision that the hub would make of a total, how it is divided
-// so far, and preferences, which may be nil.
-type Decide func(total int32, current map[string]int32, p *schedule.Preferences) schedule.Decision
+// now, and preferences, which may be nil. The error is that of asking the hub.
+type Decide func(total int32, current map[string]int32, p *schedule.Preferences) (schedule.Decision, error)
 
 // Apply works out the change. The error is for the person who asks.
 func (r *Request) Apply(now State, decide Decide) (Change, error) {
@@ -70,7 +76,7 @@ func (r *Request) Apply(now State, decide Decide) (Change, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(now.Clusters)) {
 		if !now.Clusters[name] && change.Division[name] != now.Division[name] {
-			change.Notes = append(change.Notes, fmt.Sprintf("cluster %s is not ready: it follows when it is back", name))
+			change.Notes = append(change.Notes, fmt.Sprintf("cluster %s is not ready: it is scaled when it is back", name))
 		}
 	}
 	return change, nil
@@ -81,11 +87,11 @@ func (r *Request) check(now State) error {
 	limits := len(r.Min)+len(r.Max)+len(r.Weight) > 0
 	switch {
 	case len(r.Counts) == 0 && r.Replicas == nil && !limits && !r.Even:
-		return fmt.Errorf("it is not said how %s is to be scaled. Try: hanse scale %s aws=2 azure=1, or --replicas=3", now.Object, now.Object)
+		return fmt.Errorf("no replicas are given for %s. Try: hanse scale %s aws=2 azure=1, or --replicas=3", now.Object, now.Object)
 	case len(r.Counts) > 0 && r.Replicas != nil:
 		return fmt.Errorf("the total is the sum of the clusters' counts. Try: --replicas=%d alone, or the counts alone", *r.Replicas)
 	case r.Even && (limits || len(r.Counts) > 0):
-		return fmt.Errorf("--even takes back counts, minima, maxima and weights. Try: --even first, then the others")
+		return fmt.Errorf("--even removes counts, minima, maxima and weights. Try: --even first, then the others")
 	}
 	for _, names := range [][]string{keys(r.Counts), keys(r.Min), keys(r.Max), keys(r.Weight)} {
 		for _, name := range names {
@@ -110,7 +116,9 @@ func orJoin(clusters map[string]bool) string {
 }
 
 // counted is the change to counts by cluster: those that are not named keep
-// theirs, and the sum is the total.
+// theirs, and the sum is the total. The hub keeps to a division that is recorded, so
+// that it is asked twice: whether its rules allow the counts, and whether there is
+// room for what is added.
 func (r *Request) counted(change *Change, now State, decide Decide) error {
 	change.Division = maps.Clone(now.Division)
 	if change.Division == nil {
@@ -128,15 +136,57 @@ func (r *Request) counted(change *Change, now State, decide Decide) error {
 		return fmt.Errorf("the counts add up to %d, more than an object can have. Try: less than %d", sum, math.MaxInt32)
 	}
 	change.Total = int32(sum)
-	d := decide(change.Total, change.Division, change.Preferences)
+	d, err := decide(change.Total, change.Division, change.Preferences)
+	if err != nil {
+		return err
+	}
 	got := d.Division()
 	for _, name := range append(keys(r.Counts), keys(change.Division)...) { // what is asked for is to blame first
 		if want := change.Division[name]; got[name] != want {
-			return fmt.Errorf("cluster %s cannot have %d replicas of %s%s. Try: hanse why %s", name, want, now.Object, because(d, name), now.Object)
+			return fmt.Errorf("cluster %s cannot have %s of %s%s. Try: hanse why %s", name, replicas(want), now.Object, because(d, name), now.Object)
 		}
 	}
+	if err := r.withRoom(change, now, decide); err != nil {
+		return err
+	}
+	for i, s := range d.Shares {
+		if n, asked := r.Counts[s.Cluster]; asked && n != now.Division[s.Cluster] {
+			d.Shares[i].Reason = "asked for"
+		}
+	}
+	change.Decision = d
 	if missing := int64(now.Total) - sumOf(now.Division); missing > 0 {
-		change.Notes = append(change.Notes, fmt.Sprintf("%d replicas that fitted nowhere are not asked for any more", missing))
+		change.Notes = append(change.Notes, fmt.Sprintf("%s that fit nowhere: no longer asked for", replicas(missing)))
+	}
+	return nil
+}
+
+// withRoom asks the hub whether there is room for counts that add to what runs: it
+// decides, held to them by limits. A cluster that is not ready is not asked about: it
+// follows when it is back.
+func (r *Request) withRoom(change *Change, now State, decide Decide) error {
+	limits := &schedule.Preferences{Clusters: map[string]schedule.ClusterPreferences{}}
+	added, total := false, int64(0)
+	for name, n := range change.Division {
+		if !now.Clusters[name] {
+			n = now.Division[name]
+		}
+		added, total = added || n > now.Division[name], total+int64(n)
+		most := int64(n)
+		limits.Clusters[name] = schedule.ClusterPreferences{MinReplicas: most, MaxReplicas: &most, Weight: 1}
+	}
+	if !added {
+		return nil
+	}
+	d, err := decide(int32(min(total, math.MaxInt32)), now.Division, limits)
+	if err != nil {
+		return err
+	}
+	for _, name := range keys(r.Counts) {
+		want, fits := change.Division[name], d.Division()[name]
+		if now.Clusters[name] && fits < want {
+			return fmt.Errorf("cluster %s has room for %d of %s of %s%s. Try: hanse scale %s %s=%d", name, fits, replicas(want), now.Object, itself(d, name), now.Object, name, fits)
+		}
 	}
 	return nil
 }
@@ -161,23 +211,29 @@ func (r *Request) divided(change *Change, now State, decide Decide) error {
 		preferences = &once
 	}
 	if need := minima(preferences); need > int64(change.Total) {
-		return fmt.Errorf("the minima add up to %d, and %s has %d replicas. Try: --replicas=%d", need, now.Object, change.Total, need)
+		return fmt.Errorf("the minima add up to %d, and %s has %s. Try: --replicas=%d", need, now.Object, replicas(change.Total), need)
 	}
-	d := decide(change.Total, current, preferences)
-	change.Division = d.Division()
+	d, err := decide(change.Total, current, preferences)
+	if err != nil {
+		return err
+	}
+	change.Division, change.Decision = d.Division(), d
 	for _, name := range keys(r.Min) {
 		if least := r.Min[name]; name != schedule.Others && int64(change.Division[name]) < least {
-			return fmt.Errorf("cluster %s cannot have its minimum of %d replicas of %s%s. Try: hanse why %s", name, least, now.Object, because(d, name), now.Object)
+			return fmt.Errorf("cluster %s cannot have its minimum of %s of %s%s. Try: hanse why %s", name, replicas(least), now.Object, because(d, name), now.Object)
 		}
 	}
 	if d.Unplaced > 0 {
 		if len(r.Max) > 0 {
-			return fmt.Errorf("the maxima leave no place for %d of %d replicas of %s. Try: higher ones, or --replicas=%d", d.Unplaced, change.Total, now.Object, change.Total-d.Unplaced)
+			return fmt.Errorf("the maxima leave no place for %d of %s of %s. Try: higher ones, or --replicas=%d", d.Unplaced, replicas(change.Total), now.Object, change.Total-d.Unplaced)
 		}
-		change.Notes = append(change.Notes, fmt.Sprintf("%d of %d replicas fit nowhere%s", d.Unplaced, change.Total, because(d, "")))
+		change.Notes = append(change.Notes, cmp.Or(d.Reason, fmt.Sprintf("%d of %s fit nowhere", d.Unplaced, replicas(change.Total))))
 	}
 	return nil
 }
+
+// replicas is n with its noun.
+func replicas[N ~int32 | ~int64](n N) string { return english.Plural(int(n), "replica", "") }
 
 func sumOf(division map[string]int32) (sum int64) {
 	for _, n := range division {
@@ -187,21 +243,34 @@ func sumOf(division map[string]int32) (sum int64) {
 }
 
 // because is the reason that a decision gives for a cluster, as the rest of a
-// sentence.
+// sentence: what rules the cluster out, else what is unusual about the whole.
 func because(d schedule.Decision, cluster string) string {
 	for _, r := range d.Rejected {
 		if r.Cluster == cluster {
 			return ": " + r.Reason
 		}
 	}
-	switch {
-	case d.Problem != "":
-		return ": " + d.Problem
-	case d.Reason != "":
-		return ": " + d.Reason
+	if whole := cmp.Or(d.Problem, d.Reason); whole != "" {
+		return ": " + whole
 	}
 	for _, s := range d.Shares {
-		if s.Cluster == cluster && s.Reason != "" {
+		if s.Cluster == cluster && s.Reason != "" && s.Reason != schedule.AsBefore {
+			return ": " + s.Reason
+		}
+	}
+	return ""
+}
+
+// itself is what about a cluster alone keeps replicas away from it, as the rest of a
+// sentence: not what limits say, which were ours.
+func itself(d schedule.Decision, cluster string) string {
+	for _, r := range d.Rejected {
+		if r.Cluster == cluster {
+			return ": " + r.Reason
+		}
+	}
+	for _, s := range d.Shares {
+		if s.Cluster == cluster && s.Passing {
 			return ": " + s.Reason
 		}
 	}

@@ -47,17 +47,22 @@ const unlimited = math.MaxInt32
 // Fit is how many pods of that request go into free, a billion or two at most.
 func (request *Resources) Fit(free *Resources) int64 {
 	n := min(unlimited, max(0, free.Pods))
-	into := func(asked, free int64) {
-		if asked > 0 {
-			n = min(n, max(0, free)/asked)
+	n = fitInto(n, request.MilliCPU, free.MilliCPU)
+	n = fitInto(n, request.Memory, free.Memory)
+	if len(request.Extended) > 0 { // going over a map that is nil is not free either
+		for name, asked := range request.Extended {
+			n = fitInto(n, asked, free.Extended[name])
 		}
 	}
-	into(request.MilliCPU, free.MilliCPU)
-	into(request.Memory, free.Memory)
-	for name, asked := range request.Extended {
-		into(asked, free.Extended[name])
-	}
 	return n
+}
+
+// fitInto is n, or less where there is less of one resource.
+func fitInto(n, asked, free int64) int64 {
+	if asked <= 0 {
+		return n
+	}
+	return min(n, max(0, free)/asked)
 }
 
 func (request *Resources) fitDomain(d *Domain) int64 {
@@ -106,7 +111,13 @@ func (request *Resources) fitPreempting(d *Domain, priority int32) int64 {
 
 // RequestOf is what one pod of a template asks for.
 func RequestOf(template *corev1.PodTemplateSpec) Resources {
-	r := NewResources(helpers.PodRequests(&corev1.Pod{Spec: template.Spec}, helpers.PodResourcesOptions{}))
+	spec := &template.Spec
+	var r Resources
+	if len(spec.Containers) == 1 && len(spec.InitContainers) == 0 && spec.Overhead == nil && spec.Resources == nil {
+		r = NewResources(spec.Containers[0].Resources.Requests) // as below, without a copy of the pod
+	} else {
+		r = NewResources(helpers.PodRequests(&corev1.Pod{Spec: *spec}, helpers.PodResourcesOptions{}))
+	}
 	r.Pods = 1
 	return r
 }
@@ -129,7 +140,7 @@ func (request *Resources) String() string {
 	slices.Sort(names)
 	parts = append(parts, names...)
 	if len(parts) == 0 {
-		return "nothing but a place"
+		return "a pod without requests"
 	}
 	return strings.Join(parts, ", ")
 }

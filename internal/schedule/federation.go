@@ -104,7 +104,7 @@ func (w *Workload) ReadFederation(annotations map[string]string, preferences str
 // ClusterSelector is the value of a cluster-selector annotation.
 type ClusterSelector struct {
 	selector labels.Selector
-	hub      bool
+	hub      bool // it asks for the control plane's cluster, which is no member
 }
 
 // ParseClusterSelector reads a cluster-selector annotation: requirements that
@@ -168,10 +168,6 @@ func selectorOperator(name string) (selection.Operator, bool) {
 func (s *ClusterSelector) Matches(clusterLabels map[string]string) bool {
 	return s.selector.Matches(labels.Set(clusterLabels))
 }
-
-// KeepsAtHub reports whether the selector asks for the control plane's cluster,
-// which is no member.
-func (s *ClusterSelector) KeepsAtHub() bool { return s.hub }
 
 // String is the selector as kubectl writes it.
 func (s *ClusterSelector) String() string { return strings.TrimSpace(s.selector.String()) }

@@ -121,7 +121,7 @@ func TestClusterSelector(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s, err := schedule.ParseClusterSelector(tt.value)
-		if err != nil || s.Matches(cluster) != tt.matches || s.KeepsAtHub() {
+		if err != nil || s.Matches(cluster) != tt.matches || keptAtHub(s) {
 			t.Errorf("%s: %v, want %v", tt.value, err, tt.matches)
 		}
 	}
@@ -137,10 +137,16 @@ func TestClusterSelector(t *testing.T) {
 		`[{"key":"federation.kubernetes.io/federation-control-plane","operator":"In","values":["true"]}]`:    true,
 		`[{"key":"federation.kubernetes.io/federation-control-plane","operator":"NotIn","values":["true"]}]`: false,
 	} {
-		if s, err := schedule.ParseClusterSelector(value); err != nil || s.KeepsAtHub() != want {
+		if s, err := schedule.ParseClusterSelector(value); err != nil || keptAtHub(s) != want {
 			t.Errorf("%s: %v", value, err)
 		}
 	}
+}
+
+// keptAtHub reports whether a decision says that a selector keeps an object at the hub.
+func keptAtHub(s *schedule.ClusterSelector) bool {
+	d := schedule.Schedule(schedule.Workload{Key: "k", Total: 1, Divided: true, Selector: s}, []schedule.Cluster{{Name: "a", Ready: true}})
+	return strings.Contains(d.Reason, "keeps it at the hub")
 }
 
 func FuzzParsePreferences(f *testing.F) {

@@ -196,7 +196,7 @@ func TestOutput(t *testing.T) {
 	got, err := json.Marshal(schedule.Output{Decisions: []schedule.OutputDecision{
 		d.Output(schedule.OutputObject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "default", Name: "whoami"})}})
 	want := `{"decisions":[{"object":{"apiVersion":"apps/v1","kind":"Deployment","namespace":"default","name":"whoami"},` +
-		`"clusters":[{"name":"aws","replicas":1,"reason":"as before"},{"name":"google","replicas":1,"reason":"raised from 0: had fewest"}],` +
+		`"clusters":[{"name":"aws","replicas":1,"reason":"as before"},{"name":"google","replicas":1,"reason":"raised from 0: had the fewest"}],` +
 		`"unplaced":0,"rejected":[{"name":"azure","reason":"no replicas left for it"}]}]}`
 	if err != nil || string(got) != want {
 		t.Errorf("%v\n got %s\nwant %s", err, got, want)

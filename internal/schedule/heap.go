@@ -1,22 +1,22 @@
 package schedule
 
-// heap is a binary heap of indexes, the first in order on top.
-type heap struct {
-	items  []int32
-	before func(a, b int32) bool
+// heap is a binary heap, the first in order on top.
+type heap[T any] struct {
+	items  []T
+	before func(a, b *T) bool
 }
 
-func (h *heap) init() {
+func (h *heap[T]) init() {
 	for i := len(h.items)/2 - 1; i >= 0; i-- {
 		h.down(i)
 	}
 }
 
-func (h *heap) push(v int32) {
+func (h *heap[T]) push(v T) {
 	h.items = append(h.items, v)
 	for i := len(h.items) - 1; i > 0; {
 		parent := (i - 1) / 2
-		if !h.before(h.items[i], h.items[parent]) {
+		if !h.before(&h.items[i], &h.items[parent]) {
 			return
 		}
 		h.items[i], h.items[parent] = h.items[parent], h.items[i]
@@ -24,7 +24,7 @@ func (h *heap) push(v int32) {
 	}
 }
 
-func (h *heap) pop() {
+func (h *heap[T]) pop() {
 	last := len(h.items) - 1
 	h.items[0] = h.items[last]
 	h.items = h.items[:last]
@@ -32,11 +32,11 @@ func (h *heap) pop() {
 }
 
 // down moves the item at i to its place after its key got worse.
-func (h *heap) down(i int) {
+func (h *heap[T]) down(i int) {
 	for {
 		first := i
 		for child := 2*i + 1; child <= 2*i+2 && child < len(h.items); child++ {
-			if h.before(h.items[child], h.items[first]) {
+			if h.before(&h.items[child], &h.items[first]) {
 				first = child
 			}
 		}

@@ -128,6 +128,26 @@ func decide(cs []schedule.Cluster, w schedule.Workload) schedule.Decision {
 	return schedule.NewSnapshot(cs, schedule.Surroundings{}).Schedule(&w)
 }
 
+// TestLawWhatAllMatchIsNoConstraint compares clusters that are divided as one part each,
+// as nothing tells their parts apart, with those that are looked at part by part.
+func TestLawWhatAllMatchIsNoConstraint(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cs, w := drawCase(t, "none", "apart", "skew")
+		for i := range cs {
+			cs[i].Labels["everywhere"] = "yes"
+			cs[i].Pods = []schedule.PodGroup{{Workload: w.Key, Namespace: w.Namespace, Count: rapid.Int32Range(0, 3).Draw(t, "own"), Domain: rapid.IntRange(0, 1).Draw(t, "in")}}
+			for d := range cs[i].Domains {
+				cs[i].Domains[d].Reclaim = []schedule.Reclaimable{{Priority: -1, Used: schedule.Resources{MilliCPU: 1000, Pods: rapid.Int64Range(0, 1).Draw(t, "reclaimed")}}}
+			}
+		}
+		want := decide(cs, w)
+		w.Template.Spec.NodeSelector = map[string]string{"everywhere": "yes"}
+		if got := decide(cs, w); !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %s\nwant %s", explain(got), explain(want))
+		}
+	})
+}
+
 func TestLawEveryReplicaIsAccountedFor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cs, w := drawCase(t, everyConstraint...)

@@ -3,6 +3,8 @@ package schedule
 import (
 	"cmp"
 	"slices"
+
+	"github.com/hanse-dev/hanse/internal/schedule/apportion"
 )
 
 // lower takes up to n replicas away from clusters that have more than their
@@ -38,8 +40,8 @@ func (r *run) lowerTo(n int64, floor func(*member) int64) (took int64) {
 	if r.gradual() && len(r.moving)+len(r.spreads) == 0 && r.even(candidates, compare) {
 		took = r.sink(candidates, n, floor)
 	}
-	h := heap{items: candidates, before: func(a, b int32) bool {
-		return cmp.Or(compare(a, b), r.spares(&r.units[a], &r.units[b])) < 0
+	h := heap[int32]{items: candidates, before: func(a, b *int32) bool {
+		return cmp.Or(compare(*a, *b), r.spares(&r.units[*a], &r.units[*b])) < 0
 	}}
 	for _, i := range candidates {
 		r.units[i].seen = r.members[r.units[i].member].n
@@ -98,16 +100,16 @@ func (r *run) even(candidates []int32, compare func(a, b int32) int) bool {
 // sinkByWeight takes n replicas away, or as many as the floors let it, and leaves what
 // is next to the members' weights.
 func (r *run) sinkByWeight(units []int32, n int64, floor func(*member) int64) (took int64) {
-	parts := make([]part, len(units))
+	parts := make([]apportion.Part, len(units))
 	total := -n
 	for i, unit := range units {
 		m := &r.members[r.units[unit].member]
-		parts[i] = part{weight: m.weight, low: min(m.n, max(floor(m), m.n-r.units[unit].n)), high: m.n, rank: m.rank}
+		parts[i] = apportion.Part{Weight: m.weight, Low: min(m.n, max(floor(m), m.n-r.units[unit].n)), High: m.n, Rank: m.rank}
 		total += m.n
 	}
-	apportionLess(total, parts)
+	apportion.Reduce(total, parts)
 	for i, unit := range units {
-		k := parts[i].high - parts[i].given
+		k := parts[i].High - parts[i].Given
 		r.take(&r.units[unit], k)
 		took += k
 	}

@@ -23,6 +23,8 @@ type OutputDecision struct {
 	Reason  string   `json:"reason,omitempty"`
 	Problem string   `json:"problem,omitempty"`
 	Ignored []string `json:"ignored,omitempty"`
+	// WouldNotSurvive says of each cluster whose loss would leave replicas without a place how many, and why.
+	WouldNotSurvive []string `json:"wouldNotSurvive,omitempty"`
 }
 
 // OutputObject says what was placed.

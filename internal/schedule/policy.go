@@ -89,7 +89,7 @@ func (p *Policy) problem(s *Snapshot) string {
 		return name + ": " + w
 	}
 	for _, spread := range p.Spread {
-		if len(s.clusters) > 0 && s.index().topologies[spread.Key] == nil {
+		if len(s.clusters) > 0 && !s.index().Has(spread.Key) {
 			return fmt.Sprintf("%s: no cluster has the label %s, over which to spread", name, spread.Key)
 		}
 	}

@@ -4,7 +4,15 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/hanse-dev/hanse/internal/schedule/apportion"
 )
+
+// planned is an open cluster, and what the preferences say that it is to have.
+type planned struct {
+	member *member
+	apportion.Claim
+}
 
 // divideByPreferences is divide for preferences. Constraints come after, which
 // Federation v1 did not know: what they do not let in stays unplaced by its own
@@ -29,7 +37,11 @@ func (r *run) divideByPreferences() (left int64) {
 	case r.w.ByRemainder:
 		r.planByRemainder(left, all)
 	default:
-		plan(left, slices.Clone(all), r.w.Preferences.Rebalance)
+		claims := make([]*apportion.Claim, len(all))
+		for i, p := range all {
+			claims[i] = &p.Claim
+		}
+		apportion.LikeV1(left, claims, r.w.Preferences.Rebalance)
 	}
 	for i := range r.members {
 		if m := &r.members[i]; m.standing == open {
@@ -37,7 +49,7 @@ func (r *run) divideByPreferences() (left int64) {
 		}
 	}
 	for _, p := range all {
-		p.member.most = p.given
+		p.member.most = p.Given
 	}
 	r.strategy = Evenly
 	for i := range r.members {
@@ -51,7 +63,7 @@ func (r *run) divideByPreferences() (left int64) {
 	}
 	var aim int64
 	for _, p := range all {
-		aim += p.given - p.member.n
+		aim += p.Given - p.member.n
 	}
 	left = left - aim + r.raise(aim)
 	if !r.w.ByRemainder {
@@ -59,7 +71,7 @@ func (r *run) divideByPreferences() (left int64) {
 	}
 	r.strategy = Weighted // what a rule kept from some, others may have
 	for _, p := range all {
-		p.member.most, p.member.weight = p.max, p.weight
+		p.member.most, p.member.weight = p.Max, p.Weight
 	}
 	return r.raise(left)
 }
@@ -75,13 +87,13 @@ func (r *run) preferred(m *member) *planned {
 		}
 	}
 	_, object, _ := strings.Cut(r.w.Key, "/")
-	p := &planned{member: m, hash: planHash(m.Name, object), min: pref.MinReplicas, max: unlimited,
-		weight: pref.Weight, current: m.before, capacity: m.n}
+	p := &planned{member: m, Claim: apportion.Claim{
+		Hash: apportion.Hash(m.Name, object), Min: pref.MinReplicas, Max: unlimited, Weight: pref.Weight, Current: m.before, Capacity: m.n}}
 	if pref.MaxReplicas != nil {
-		p.max = *pref.MaxReplicas
+		p.Max = *pref.MaxReplicas
 	}
 	for u := m.units; u < m.until; u++ {
-		p.capacity = min(unlimited, p.capacity+r.space(&r.units[u]))
+		p.Capacity = min(unlimited, p.Capacity+r.space(&r.units[u]))
 	}
 	return p
 }
@@ -91,36 +103,36 @@ func (r *run) preferred(m *member) *planned {
 // it.
 func (r *run) planByRemainder(total int64, all []*planned) {
 	slices.SortFunc(all, func(a, b *planned) int { // who has its minimum first, and room for it
-		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.member.rank, b.member.rank), cmp.Compare(a.member.Name, b.member.Name))
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.member.rank, b.member.rank), cmp.Compare(a.member.Name, b.member.Name))
 	})
-	parts := make([]part, len(all))
+	parts := make([]apportion.Part, len(all))
 	rest := total
 	var kept int64
 	for i, p := range all {
 		q := &parts[i]
-		*q = part{weight: p.weight, low: min(p.min, rest, p.capacity), high: min(p.max, p.capacity), rank: p.member.rank}
-		rest -= q.low
-		if runs := max(q.low, min(p.current, q.high)); !r.w.Preferences.Rebalance {
+		*q = apportion.Part{Weight: p.Weight, Low: min(p.Min, rest, p.Capacity), High: min(p.Max, p.Capacity), Rank: p.member.rank}
+		rest -= q.Low
+		if runs := max(q.Low, min(p.Current, q.High)); !r.w.Preferences.Rebalance {
 			kept += runs
 		}
 	}
 	for i, p := range all {
 		q := &parts[i]
-		runs := max(q.low, min(p.current, q.high))
+		runs := max(q.Low, min(p.Current, q.High))
 		switch {
 		case r.w.Preferences.Rebalance:
 		case kept <= total:
-			q.low = runs
+			q.Low = runs
 		default:
-			q.high = runs
+			q.High = runs
 		}
 	}
 	if !r.w.Preferences.Rebalance && kept > total {
-		apportionLess(total, parts)
+		apportion.Reduce(total, parts)
 	} else {
-		apportion(total, parts)
+		apportion.Divide(total, parts)
 	}
 	for i, p := range all {
-		p.given = parts[i].given
+		p.Given = parts[i].Given
 	}
 }

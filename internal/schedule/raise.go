@@ -63,7 +63,10 @@ func (r *run) raiseTier(units []int32, n int64) int64 {
 	case r.gradual():
 		n -= r.lift(units, n)
 	}
-	h := heap{items: units, before: func(a, b int32) bool { return r.wants(&r.units[a], &r.units[b]) < 0 }}
+	if n == 0 {
+		return 0
+	}
+	h := heap[int32]{items: units, before: func(a, b *int32) bool { return r.wants(&r.units[*a], &r.units[*b]) < 0 }}
 	for _, i := range units {
 		r.units[i].seen = r.members[r.units[i].member].n
 	}
@@ -91,34 +94,29 @@ func (r *run) raiseTier(units []int32, n int64) int64 {
 }
 
 // lift brings all units up to a level that n replicas suffice for, and returns
-// how many that took. What one by one would do is done at once but for about
-// one replica per unit. Each member has one unit here, or nothing is done.
+// how many that took. What one by one would do is done at once but for less
+// than one replica per unit. Each member has one unit here, or nothing is done.
 func (r *run) lift(units []int32, n int64) (used int64) {
 	for i := 1; i < len(units); i++ {
 		if r.units[units[i]].member == r.units[units[i-1]].member {
 			return 0
 		}
 	}
-	share := func(u *unit, level float64) int64 {
-		return min(max(0, int64(level)-r.members[u.member].n), r.space(u))
+	share := func(u *unit, level int64) int64 {
+		return min(max(0, level-r.members[u.member].n), r.space(u))
 	}
-	taken := func(level float64) (sum int64) {
+	taken := func(level int64) (sum int64) {
 		for _, i := range units {
 			sum += share(&r.units[i], level)
 		}
 		return sum
 	}
-	low, high := 0.0, 1.0
+	low, high := int64(0), int64(1)
 	for _, i := range units {
-		high = max(high, float64(r.members[r.units[i].member].n+n+1))
+		high = max(high, r.members[r.units[i].member].n+n+1)
 	}
-	// Far below n the steps that follow would be many; within one replica per
-	// unit they are few.
-	for range 64 {
-		if n-used <= int64(len(units)) {
-			break
-		}
-		mid := (low + high) / 2
+	for high-low > 1 {
+		mid := low + (high-low)/2
 		if sum := taken(mid); sum <= n {
 			low, used = mid, sum
 		} else {
@@ -164,24 +162,12 @@ func (r *run) aim(candidates []int32, n int64) {
 	}
 }
 
-// class is the units that are in the same domains of every rule.
-type class struct {
-	units heap
-	top   int32 // the unit that stands for it in the order, with its key
-	bonus int64
-}
-
 // raiseRuled is raise one by one, with rules that each replica may change.
 func (r *run) raiseRuled(candidates []int32, n int64) int64 {
 	r.aim(candidates, n)
 	classes := r.queueClasses(candidates)
-	h := heap{before: func(a, b int32) bool {
-		x, y := &r.units[classes[a].top], &r.units[classes[b].top]
-		if c := tier(x, y, classes[a].bonus, classes[b].bonus); c != 0 {
-			return c < 0
-		}
-		return r.wants(x, y) < 0
-	}}
+	before := r.before()
+	h := heap[int32]{before: func(a, b *int32) bool { return before(&classes[*a].top, &classes[*b].top) }}
 	for i := range classes {
 		if r.freshen(&classes[i]) {
 			h.items = append(h.items, int32(i))
@@ -189,6 +175,7 @@ func (r *run) raiseRuled(candidates []int32, n int64) int64 {
 	}
 	h.init()
 	var parked []int32 // too far above the least for now
+	level := r.levels()
 	for steps := 0; n > 0 && len(h.items) > 0; steps++ {
 		if steps == maxSteps {
 			r.note("only the first %d were placed, because rules look at each one by one", maxSteps)
@@ -196,16 +183,16 @@ func (r *run) raiseRuled(candidates []int32, n int64) int64 {
 		}
 		at := h.items[0]
 		c := &classes[at]
-		top, seen, bonus := c.top, r.units[c.top].seen, c.bonus
+		top := c.top
 		if !r.freshen(c) {
 			h.pop()
 			continue
 		}
-		if c.top != top || r.units[c.top].seen != seen || c.bonus != bonus {
+		if c.top != top {
 			h.down(0)
 			continue
 		}
-		u := &r.units[c.top]
+		u := &r.units[c.top.unit]
 		if rule := r.refused(u, anyKind); rule != nil {
 			h.pop()
 			if rule.kind == skewed {
@@ -213,10 +200,10 @@ func (r *run) raiseRuled(candidates []int32, n int64) int64 {
 			}
 			continue
 		}
-		before := r.levels()
 		r.place(u, 1)
 		n--
-		if r.levels() != before {
+		if now := r.levels(); now != level {
+			level = now
 			for _, p := range parked {
 				h.push(p)
 			}
@@ -230,56 +217,6 @@ func (r *run) raiseRuled(candidates []int32, n int64) int64 {
 		}
 	}
 	return n
-}
-
-// queueClasses puts the candidates into their classes.
-func (r *run) queueClasses(candidates []int32) []class {
-	size := make([]int32, r.classes+1)
-	for _, i := range candidates {
-		size[r.units[i].class+1]++
-	}
-	for c := range r.classes {
-		size[c+1] += size[c]
-	}
-	at := slices.Clone(size)
-	sorted := make([]int32, len(candidates))
-	for _, i := range candidates {
-		c := r.units[i].class
-		sorted[at[c]] = i
-		at[c]++
-	}
-	before := func(a, b int32) bool {
-		x, y := &r.units[a], &r.units[b]
-		if c := tier(x, y, 0, 0); c != 0 {
-			return c < 0
-		}
-		return r.wants(x, y) < 0
-	}
-	classes := make([]class, r.classes)
-	for c := range classes {
-		classes[c].units = heap{items: sorted[size[c]:size[c+1]:size[c+1]], before: before}
-		classes[c].units.init()
-	}
-	return classes
-}
-
-// freshen finds the unit of a class that comes first now; false: none has room.
-func (r *run) freshen(c *class) bool {
-	for len(c.units.items) > 0 {
-		u := &r.units[c.units.items[0]]
-		n := r.members[u.member].n
-		switch {
-		case r.space(u) == 0:
-			c.units.pop()
-		case u.seen != n:
-			u.seen = n
-			c.units.down(0)
-		default:
-			c.top, c.bonus = c.units.items[0], r.bonus(u)
-			return true
-		}
-	}
-	return false
 }
 
 // levels changes when the least of a spread constraint does.

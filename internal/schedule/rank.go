@@ -2,20 +2,24 @@ package schedule
 
 import "hash/fnv"
 
-// keyHash is a workload's part of its clusters' ranks.
-func keyHash(key string) uint64 {
+// hash is a name's part of a rank. The rank of a cluster for one workload is made of
+// the hashes of both: the lower goes first. It depends on nothing else, so a cluster
+// that joins or leaves does not change the order of the others.
+func hash(name string) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(key)) // a hash.Hash never returns an error
+	h.Write([]byte(name)) // a hash.Hash never returns an error
 	return h.Sum64()
 }
 
-// rank orders clusters for one workload: lower goes first. It depends on
-// nothing but the workload and the cluster's name, so a cluster that joins or
-// leaves does not change the order of the others.
-func rank(seed uint64, cluster string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(cluster))
-	return mix(h.Sum64() ^ mix(seed))
+// nameHashes is the hash of each cluster's name.
+func (s *Snapshot) nameHashes() []uint64 {
+	s.hash.Do(func() {
+		s.hashes = make([]uint64, len(s.clusters))
+		for i := range s.clusters {
+			s.hashes[i] = hash(s.clusters[i].Name)
+		}
+	})
+	return s.hashes
 }
 
 // mix spreads every bit of x over all bits (the finalizer of MurmurHash3): FNV

@@ -14,7 +14,7 @@ func (r *run) decision(left int64) Decision {
 	r.addStrangers(&d)
 	if r.total == 0 && len(d.Shares) == 0 && nobody != nil {
 		d.Rejected = slices.DeleteFunc(d.Rejected, func(x Rejection) bool { return x.Cluster == nobody.Name })
-		d.Shares = append(d.Shares, Share{Cluster: nobody.Name, Reason: "holds the object: nothing to run"})
+		d.Shares = append(d.Shares, Share{Cluster: nobody.Name, Reason: "keeps the object, with 0 replicas"})
 	}
 	d.Unmet, d.Losses = r.unmet(), r.losses()
 	d.Reason = r.reason(left, &d)
@@ -46,7 +46,7 @@ func (r *run) addMembers(d *Decision) (holder *member) {
 			}
 			if why == "" {
 				why = "no replicas left for it"
-				if holder == nil || cmp.Or(cmp.Compare(m.rank, holder.rank), cmp.Compare(m.Name, holder.Name)) < 0 {
+				if holder == nil || m.rank < holder.rank || m.rank == holder.rank && m.Name < holder.Name {
 					holder = m
 				}
 			}
@@ -58,7 +58,7 @@ func (r *run) addMembers(d *Decision) (holder *member) {
 	return holder
 }
 
-// addStrangers says what became of clusters that are none any more.
+// addStrangers says what became of clusters that have left.
 func (r *run) addStrangers(d *Decision) {
 	known := 0
 	for i := range r.members {
@@ -71,7 +71,7 @@ func (r *run) addStrangers(d *Decision) {
 	}
 	for name := range r.w.Current {
 		if _, found := slices.BinarySearchFunc(r.members, name, func(m member, n string) int { return cmp.Compare(m.Name, n) }); !found {
-			d.Rejected = append(d.Rejected, Rejection{name, "not a member any more"})
+			d.Rejected = append(d.Rejected, Rejection{name, "no longer a member"})
 		}
 	}
 	slices.SortFunc(d.Rejected, func(a, b Rejection) int { return cmp.Compare(a.Cluster, b.Cluster) })
@@ -101,7 +101,7 @@ func (r *run) shareReason(m *member, all *span, said *phrases) string {
 		case m.n == 0:
 			return fmt.Sprintf("%s: its %d fail over", m.why, m.before)
 		default:
-			return fmt.Sprintf("%s: %d of %d stay, nothing else can take them", m.why, m.n, m.before)
+			return fmt.Sprintf("%s: %d of %d stay, because no other cluster can take them", m.why, m.n, m.before)
 		}
 	case keeping:
 		if m.n == m.before {
@@ -118,17 +118,17 @@ func (r *run) shareReason(m *member, all *span, said *phrases) string {
 	case m.n > m.before && m.n == m.least:
 		return said.of(&said.least, "raised from %d: its minimum", m.before)
 	case m.n > m.before && r.strategy == Evenly && m.before == all.fewest && m.n <= all.least+1:
-		return said.of(&said.raised, "raised from %d: had fewest", m.before)
+		return said.of(&said.raised, "raised from %d: had the fewest", m.before)
 	case m.n > m.before:
 		return fmt.Sprintf("raised from %d: %s", m.before, r.givenReason(m, all))
 	case m.n < m.before && m.before == all.mostBefore:
-		return said.of(&said.lowered, "lowered from %d: had most", m.before)
+		return said.of(&said.lowered, "lowered from %d: had the most", m.before)
 	case m.n < m.before && r.proportional():
 		return fmt.Sprintf("lowered from %d: %s", m.before, r.strategyReason(m))
 	case m.n < m.before && m.n+1 < all.most:
-		return fmt.Sprintf("lowered from %d: others go before it", m.before)
+		return fmt.Sprintf("lowered from %d: other clusters are preferred", m.before)
 	case m.n < m.before:
-		return fmt.Sprintf("lowered from %d: even share", m.before)
+		return fmt.Sprintf("lowered from %d: %s", m.before, r.evenShare(m))
 	}
 	return AsBefore
 }
@@ -174,21 +174,31 @@ func (r *run) givenReason(m *member, all *span) string {
 		case len(r.spreads) > 0:
 			return "for the spread that " + r.policy.title() + " wants"
 		case r.cause(all.last) != "":
-			return "others can take no more"
+			return "other clusters cannot take more"
 		case m.group < all.last.group:
-			return "goes before others by " + r.policy.title()
+			return "preferred to other clusters by " + r.policy.title()
 		default:
 			return "its pods prefer it"
 		}
 	}
-	if rule := r.governing(m); rule != nil {
-		return "even share; " + rule.text
+	return r.evenShare(m)
+}
+
+// evenShare is the reason for a share that is even, with the rule of the pods that could
+// have made it another.
+func (r *run) evenShare(m *member) string {
+	rule := r.governing(m)
+	if rule == nil {
+		return "even share"
 	}
-	return "even share"
+	if rule.even == "" {
+		rule.even = "even share; " + rule.text
+	}
+	return rule.even
 }
 
 // governing is the first rule of the pods about each other that has a say in how many of
-// them a cluster can take, also where it let all in so far; nil if there is none.
+// them a cluster can take, also where it has let all in; nil if there is none.
 func (r *run) governing(m *member) *rule {
 	for _, rule := range r.moving {
 		if rule.kind != apart && rule.kind != skewed {
@@ -207,7 +217,7 @@ func (r *run) governing(m *member) *rule {
 func (r *run) strategyReason(m *member) string {
 	switch {
 	case r.policy.Strategy == Duplicate:
-		return "the whole number"
+		return "all replicas"
 	case m.n == m.least && m.least > 0:
 		return "its minimum"
 	case m.n == m.most:

@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/hanse-dev/hanse/internal/schedule/constraints"
 )
 
 type ruleKind int
@@ -29,12 +31,13 @@ type rule struct {
 	values []string
 	said   map[int32]string // detail by domain
 	text   string           // for people, of all domains
+	even   string           // text where the share is even nevertheless
 
 	anywhere *int64 // together: the counts of all the workload's terms
 	selfAll  bool   // together: its own match all of them
 
 	constraint       *corev1.TopologySpreadConstraint // skewed: where it comes from
-	term             podTerm
+	term             constraints.PodTerm
 	skew, minDomains int64
 	eligible         []bool // by site
 	counted          []bool // domains that have an eligible site
@@ -46,8 +49,8 @@ type rule struct {
 }
 
 func newRule(kind ruleKind, x *sites, key, text string) *rule {
-	t := x.topology(key)
-	return &rule{kind: kind, key: key, of: t.of, values: t.values, count: make([]int64, len(t.values)), text: text}
+	t := x.Topology(key)
+	return &rule{kind: kind, key: key, of: t.Of, values: t.Values, count: make([]int64, len(t.Values)), text: text}
 }
 
 // detail is text with the numbers of a site's domain.
@@ -175,12 +178,12 @@ type ruleBuilder struct {
 	err     error
 }
 
-func (b *ruleBuilder) term(t *corev1.PodAffinityTerm, what string) (podTerm, bool) {
-	if !b.x.above(t.TopologyKey) {
+func (b *ruleBuilder) term(t *corev1.PodAffinityTerm, what string) (constraints.PodTerm, bool) {
+	if !b.x.Above(t.TopologyKey) {
 		b.ignored = append(b.ignored, t.TopologyKey)
-		return podTerm{}, false
+		return constraints.PodTerm{}, false
 	}
-	p, err := parseTerm(t, b.w.Namespace, b.w.podLabels())
+	p, err := constraints.ParsePodTerm(t, b.w.Namespace, b.w.podLabels())
 	if err != nil {
 		b.err = fmt.Errorf("%s: %w", what, err)
 	}
@@ -188,7 +191,7 @@ func (b *ruleBuilder) term(t *corev1.PodAffinityTerm, what string) (podTerm, boo
 }
 
 // fill counts the pods of other workloads.
-func (b *ruleBuilder) fill(r *rule, terms ...podTerm) {
+func (b *ruleBuilder) fill(r *rule, terms ...constraints.PodTerm) {
 	b.x.each(terms, b.w, b.s, func(site int32, n int64) {
 		if d := r.of[site]; d >= 0 {
 			r.count[d] += n
@@ -200,8 +203,8 @@ func (b *ruleBuilder) apart(terms []corev1.PodAffinityTerm) {
 	for i := range terms {
 		t := &terms[i]
 		if p, ok := b.term(t, "pod anti-affinity"); ok {
-			r := newRule(apart, b.x, t.TopologyKey, "pod anti-affinity: no two "+describe(t)+" in the same "+t.TopologyKey)
-			r.self = p.matchesSelf(b.w, b.s)
+			r := newRule(apart, b.x, t.TopologyKey, "pod anti-affinity: no two "+constraints.Describe(t)+" in the same "+t.TopologyKey)
+			r.self = matchesSelf(&p, b.w, b.s)
 			b.fill(r, p)
 			b.rules = append(b.rules, r)
 		}
@@ -211,15 +214,15 @@ func (b *ruleBuilder) apart(terms []corev1.PodAffinityTerm) {
 // together is as upstream: a pod counts if it matches all the terms, and the
 // first replicas of a workload that matches its own terms may go anywhere.
 func (b *ruleBuilder) together(terms []corev1.PodAffinityTerm) {
-	var parsed []podTerm
+	var parsed []constraints.PodTerm
 	var made []*rule
 	all := true
 	for i := range terms {
 		if p, ok := b.term(&terms[i], "pod affinity"); ok {
 			parsed = append(parsed, p)
-			all = all && p.matchesSelf(b.w, b.s)
+			all = all && matchesSelf(&p, b.w, b.s)
 			made = append(made, newRule(together, b.x, terms[i].TopologyKey,
-				"pod affinity: no "+describe(&terms[i])+" in the same "+terms[i].TopologyKey))
+				"pod affinity: no "+constraints.Describe(&terms[i])+" in the same "+terms[i].TopologyKey))
 		}
 	}
 	anywhere := new(int64)
@@ -239,7 +242,7 @@ func (b *ruleBuilder) nicer(terms []corev1.WeightedPodAffinityTerm, sign int64) 
 		if p, ok := b.term(t, "preferred pod affinity"); ok {
 			r := newRule(nicer, b.x, t.TopologyKey, "")
 			r.weight, r.flat = sign*int64(terms[i].Weight), sign > 0
-			r.self = p.matchesSelf(b.w, b.s)
+			r.self = matchesSelf(&p, b.w, b.s)
 			b.fill(r, p)
 			b.rules = append(b.rules, r)
 		}
@@ -268,23 +271,23 @@ func (b *ruleBuilder) repelled() {
 
 // spread makes the rules; which sites are eligible is set later, and with it
 // the pods of others counted.
-func (b *ruleBuilder) spread(constraints []corev1.TopologySpreadConstraint) {
-	for i := range constraints {
-		c := &constraints[i]
-		if !b.x.above(c.TopologyKey) {
+func (b *ruleBuilder) spread(all []corev1.TopologySpreadConstraint) {
+	for i := range all {
+		c := &all[i]
+		if !b.x.Above(c.TopologyKey) {
 			b.ignored = append(b.ignored, c.TopologyKey)
 			continue
 		}
 		selector, err := metav1.LabelSelectorAsSelector(c.LabelSelector)
 		var revision bool
 		if err == nil {
-			selector, revision, err = withKeys(selector, c.MatchLabelKeys, selection.In, b.w.podLabels())
+			selector, revision, err = constraints.WithKeys(selector, c.MatchLabelKeys, selection.In, b.w.podLabels())
 		}
 		if err != nil {
 			b.err = fmt.Errorf("topology spread: %w", err)
 			continue
 		}
-		p := podTerm{selector: selector, namespaces: []string{b.w.Namespace}, selfOnly: revision}
+		p := constraints.PodTerm{Selector: selector, Namespaces: []string{b.w.Namespace}, SelfOnly: revision}
 		r := newRule(skewed, b.x, c.TopologyKey, fmt.Sprintf("topology spread by %s: at most %d more than where there is least", c.TopologyKey, c.MaxSkew))
 		if c.WhenUnsatisfiable == corev1.ScheduleAnyway {
 			r.kind, r.weight = nicer, -100/int64(max(1, c.MaxSkew))
@@ -294,9 +297,9 @@ func (b *ruleBuilder) spread(constraints []corev1.TopologySpreadConstraint) {
 				r.minDomains = int64(*c.MinDomains)
 			}
 		}
-		r.self = p.matchesSelf(b.w, b.s)
+		r.self = matchesSelf(&p, b.w, b.s)
 		if selector.Empty() { // upstream: an empty selector counts no pod
-			p.selfOnly, r.self = true, false
+			p.SelfOnly, r.self = true, false
 		}
 		if r.kind == nicer {
 			b.fill(r, p)
@@ -321,7 +324,7 @@ func (r *rule) settle(w *Workload, s *Snapshot, eligible func(site int32) bool) 
 			r.domains++
 		}
 	}
-	s.index().each([]podTerm{r.term}, w, s, func(site int32, n int64) {
+	s.index().each([]constraints.PodTerm{r.term}, w, s, func(site int32, n int64) {
 		if r.eligible[site] {
 			r.count[r.of[site]] += n
 		}

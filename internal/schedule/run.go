@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hanse-dev/hanse/internal/schedule/constraints"
 )
 
 // standing is what may be done with a cluster.
@@ -20,25 +22,27 @@ const (
 // member is a cluster during one decision.
 type member struct {
 	*Cluster
-	rank         uint64
+	rank uint64
+	// Looked at for each replica, and therefore side by side.
+	n            int64 // replicas now
+	placed       int64 // of n, those that were not there before
+	most         int64 // bounds; see least
+	units, until int32 // its part of run.units
 	standing     standing
-	gone         bool   // leaving: the object goes with the last replica
+	gone         bool // leaving: the object goes with the last replica
+	mismatched   bool // leaving because of what the template asks of nodes
+	cut          bool // has less than before because a rule or a maximum says so
+	held         bool // in Current
+	noSchedule   bool
+	group        int32
 	why          string // of any standing but open
-	mismatched   bool   // leaving because of what the template asks of nodes
-	cut          bool   // has less than before because a rule or a maximum says so
-	held         bool   // in Current
 	before       int64  // replicas in Current
-	prior        int64  // before, unless all is divided anew: then nothing may depend on it, or it would never come to rest
-	n            int64  // replicas now
-	placed       int64  // of n, those that were not there before
-	least, most  int64  // bounds
+	prior        int64  // before, unless all is divided again: then nothing may depend on it, or it would never come to rest
+	least        int64
 	weight       int64
 	aim          int64 // what it is to have by its weight, while replicas are placed one by one
 	cost         float64
-	group        int32
 	preferNot    int64
-	noSchedule   bool
-	units, until int32 // its part of run.units
 }
 
 // unit is sites of one cluster that no rule can tell apart.
@@ -46,6 +50,7 @@ type unit struct {
 	member int32
 	site   int32 // one of them
 	class  int32
+	closed int32 // 1 + the rule that keeps everything new away; 0: none
 	group  int32 // the member's, as is rank: here they are at hand
 	rank   uint64
 	seen   int64 // the member's replicas when the unit was last put in order
@@ -54,7 +59,6 @@ type unit struct {
 	own    int64 // pods of the workload that are known to be there
 	room   int64 // how many more fit
 	more   int64 // how many more than that, if others are preempted
-	closed int32 // 1 + the rule that keeps everything new away; 0: none
 }
 
 // run is one decision in the making.
@@ -64,20 +68,20 @@ type run struct {
 	w        *Workload
 	policy   *Policy
 	strategy Strategy
-	members  []member // by name
-	units    []unit
-	rules    []*rule
-	moving   []*rule // rules that own replicas change
-	spreads  []*usage
-	nodes    *nodeRules
-	request  Resources
-	classes  int32
-	total    int64 // wanted in all, what is frozen included
-	evicted  int64 // what leaving clusters have
-	fresh    bool
-	waits    bool // with more room elsewhere, some would be there
-	notes    []string
-	ignored  []string
+	*workspace
+	rules   []*rule
+	whole   bool    // nothing tells the parts of a cluster apart: each is one unit
+	moving  []*rule // rules that own replicas change
+	spreads []*usage
+	nodes   *constraints.NodeAffinity
+	request Resources
+	classes int32
+	total   int64 // wanted in all, what is frozen included
+	evicted int64 // what leaving clusters have
+	fresh   bool
+	waits   bool // with more room elsewhere, some would be there
+	notes   []string
+	ignored []string
 }
 
 // Schedule places a workload; see the function of this name.
@@ -89,20 +93,20 @@ func (s *Snapshot) Schedule(w *Workload) Decision {
 	if !ok {
 		space = &workspace{}
 	}
-	r := &run{s: s, w: w, members: space.members, units: space.units, policy: w.Policy, total: max(0, int64(w.Total)), fresh: len(w.Current) == 0}
+	r := &run{s: s, w: w, workspace: space, policy: w.Policy, total: max(0, int64(w.Total)), fresh: len(w.Current) == 0}
 	if r.policy == nil {
 		r.policy = &Policy{}
 	}
 	d := r.decide()
-	space.members, space.units = r.members, r.units
 	s.spare.Put(space)
 	return d
 }
 
 // workspace is memory that decisions take turns to use.
 type workspace struct {
-	members []member
+	members []member // by name
 	units   []unit
+	turns   []turn
 }
 
 func (r *run) decide() Decision {
@@ -145,15 +149,16 @@ func (r *run) problem() string {
 		return ""
 	}
 	var err error
-	if r.nodes, err = newNodeRules(r.w, r.x); err != nil {
+	if r.nodes, err = constraints.NewNodeAffinity(r.w.Template, r.w.VolumeZones, &r.x.Sites); err != nil {
 		return err.Error()
 	}
-	r.ignored = r.nodes.ignored
+	r.ignored = r.nodes.Ignored()
 	rules, ignored, err := podRules(r.w, r.s)
 	if err != nil {
 		return err.Error()
 	}
 	r.rules, r.ignored = rules, append(r.ignored, ignored...)
+	r.whole = len(r.rules)+len(r.policy.Spread) == 0 && !r.nodes.Any()
 	r.request = RequestOf(r.w.Template)
 	return ""
 }
@@ -165,12 +170,13 @@ func (r *run) enlist() {
 	r.members = slices.Grow(r.members, len(clusters))[:len(clusters)]
 	clear(r.members)
 	r.units = r.units[:0]
+	hashes := r.s.nameHashes()
 	groups := r.groups()
-	seed := keyHash(r.w.Key)
+	seed := mix(hash(r.w.Key))
 	for i := range clusters {
 		m := &r.members[i]
 		m.Cluster = &clusters[i]
-		m.rank = rank(seed, m.Name)
+		m.rank = mix(hashes[i] ^ seed)
 		replicas, held := r.w.Current[m.Name]
 		m.held, m.before = held, int64(max(0, replicas))
 		m.least = int64(lookup(r.policy.Min, m.Name, 0))
@@ -211,14 +217,14 @@ func (r *run) judge(m *member, groups map[string]int32) {
 	if groups != nil {
 		m.group, allowed = groups[m.Name]
 	}
-	var t taints
+	var t constraints.Taints
 	if len(m.Taints) > 0 {
 		var own []corev1.Toleration
 		if r.w.Template != nil {
 			own = r.w.Template.Spec.Tolerations
 		}
-		t = readTaints(m.Taints, own, r.policy.Tolerations, r.s.Now)
-		m.preferNot, m.noSchedule = t.preferNot, t.noSchedule != nil || t.noExecute != nil
+		t = constraints.ReadTaints(m.Taints, own, r.policy.Tolerations, r.s.Now)
+		m.preferNot, m.noSchedule = t.PreferNoSchedule, t.NoSchedule != nil || t.NoExecute != nil
 	}
 	set := func(s standing, why string) { m.standing, m.why = s, why }
 	switch {
@@ -235,12 +241,12 @@ func (r *run) judge(m *member, groups map[string]int32) {
 		m.gone = true
 	case m.Drained:
 		set(leaving, "drained")
-	case t.noExecute != nil:
-		set(leaving, "taint "+taintString(t.noExecute)+" is not tolerated")
+	case t.NoExecute != nil:
+		set(leaving, "taint "+constraints.TaintString(t.NoExecute)+" is not tolerated")
 	case m.Cordoned:
 		set(keeping, "cordoned")
-	case t.noSchedule != nil:
-		set(keeping, "taint "+taintString(t.noSchedule)+" is not tolerated")
+	case t.NoSchedule != nil:
+		set(keeping, "taint "+constraints.TaintString(t.NoSchedule)+" is not tolerated")
 	}
 }
 
@@ -257,28 +263,54 @@ func (r *run) addUnits(i int32) {
 		return
 	}
 	if r.w.Template == nil {
-		r.addUnit(i, r.x.first[i])
+		r.addUnit(i, r.x.First[i])
+		return
+	}
+	if r.whole {
+		r.addWhole(i)
 		return
 	}
 	why := ""
-	for site := r.x.first[i]; site < r.x.first[i+1]; site++ {
-		v := r.nodes.verdict(site, r.x.labels[site])
-		if v.why != "" && m.standing != frozen {
-			why = v.why
+	for site := r.x.First[i]; site < r.x.First[i+1]; site++ {
+		v := r.nodes.Verdict(site)
+		if v.Why != "" && m.standing != frozen {
+			why = v.Why
 			continue
 		}
 		u := r.addUnit(i, site)
-		u.score = v.score - 100*m.preferNot
-		if d := int(site - r.x.first[i]); d < len(m.Domains) {
-			u.room = r.request.fitDomain(&m.Domains[d])
-			if len(m.Domains[d].Reclaim) > 0 {
-				u.more = r.request.fitPreempting(&m.Domains[d], r.priority()) - u.room
-			}
+		u.score = v.Score - 100*m.preferNot
+		if d := int(site - r.x.First[i]); d < len(m.Domains) {
+			u.room, u.more = r.roomOf(&m.Domains[d])
 		}
 	}
 	if int32(len(r.units)) == m.units {
 		m.standing, m.why, m.mismatched = leaving, why, true
 	}
+}
+
+// addWhole adds a cluster as one unit, as merge would make of its parts.
+func (r *run) addWhole(i int32) {
+	m := &r.members[i]
+	u := r.addUnit(i, r.x.First[i])
+	u.score = -100 * m.preferNot
+	for d := range m.Domains {
+		room, more := r.roomOf(&m.Domains[d])
+		if d == 0 {
+			u.room, u.more = room, more
+			continue
+		}
+		u.room, u.more = min(unlimited, u.room+room), min(unlimited, u.more+more)
+	}
+}
+
+// roomOf is how many replicas fit into a part of a cluster, and how many more if pods
+// of lower priority made room.
+func (r *run) roomOf(d *Domain) (room, more int64) {
+	room = r.request.fitDomain(d)
+	if len(d.Reclaim) > 0 {
+		more = r.request.fitPreempting(d, r.priority()) - room
+	}
+	return room, more
 }
 
 func (r *run) addUnit(member, site int32) *unit {

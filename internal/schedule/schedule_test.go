@@ -84,7 +84,7 @@ aws=1
 		clusters: "aws azure google", total: 0,
 		want: `
 aws=0
-  aws 0: holds the object: nothing to run
+  aws 0: keeps the object, with 0 replicas
   not azure: no replicas left for it
   not google: no replicas left for it
 `,
@@ -106,25 +106,25 @@ aws=2,azure=2,google=2,oracle=2
   aws 2: as before
   azure 2: as before
   google 2: as before
-  oracle 2: raised from 0: had fewest
+  oracle 2: raised from 0: had the fewest
 `,
 	}, {
 		name:     "a cluster that is away keeps what it has, and it counts",
 		clusters: "aws azure! google", total: 9, current: map[string]int32{"aws": 2, "azure": 2, "google": 2},
 		want: `
 aws=4,azure=2,google=3
-  aws 4: raised from 2: had fewest
+  aws 4: raised from 2: had the fewest
   azure 2: kept: not ready
-  google 3: raised from 2: had fewest
+  google 3: raised from 2: had the fewest
 `,
 	}, {
 		name:     "a cluster that is away holds more than the total",
 		clusters: "aws azure! google", total: 1, current: map[string]int32{"aws": 2, "azure": 2, "google": 2},
 		want: `
 aws=0,azure=2,google=0
-  aws 0: lowered from 2: had most
+  aws 0: lowered from 2: had the most
   azure 2: kept: not ready
-  google 0: lowered from 2: had most
+  google 0: lowered from 2: had the most
   unplaced 0: clusters that are not ready hold 2, more than the total of 1
 `,
 	}, {
@@ -132,17 +132,17 @@ aws=0,azure=2,google=0
 		clusters: "aws google", total: 6, current: map[string]int32{"aws": 2, "azure": 2, "google": 2},
 		want: `
 aws=3,google=3
-  aws 3: raised from 2: had fewest
-  google 3: raised from 2: had fewest
-  not azure: not a member any more
+  aws 3: raised from 2: had the fewest
+  google 3: raised from 2: had the fewest
+  not azure: no longer a member
 `,
 	}, {
 		name:     "scaled to zero: the object stays",
 		clusters: "aws azure google", total: 0, current: map[string]int32{"aws": 1, "google": 1},
 		want: `
 aws=0,google=0
-  aws 0: lowered from 1: had most
-  google 0: lowered from 1: had most
+  aws 0: lowered from 1: had the most
+  google 0: lowered from 1: had the most
   not azure: no replicas left for it
 `,
 	}, {

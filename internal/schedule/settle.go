@@ -28,15 +28,15 @@ func (r *run) settle() {
 		}
 	}
 	for _, s := range r.policy.Spread {
-		r.spreads = append(r.spreads, newUsage(r.x.topology(s.Key), s, r.total))
+		r.spreads = append(r.spreads, newUsage(r.x.Topology(s.Key), s, r.total))
 	}
 	if len(r.moving)+len(r.spreads) > 0 {
 		r.classify()
 	}
-	if r.x != nil {
+	if r.x != nil && !r.whole {
 		r.findOwn()
+		r.merge()
 	}
-	r.merge()
 	if r.policy.Rebalance {
 		r.giveBack()
 	}
@@ -64,7 +64,7 @@ func (r *run) giveBack() {
 // findOwn notes in which units pods of the workload are known to be.
 func (r *run) findOwn() {
 	for _, own := range r.x.own[r.w.Key] {
-		m := &r.members[r.x.cluster[own.site]]
+		m := &r.members[r.x.Cluster[own.site]]
 		for u := m.units; u < m.until; u++ {
 			if r.units[u].site == own.site {
 				r.units[u].own += int64(own.count)
@@ -105,7 +105,7 @@ func (r *run) merge() {
 func (r *run) settleSkew(rule *rule, all []*rule) {
 	affinity, honorTaints := rule.honors()
 	rule.settle(r.w, r.s, func(site int32) bool {
-		m := &r.members[r.x.cluster[site]]
+		m := &r.members[r.x.Cluster[site]]
 		for _, other := range all {
 			if other.of[site] < 0 {
 				return false
@@ -117,7 +117,7 @@ func (r *run) settleSkew(rule *rule, all []*rule) {
 		if m.units == m.until && !m.mismatched {
 			return false
 		}
-		return !affinity || r.nodes.verdict(site, r.x.labels[site]).why == ""
+		return !affinity || r.nodes.Verdict(site).Why == ""
 	})
 }
 

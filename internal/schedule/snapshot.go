@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/schedule/constraints"
 )
 
 // Cluster is what scheduling knows of a member. Names are unique.
@@ -99,6 +99,8 @@ type Snapshot struct {
 	clusters []Cluster // by name
 	prepare  sync.Once
 	sites    sites
+	hash     sync.Once
+	hashes   []uint64  // of the clusters' names
 	spare    sync.Pool // of *workspace
 }
 
@@ -115,16 +117,12 @@ func NewSnapshot(clusters []Cluster, around Surroundings) *Snapshot {
 // Clusters is the clusters by name; not to be modified.
 func (s *Snapshot) Clusters() []Cluster { return s.clusters }
 
-// sites is all domains of all clusters, and how labels group them.
+// sites is all domains of all clusters, and what runs there.
 type sites struct {
-	first      []int32 // by cluster: its first site; one more at the end
-	cluster    []int32
-	labels     []map[string]string
-	topologies map[string]*topology
-	byName     map[string]int32       // clusters
-	pods       map[string][]podsAt    // by namespace
-	repelling  []repulsion            // required anti-affinity of what runs
-	own        map[string][]ownPodsAt // by workload
+	constraints.Sites
+	pods      map[string][]podsAt    // by namespace
+	repelling []repulsion            // required anti-affinity of what runs
+	own       map[string][]ownPodsAt // by workload
 }
 
 type podsAt struct {
@@ -134,110 +132,26 @@ type podsAt struct {
 
 type ownPodsAt struct{ site, count int32 }
 
-// topology is the domains that one label's values make.
-type topology struct {
-	key    string
-	of     []int32 // by site; -1: it does not have the label
-	values []string
-}
-
 // index prepares the sites on first use.
 func (s *Snapshot) index() *sites {
 	s.prepare.Do(func() {
-		s.sites.build(s.clusters)
+		s.sites.addClusters(s.clusters)
 		s.sites.addPods(s.clusters)
 	})
 	return &s.sites
 }
 
-func (x *sites) build(clusters []Cluster) {
-	x.topologies = map[string]*topology{}
-	x.byName = make(map[string]int32, len(clusters))
-	x.first = make([]int32, 0, len(clusters)+1)
+func (x *sites) addClusters(clusters []Cluster) {
+	var domains []map[string]string
 	for i := range clusters {
 		c := &clusters[i]
-		x.byName[c.Name] = int32(i)
-		x.first = append(x.first, int32(len(x.labels)))
-		for d := range max(1, len(c.Domains)) {
-			var own map[string]string
-			if d < len(c.Domains) {
-				own = c.Domains[d].Labels
-			}
-			x.cluster = append(x.cluster, int32(i))
-			x.labels = append(x.labels, siteLabels(c, own))
+		domains = domains[:0]
+		for d := range c.Domains {
+			domains = append(domains, c.Domains[d].Labels)
 		}
+		x.Add(c.Name, c.Labels, domains)
 	}
-	x.first = append(x.first, int32(len(x.labels)))
-	ids := map[string]map[string]int32{}
-	for site, labels := range x.labels {
-		for key, value := range labels {
-			t := x.topologies[key]
-			if t == nil {
-				t = &topology{key: key, of: make([]int32, len(x.labels))}
-				for i := range t.of {
-					t.of[i] = -1
-				}
-				x.topologies[key], ids[key] = t, map[string]int32{}
-			}
-			id, known := ids[key][value]
-			if !known {
-				id = int32(len(t.values))
-				ids[key][value] = id
-				t.values = append(t.values, value)
-			}
-			t.of[site] = id
-		}
-	}
-}
-
-// siteLabels is what a node there is taken to have: also the cluster's name,
-// and the beta names of zone and region for their successors and the reverse.
-func siteLabels(c *Cluster, own map[string]string) map[string]string {
-	m := make(map[string]string, len(c.Labels)+len(own)+3)
-	for k, v := range c.Labels {
-		m[k] = v
-	}
-	for k, v := range own {
-		m[k] = v
-	}
-	m[v1alpha1.LabelClusterName] = c.Name
-	delete(m, corev1.LabelHostname)
-	for _, alias := range [][2]string{
-		{corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone},
-		{corev1.LabelTopologyRegion, corev1.LabelFailureDomainBetaRegion},
-	} {
-		stable, beta := alias[0], alias[1]
-		if v, ok := m[stable]; ok {
-			m[beta] = v
-		} else if v, ok := m[beta]; ok {
-			m[stable] = v
-		}
-	}
-	return m
-}
-
-// above reports whether a label is one of clusters or their domains. Any other
-// is a node's, and the member's scheduler looks at it.
-func (x *sites) above(key string) bool {
-	switch key {
-	case corev1.LabelTopologyZone, corev1.LabelTopologyRegion,
-		corev1.LabelFailureDomainBetaZone, corev1.LabelFailureDomainBetaRegion,
-		v1alpha1.LabelClusterName, v1alpha1.LabelProvider, v1alpha1.LabelContinent:
-		return true
-	}
-	return x.topologies[key] != nil
-}
-
-// topology is the domains by a label; where no site has it, no domain.
-func (x *sites) topology(key string) *topology {
-	if t := x.topologies[key]; t != nil {
-		return t
-	}
-	t := &topology{key: key, of: make([]int32, len(x.labels))}
-	for i := range t.of {
-		t.of[i] = -1
-	}
-	return t
+	x.Group()
 }
 
 func (x *sites) addPods(clusters []Cluster) {
@@ -246,7 +160,7 @@ func (x *sites) addPods(clusters []Cluster) {
 		c := &clusters[i]
 		for p := range c.Pods {
 			g := &c.Pods[p]
-			site := x.first[i]
+			site := x.First[i]
 			if g.Domain > 0 && g.Domain < len(c.Domains) {
 				site += int32(g.Domain)
 			}

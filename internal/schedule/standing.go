@@ -11,7 +11,7 @@ type Closed struct {
 // Closed is the clusters that are closed for a workload, by name. problem is what is
 // wrong with the input, so that nobody can tell.
 func (s *Snapshot) Closed(w *Workload) (closed map[string]Closed, problem string) {
-	r := &run{s: s, w: w, policy: w.Policy}
+	r := &run{s: s, w: w, policy: w.Policy, workspace: &workspace{}}
 	if r.policy == nil {
 		r.policy = &Policy{}
 	}

@@ -60,7 +60,7 @@ func (r *run) unmetBecause(s *usage) (why []string) {
 
 // inUnused says whether a cluster is in a domain that is not used.
 func (r *run) inUnused(s *usage, member int32) bool {
-	for site := r.x.first[member]; site < r.x.first[member+1]; site++ {
+	for site := r.x.First[member]; site < r.x.First[member+1]; site++ {
 		if s.fresh(site) {
 			return true
 		}

@@ -1,5 +1,7 @@
 package schedule
 
+import "github.com/hanse-dev/hanse/internal/schedule/constraints"
+
 // usage counts which domains are used, for a policy's Spread.
 type usage struct {
 	Spread
@@ -9,8 +11,8 @@ type usage struct {
 	want  int64
 }
 
-func newUsage(t *topology, s Spread, total int64) *usage {
-	return &usage{Spread: s, of: t.of, count: make([]int64, len(t.values)), want: min(int64(s.AtLeast), total)}
+func newUsage(t *constraints.Topology, s Spread, total int64) *usage {
+	return &usage{Spread: s, of: t.Of, count: make([]int64, len(t.Values)), want: min(int64(s.AtLeast), total)}
 }
 
 func (s *usage) add(site int32, n int64) {

@@ -68,7 +68,7 @@ func (s *Snapshot) firstGroup(p *Policy) []string {
 
 // hold keeps what runs, but for surplus, and places nothing new.
 func (r *run) hold(problem string) Decision {
-	r.policy, r.strategy, r.rules, r.x = &Policy{}, Evenly, nil, nil
+	r.policy, r.strategy, r.rules, r.x, r.whole = &Policy{}, Evenly, nil, nil, false
 	r.w = &Workload{Key: r.w.Key, Total: r.w.Total, Divided: true, Current: r.w.Current}
 	r.enlist()
 	for i := range r.members {

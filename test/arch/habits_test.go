@@ -5,7 +5,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,10 +15,12 @@ import (
 // maxLines is the budget of a file: what a reader can still hold in mind.
 const maxLines = 500
 
-// habit is a check of one Go file: it returns what is wrong, with the line.
+// habit is a check of one Go file, whose name is relative to the module: it returns what
+// is wrong, with the line.
 type habit func(name, source string, fset *token.FileSet, file *ast.File) []string
 
-// habits are the checks by the name of their fixture.
+// habits are the checks by the name of their fixture: NAME_test.go.txt or, where tests
+// are free to do it, NAME.go.txt.
 func habits() map[string]habit {
 	return map[string]habit{
 		"init":    noInit,
@@ -24,6 +28,8 @@ func habits() map[string]habit {
 		"exit":    exitOnlyInMain,
 		"todo":    noContextTODO,
 		"toolong": shortFile,
+		"now":     timeFromClock,
+		"clock":   clockFromRoot,
 	}
 }
 
@@ -58,6 +64,39 @@ func isTestMain(name string, file *ast.File) bool {
 
 func noContextTODO(_, _ string, fset *token.FileSet, file *ast.File) []string {
 	return calls(fset, file, "context", "TODO", "take a context from the caller")
+}
+
+// timeFromClock keeps to the clock that a package is handed, so that what it decides can be
+// replayed. Tests and what is below test/ measure, and may look.
+func timeFromClock(name, _ string, fset *token.FileSet, file *ast.File) []string {
+	if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "test/") || below(name, timeless()) {
+		return nil
+	}
+	var wrong []string
+	for _, f := range []string{"time.Now", "time.Since", "time.Until", "metav1.Now", "metav1.NowMicro"} {
+		pkg, function, _ := strings.Cut(f, ".")
+		wrong = append(wrong, calls(fset, file, pkg, function, "take a clock from the caller")...)
+	}
+	return wrong
+}
+
+// timeless are packages that are yet to be handed a clock.
+func timeless() []string {
+	return []string{"internal/propagate"}
+}
+
+// clockFromRoot has the clock made where a process is put together, and nowhere else.
+func clockFromRoot(name, _ string, fset *token.FileSet, file *ast.File) []string {
+	roots := []string{"main.go", "internal/cli", "internal/app", "internal/localcluster/cluster", "test"}
+	if strings.HasSuffix(name, "_test.go") || below(name, roots) || below(name, timeless()) {
+		return nil
+	}
+	return calls(fset, file, "clock", "RealClock", "take a clock from the caller")
+}
+
+// below reports whether a file is one of some, or in a directory of theirs.
+func below(name string, of []string) bool {
+	return slices.ContainsFunc(of, func(dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") })
 }
 
 func shortFile(name, source string, _ *token.FileSet, file *ast.File) []string {
@@ -97,8 +136,12 @@ func TestHabits(t *testing.T) {
 	for _, p := range listPackages(t) {
 		for _, f := range p.files {
 			source := readFile(t, f)
+			name := filepath.Base(f)
+			if p.name != "main" {
+				name = p.name + "/" + name
+			}
 			for _, h := range habits() {
-				for _, w := range apply(t, h, f, source) {
+				for _, w := range apply(t, h, name, source) {
 					t.Error(w)
 				}
 			}
@@ -109,15 +152,20 @@ func TestHabits(t *testing.T) {
 // TestHabitsFixtures shows that each check fails on a file made for it.
 func TestHabitsFixtures(t *testing.T) {
 	for name, h := range habits() {
-		source := readFile(t, "testdata/"+name+"_test.go.txt")
+		file := name + "_test.go"
+		if _, err := os.Stat("testdata/" + file + ".txt"); err != nil {
+			file = name + ".go"
+		}
+		source := readFile(t, "testdata/"+file+".txt")
 		if name == "toolong" {
 			source += strings.Repeat("\n", maxLines)
 		}
-		if got := apply(t, h, name+"_test.go", source); len(got) == 0 {
-			t.Errorf("%s: nothing was found in its fixture", name)
+		want := max(1, strings.Count(source, "// wrong\n"))
+		if got := apply(t, h, "internal/f/"+file, source); len(got) != want {
+			t.Errorf("%s: found in its fixture is %q, not %d", name, got, want)
 		}
 		for other, h := range habits() {
-			if got := apply(t, h, name+"_test.go", source); other != name && len(got) > 0 {
+			if got := apply(t, h, "internal/f/"+file, source); other != name && len(got) > 0 {
 				t.Errorf("%s: the fixture also fails %s: %v", name, other, got)
 			}
 		}

@@ -109,8 +109,9 @@ func TestLayersFixture(t *testing.T) {
 // denied are imports that a package must not have, directly or through others
 // of its own.
 func denied() []struct{ packages, prefix, reason string } {
-	pure := "internal/schedule internal/aggregate internal/fieldmerge internal/lineage internal/kinds"
-	light := pure + " internal/fleet internal/propagate internal/placement internal/demo internal/localcluster internal/kubeconfig internal/pki internal/process api/v1alpha1"
+	pure := "internal/schedule internal/schedule/constraints internal/schedule/apportion internal/aggregate internal/fieldmerge internal/lineage internal/kinds"
+	light := pure + " internal/fleet internal/propagate internal/placement internal/demo internal/localcluster internal/kubeconfig internal/pki internal/process api/v1alpha1 " +
+		"internal/cli internal/cli/members internal/cli/workloads internal/cli/globaldns internal/cli/local internal/cli/hub internal/cli/output internal/cli/args"
 	return []struct{ packages, prefix, reason string }{
 		{pure, "k8s.io/client-go", "it is pure: it talks to nobody"},
 		{pure, "net/http", "it is pure: it talks to nobody"},

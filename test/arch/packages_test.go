@@ -21,6 +21,7 @@ type goPackage struct {
 	deps    []string // imports, and all that they lead to
 	imports []string // those of this module, as names
 	files   []string // Go files, tests too
+	sources []string // Go files without tests
 }
 
 // listPackages asks go list about all packages of the module.
@@ -56,6 +57,7 @@ func listPackages(t *testing.T) []goPackage {
 				p.files = append(p.files, filepath.Join(listed.Dir, f))
 			}
 		}
+		p.sources = p.files[:len(listed.GoFiles)]
 		if len(listed.GoFiles) == 0 {
 			p.doc = testDoc(t, p.files) // go list looks for it in other files only
 		}

@@ -18,6 +18,7 @@ type bench struct {
 	began  time.Time
 	report report
 	worlds int
+	fresh  float64 // MiB of the hub before anything was done with it; 0: not measured
 }
 
 func (b *bench) progress(format string, args ...any) {
@@ -33,11 +34,12 @@ type step struct {
 // steps are in an order: what measures an empty hub comes before what fills it, what kills it last.
 func (b *bench) steps() []step {
 	return []step{
-		{"fresh", b.fresh},
+		{"fresh", b.measureFresh},
 		{"idle", b.idle},
 		{"deployments", func(ctx context.Context, w *world) error { return b.propagation(ctx, w, deployments(3)) }},
 		{"configmaps", func(ctx context.Context, w *world) error { return b.propagation(ctx, w, configMaps()) }},
 		{"latency", b.latency},
+		{"rounds", b.memoryOfRounds},
 		{"restart", b.restart},
 	}
 }

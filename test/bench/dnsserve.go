@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
@@ -84,6 +85,7 @@ func runDNS(ctx context.Context, args []string, stdin io.Reader, stdout io.Write
 	defer cancel()
 	s := nameserver.New(nameserver.Config{
 		Listen:  []string{"127.0.0.1:0"},
+		Clock:   clock.RealClock{},
 		Cookies: cookie.New([16]byte{1}),
 		Limiter: ratelimit.New(ratelimit.Config{PerSecond: 100_000_000, Slip: 2}),
 	})

@@ -19,8 +19,9 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
 
-	"github.com/hanse-dev/hanse/internal/fleet"
+	"github.com/hanse-dev/hanse/internal/fleet/join"
 	"github.com/hanse-dev/hanse/test/lightmember"
 )
 
@@ -85,6 +86,8 @@ func (w *world) startMembers(ctx context.Context, members int) (*lightFleet, err
 	}
 	return f, nil
 }
+
+func (f *lightFleet) pid() int { return f.process.Process.Pid }
 
 func (f *lightFleet) close() error {
 	if err := f.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -152,7 +155,7 @@ func (w *world) joinAll(ctx context.Context, f *lightFleet) error {
 				if errs[i] != nil {
 					continue
 				}
-				_, err := fleet.Join(ctx, fleet.JoinOptions{Name: m.Name, Hub: hub, Provider: "light", Timeout: patience, Member: &rest.Config{
+				_, err := join.Run(ctx, clock.RealClock{}, join.Options{Name: m.Name, Hub: hub, Provider: "light", Timeout: patience, Member: &rest.Config{
 					Host: m.Endpoint, BearerToken: "admin", TLSClientConfig: rest.TLSClientConfig{CAData: f.CA},
 				}})
 				if err != nil {

@@ -12,10 +12,8 @@ import (
 )
 
 const (
-	// chosenMembers is how many members of a fleet one object goes to.
-	chosenMembers = 100
 	// fleetRounds is how many objects are timed.
-	fleetRounds = 30
+	fleetRounds = 100
 	// hangingShare is which part of the members hangs at the end: one of so many.
 	hangingShare = 10
 )
@@ -62,7 +60,8 @@ type fleetRun struct {
 
 const fleetNamespace = "fleet"
 
-func (r *fleetRun) chosen() int { return min(chosenMembers, len(r.fleet.Members)) }
+// chosen is how many members one object goes to.
+func (r *fleetRun) chosen() int { return min(r.placed, len(r.fleet.Members)) }
 
 func (r *fleetRun) idle(ctx context.Context) error {
 	if _, _, err := quietly(ctx, r.world.hubPID()); err != nil {
@@ -72,10 +71,15 @@ func (r *fleetRun) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	theirs, err := cpu(r.fleet.pid())
+	if err != nil {
+		return err
+	}
 	written, err := r.world.hub.writes(ctx)
 	if err != nil {
 		return err
 	}
+	stop := r.world.profile(ctx, "fleet-idle")
 	began := time.Now()
 	if err := pause(ctx, idleFor); err != nil {
 		return err
@@ -84,15 +88,31 @@ func (r *fleetRun) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	theirsAfter, err := cpu(r.fleet.pid())
+	if err != nil {
+		return err
+	}
+	took := time.Since(began).Seconds()
+	stop()
+	size, err := rss(r.fleet.pid())
+	if err != nil {
+		return err
+	}
 	wrote, err := r.world.hub.writes(ctx)
 	if err != nil {
 		return err
 	}
 	r.report.add(
-		row{Group: "fleet", Name: "idle", Value: (after - before).Seconds() / time.Since(began).Seconds(), Unit: "core", Target: 0.15, Karmada: "KubeFleet: 0.65"},
+		row{Group: "fleet", Name: "idle", Value: (after - before).Seconds() / took, Unit: "core", Target: 0.15, Karmada: "KubeFleet: 0.65"},
+		row{Group: "fleet", Name: "the light members' process, idle", Value: (theirsAfter - theirs).Seconds() / took, Unit: "core"},
+		row{Group: "fleet", Name: "RSS of the light members' process", Value: size, Unit: "MiB"},
 		row{Group: "fleet", Name: fmt.Sprintf("hub writes in %.0f s of idling", idleFor.Seconds()), Value: float64(sum(wrote) - sum(written)), None: true, Detail: since(wrote, written)},
 	)
-	return r.reportMemory(r.world, "fleet", "idle", 1000, "KubeFleet: 1,400")
+	if err := r.reportMemory(r.world, "fleet", "idle", 1000, "KubeFleet: 1,400"); err != nil {
+		return err
+	}
+	r.world.snapshot(ctx, "fleet-idle")
+	return nil
 }
 
 // quietly is quiet for a hub whose idling costs more than a small one's.
@@ -195,6 +215,15 @@ func (r *fleetRun) fill(ctx context.Context) error {
 		return err
 	}
 	r.progress("%d ConfigMaps to %d members", r.objects, r.chosen())
+	used, err := cpu(r.world.hubPID())
+	if err != nil {
+		return err
+	}
+	theirs, err := cpu(r.fleet.pid())
+	if err != nil {
+		return err
+	}
+	stop := r.world.profile(ctx, "fleet-fill")
 	began := time.Now()
 	if err := write(ctx, []*server{r.world.hub}, fleetNamespace, all, r.clients, l.create(l.created)); err != nil {
 		return err
@@ -202,17 +231,25 @@ func (r *fleetRun) fill(ctx context.Context) error {
 	if _, err := r.await(ctx); err != nil {
 		return err
 	}
-	if _, _, err := quietly(ctx, r.world.hubPID()); err != nil {
+	usedAfter, quietSince, err := quietly(ctx, r.world.hubPID())
+	if err != nil {
 		return err
 	}
-	filled := time.Since(began)
+	stop()
+	theirsAfter, err := cpu(r.fleet.pid())
+	if err != nil {
+		return err
+	}
+	r.world.snapshot(ctx, "fleet-filled")
 	after, err := rss(r.world.hubPID())
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("%d objects in %d members", r.objects, r.chosen())
 	r.report.add(
-		row{Group: "fleet", Name: what + ": in place and quiet", Value: filled.Seconds(), Unit: "s"},
+		row{Group: "fleet", Name: what + ": in place and quiet", Value: quietSince.Sub(began).Seconds(), Unit: "s"},
+		row{Group: "fleet", Name: what + ": CPU of the hub", Value: (usedAfter - used).Seconds(), Unit: "s"},
+		row{Group: "fleet", Name: what + ": CPU of the light members' process", Value: (theirsAfter - theirs).Seconds(), Unit: "s"},
 		row{Group: "fleet", Name: what + ": memory for each object and member", Value: (after - before) * 1024 / float64(r.objects*r.chosen()), Unit: "KiB", Target: 1.5},
 	)
 	return nil

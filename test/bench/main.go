@@ -3,6 +3,7 @@
 //	make bench                                   # or: go run ./test/bench -hanse bin/hanse
 //	go run ./test/bench -run 'deployments|idle'  # some of it
 //	go run ./test/bench -run '^fleet$'           # a thousand light members; only when asked for by name
+//	go run ./test/bench -run '^fleet$' -members 300 -objects 300 -placed 50
 //	go run ./test/bench -growth -o growth.json   # the whole table of how it grows
 //
 // It starts real processes from the hanse binary, in a temporary directory and on loopback: one hub (hanse server) and
@@ -15,8 +16,8 @@
 // shown the last object; the bench watches the members itself. Writes are counted from apiserver_request_total, without
 // the bench's own; CPU is the hub process's, until it is quiet again.
 //
-// The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, restart,
-// demo, dns, lost, failover, fleet, growth. The fleet's members are light (package lightmember): a thousand of them fit
+// The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, rounds,
+// restart, demo, dns, lost, failover, fleet, growth. The fleet's members are light (package lightmember): a thousand of them fit
 // one process, and the same figures of other projects are from clusters of hundreds of cores. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
 // other figures, and the exit code says only whether the measuring worked.
 package main
@@ -44,6 +45,7 @@ type options struct {
 	objects int
 	clients int
 	members int
+	placed  int
 	profile string
 	keep    bool
 }
@@ -69,7 +71,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.objects, "objects", 1000, "how many objects the benchmarks of propagation write")
 	f.IntVar(&o.clients, "clients", 16, "how many concurrent clients write to each server")
 	f.IntVar(&o.members, "members", 1000, "how many members the benchmark of a fleet has")
-	f.StringVar(&o.profile, "profile", "", "keep 20 s of the hub's CPU profile for each phase in this `directory`")
+	f.IntVar(&o.placed, "placed", 100, "how many of these members each object goes to")
+	f.StringVar(&o.profile, "profile", "", "keep profiles of the hub in this `directory`: of its CPU for each phase, 20 s, and of its memory")
 	f.BoolVar(&o.keep, "keep", false, "keep the temporary directory with the logs")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -65,6 +65,16 @@ func parseMemory(text, field string) (float64, error) {
 func rss(pid int) (float64, error) { return memory(pid, "status", "VmRSS") }
 func pss(pid int) (float64, error) { return memory(pid, "smaps_rollup", "Pss") }
 
+// peak is the most that was resident since resetPeak.
+func peak(pid int) (float64, error) { return memory(pid, "status", "VmHWM") }
+
+func resetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("resetting the peak of process %d's memory: %w", pid, err)
+	}
+	return nil
+}
+
 // processesOf are those whose command line names dir.
 func processesOf(dir string) []int {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is right

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
@@ -61,9 +62,9 @@ type hanse struct {
 
 func startHanse(t *testing.T) *hanse {
 	t.Helper()
-	h := &hanse{transfers: transfer.New()}
+	h := &hanse{transfers: transfer.New(clock.RealClock{})}
 	h.server = server.New(server.Config{
-		Listen: []string{"127.0.0.1:0"}, Transfers: h.transfers,
+		Listen: []string{"127.0.0.1:0"}, Transfers: h.transfers, Clock: clock.RealClock{},
 		Cookies: cookie.New([16]byte{1}), Limiter: ratelimit.New(ratelimit.Config{PerSecond: 100, Slip: 2}),
 	})
 	at, err := h.server.Listen()

@@ -152,7 +152,7 @@ func testEvacuation(t *testing.T, f *fed) {
 		if err != nil {
 			return err
 		}
-		if len(p.Clusters) != 1 || !strings.Contains(p.Clusters[0].Reason, "2 of 2 stay, nothing else can take them") {
+		if len(p.Clusters) != 1 || !strings.Contains(p.Clusters[0].Reason, "2 of 2 stay, because no other cluster can take them") {
 			return fmt.Errorf("the ledger is in %+v", p.Clusters)
 		}
 		return nil

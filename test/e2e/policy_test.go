@@ -105,7 +105,7 @@ spec:
 		t.Errorf("the placement does not say which policy applies and which does not: %+v", p.Policy)
 	}
 	why := f.hanse(t, "why", "deploy/near", "-n", ns, "--kubeconfig", f.hub.Kubeconfig())
-	if !strings.Contains(why.Stdout, "e2e-few is overruled") || !strings.Contains(why.Stdout, "demanded is in (azure)") {
+	if !strings.Contains(why.Stdout, "e2e-few is overruled") || !strings.Contains(why.Stdout, "and must be in (azure)") {
 		t.Errorf("hanse why does not say which policy applies, nor which rule rejects aws:\n%s", why)
 	}
 	eventually(t, soon, func(ctx context.Context) error {

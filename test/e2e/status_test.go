@@ -148,7 +148,7 @@ spec: {select: {names: [j]}, clusters: {names: [%s]}}`, stays))
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(p.Summary.Message, "for a Job that is made later") {
+		if !strings.Contains(p.Summary.Message, "to a Job that is created later") {
 			return fmt.Errorf("the Placement says %q", p.Summary.Message)
 		}
 		var atOnce int32

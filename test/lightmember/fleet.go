@@ -63,7 +63,7 @@ func New(dir string, about About, members int) (*Fleet, error) {
 	if err := f.readKinds(); err != nil {
 		return nil, err
 	}
-	ca, err := pki.EnsureAuthority(filepath.Join(dir, "light-ca.crt"), filepath.Join(dir, "light-ca.key"), "light members")
+	ca, err := pki.EnsureAuthority(filepath.Join(dir, "light-ca.crt"), filepath.Join(dir, "light-ca.key"), "light members", time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (f *Fleet) gitVersion() string {
 
 // Listen opens a port of 127.0.0.1 for each member. The members answer until ctx ends.
 func (f *Fleet) Listen(ctx context.Context, dir string) error {
-	ca, err := pki.EnsureAuthority(filepath.Join(dir, "light-ca.crt"), filepath.Join(dir, "light-ca.key"), "light members")
+	ca, err := pki.EnsureAuthority(filepath.Join(dir, "light-ca.crt"), filepath.Join(dir, "light-ca.key"), "light members", time.Now)
 	if err != nil {
 		return err
 	}

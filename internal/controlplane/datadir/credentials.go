@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/hanse-dev/hanse/internal/pki"
 	"k8s.io/client-go/tools/clientcmd"
@@ -40,8 +41,9 @@ type Credentials struct {
 
 // Credentials makes sure of every certificate, key and kubeconfig: hosts are the
 // names and addresses that the API server serves under, address its URL, name the
-// context in the administrator's kubeconfig. What is still right is left alone.
-func (d *Dir) Credentials(name, address string, hosts []string) (Credentials, error) {
+// context in the administrator's kubeconfig, now the clock that certificates go by. What
+// is still right is left alone.
+func (d *Dir) Credentials(name, address string, hosts []string, now func() time.Time) (Credentials, error) {
 	c := Credentials{
 		CA: d.Path("pki/ca.crt"), CAKey: d.Path("pki/ca.key"),
 		Serving: d.Path("pki/apiserver.crt"), ServingKey: d.Path("pki/apiserver.key"),
@@ -51,7 +53,7 @@ func (d *Dir) Credentials(name, address string, hosts []string) (Credentials, er
 		Controllers:       d.Path(controllersKubeconfig),
 		Scheduler:         d.Path(schedulerKubeconfig),
 	}
-	ca, err := pki.EnsureAuthority(c.CA, c.CAKey, "hanse "+name)
+	ca, err := pki.EnsureAuthority(c.CA, c.CAKey, "hanse "+name, now)
 	if err != nil {
 		return c, Explain(d.path, err)
 	}

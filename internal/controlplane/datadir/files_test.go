@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -68,7 +69,7 @@ func TestEncryptionKeyIsMadeOnceAndPrivate(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	d := open(t, t.TempDir())
 	hosts := []string{"127.0.0.1", "localhost"}
-	c, err := d.Credentials("federation", "https://127.0.0.1:6443", hosts)
+	c, err := d.Credentials("federation", "https://127.0.0.1:6443", hosts, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if _, err := d.Credentials("federation", "https://127.0.0.1:6443", hosts); err != nil {
+	if _, err := d.Credentials("federation", "https://127.0.0.1:6443", hosts, time.Now); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(admin, read(t, c.Admin)) {

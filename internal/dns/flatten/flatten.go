@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 const (
@@ -29,7 +32,7 @@ const (
 type Resolver struct {
 	changed func()
 	lookup  func(ctx context.Context, name string) ([]netip.Addr, time.Duration, error)
-	now     func() time.Time
+	clock   clock.Clock
 	// wake says that names are wanted that have not been looked up.
 	wake chan struct{}
 
@@ -49,12 +52,12 @@ type entry struct {
 // New returns a Resolver that asks server, HOST:PORT; empty: those of
 // /etc/resolv.conf. changed is called whenever the addresses of a wanted name
 // have changed, from Run; it should not block.
-func New(server string, changed func()) *Resolver {
+func New(server string, changed func(), clk clock.Clock) *Resolver {
 	c := &client{server: server, resolvConf: "/etc/resolv.conf"}
 	return &Resolver{
 		changed: changed,
 		lookup:  c.lookup,
-		now:     time.Now,
+		clock:   clk,
 		wake:    make(chan struct{}, 1),
 		names:   map[string]*entry{},
 	}
@@ -74,7 +77,7 @@ func (r *Resolver) Want(names []string) {
 		name = canonical(name)
 		wanted[name] = struct{}{}
 		if _, ok := r.names[name]; !ok {
-			r.names[name] = &entry{due: r.now()}
+			r.names[name] = &entry{due: r.clock.Now()}
 			fresh = true
 		}
 	}
@@ -113,13 +116,13 @@ func (r *Resolver) Run(ctx context.Context) {
 	var lookups sync.WaitGroup
 	defer lookups.Wait()
 	slots := make(chan struct{}, parallel)
-	timer := time.NewTimer(0)
+	timer := r.clock.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-timer.C:
+		case <-timer.C():
 		case <-r.wake:
 		}
 		due, wait := r.due()
@@ -144,7 +147,7 @@ func (r *Resolver) Run(ctx context.Context) {
 func (r *Resolver) due() ([]string, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
+	now := r.clock.Now()
 	wait := maxRefresh
 	var due []string
 	for name, e := range r.names {
@@ -181,6 +184,7 @@ func (r *Resolver) refresh(ctx context.Context, name string) {
 func (r *Resolver) ask(ctx context.Context, name string) (addresses []netip.Addr, ttl time.Duration, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			guard.Count(ctx, "dns-lookup")
 			err = fmt.Errorf("panic: %v", cause)
 			klog.FromContext(ctx).Error(err, "A lookup panicked", "name", name, "stack", string(debug.Stack()))
 		}
@@ -199,12 +203,12 @@ func (r *Resolver) learn(name string, addresses []netip.Addr, ttl time.Duration,
 	e.busy = false
 	if err != nil {
 		// 10 s, 20 s, … as long as it fails.
-		e.due = r.now().Add(min(minRefresh<<min(e.failures, 5), maxRefresh))
+		e.due = r.clock.Now().Add(min(minRefresh<<min(e.failures, 5), maxRefresh))
 		e.failures++
 		return false
 	}
 	e.failures = 0
-	e.due = r.now().Add(min(max(ttl, minRefresh), maxRefresh))
+	e.due = r.clock.Now().Add(min(max(ttl, minRefresh), maxRefresh))
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	addresses = slices.Compact(addresses)
 	if e.known && slices.Equal(e.addresses, addresses) {

@@ -9,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // world is a DNS in which tests set what there is.
@@ -62,7 +66,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *Resolver, w *world, chang
 			mu.Lock()
 			defer mu.Unlock()
 			changes++
-		})
+		}, clock.RealClock{})
 		r.lookup = w.lookup
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
@@ -186,10 +190,14 @@ func TestManyNames(t *testing.T) {
 
 // TestPanicOfALookup: what somebody answers for a name must not end the process.
 func TestPanicOfALookup(t *testing.T) {
-	r := New("", func() {})
+	r := New("", func() {}, clock.RealClock{})
 	r.lookup = func(context.Context, string) ([]netip.Addr, time.Duration, error) { panic("nonsense") }
 	r.Want([]string{"lb.example"})
-	r.refresh(t.Context(), "lb.example.")
+	counted := ""
+	r.refresh(guard.WithCounter(t.Context(), func(component string) { counted += component }), "lb.example.")
+	if counted != "dns-lookup" {
+		t.Errorf("counted: %q", counted)
+	}
 	if _, known := r.Addresses("lb.example"); known || r.names["lb.example."].failures != 1 {
 		t.Error("a panic counts as an answer")
 	}

@@ -4,16 +4,18 @@ import (
 	"context"
 	"os"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 // Follow opens the database at path and gives it to loaded, and does so again
 // whenever the file has changed, was replaced or is back, within two seconds.
 // What cannot be read is an error and no database; callers then keep the one
 // that they have. Calls of loaded do not overlap. Follow blocks until ctx ends.
-func Follow(ctx context.Context, path string, loaded func(*DB, error)) {
-	ticker := time.NewTicker(time.Second)
+func Follow(ctx context.Context, c clock.WithTicker, path string, loaded func(*DB, error)) {
+	ticker := c.NewTicker(time.Second)
 	defer ticker.Stop()
-	follow(ctx, path, ticker.C, loaded)
+	follow(ctx, path, ticker.C(), loaded)
 }
 
 // follow looks at the file at each tick. It waits until the file looks the same

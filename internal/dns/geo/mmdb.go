@@ -85,7 +85,7 @@ func parse(data []byte) (*DB, error) {
 	return newDB(b, fmt.Sprintf("%s of %s", r.Metadata.DatabaseType, r.Metadata.BuildTime().UTC().Format("2006-01-02"))), nil
 }
 
-var errNoTree = errors.New("its search tree is none")
+var errNoTree = errors.New("its search tree is not valid")
 
 // collect adds all networks. Many have the same record, so each record is read
 // once.

@@ -89,9 +89,9 @@ func Find(name string) (Spot, error) {
 	}
 	near := nearest(wanted, names)
 	if len(near) == 0 {
-		return Spot{}, fmt.Errorf("there is no place %q among those that are known. Try: a large city, a country, or a code as DE or US-NY", name)
+		return Spot{}, fmt.Errorf("the place %q is not known. Try: a large city, a country, or a code such as DE or US-NY", name)
 	}
-	return Spot{}, fmt.Errorf("there is no place %q among those that are known. Try: %s", name, strings.Join(near, ", "))
+	return Spot{}, fmt.Errorf("the place %q is not known. Try: %s", name, strings.Join(near, ", "))
 }
 
 // nearest returns the names of up to three spots that are spelled almost as

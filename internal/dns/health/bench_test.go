@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 // TestMain is the server of BenchmarkProbes if it is asked to be one.
@@ -62,7 +64,7 @@ func BenchmarkProbes(b *testing.B) {
 		if r.State == Down {
 			b.Errorf("%v: %+v", c, r)
 		}
-	})
+	}, clock.RealClock{})
 	var checks []Check
 	for i := range 1000 {
 		checks = append(checks, Check{

@@ -23,7 +23,7 @@ func refused(err *tls.CertificateVerificationError, now time.Time) string {
 	case errors.As(err, &name) && name.Certificate != nil:
 		return fmt.Sprintf("the certificate is for %s, not for %s", names(name.Certificate), brief(name.Host))
 	case errors.As(err, &authority):
-		return fmt.Sprintf("the certificate is signed by %s, whom the hub's machine does not trust", issuer(err.UnverifiedCertificates))
+		return fmt.Sprintf("the certificate is signed by %s, which the hub's machine does not trust", issuer(err.UnverifiedCertificates))
 	}
 	return "the certificate is not valid: " + brief(strings.TrimPrefix(err.Err.Error(), "x509: "))
 }
@@ -68,7 +68,7 @@ func issuer(chain []*x509.Certificate) string {
 	return subject(last.Issuer.CommonName, last.Issuer.String())
 }
 
-func subject(name, all string) string { return brief(cmp.Or(name, all, "somebody without a name")) }
+func subject(name, all string) string { return brief(cmp.Or(name, all, "an issuer without a name")) }
 
 // brief is text of others in one line of bounded length.
 func brief(text string) string {

@@ -17,6 +17,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // authority signs certificates.
@@ -96,15 +100,15 @@ func TestCertificates(t *testing.T) {
 		"of the future":   {ca.leaf(t, future, future.AddDate(0, 0, 1), host), "the certificate is not valid before " + moment(future)},
 		"of another":      {ca.leaf(t, past, future, "a.example", "b.example", "c.example", "d.example"), "the certificate is for a.example, b.example, c.example and 1 more, not for www.shop.example"},
 		"of nobody":       {ca.leaf(t, past, future), "the certificate is for no host, not for www.shop.example"},
-		"of a stranger":   {stranger.leaf(t, past, future, host), "the certificate is signed by stranger, whom the hub's machine does not trust"},
+		"of a stranger":   {stranger.leaf(t, past, future, host), "the certificate is signed by stranger, which the hub's machine does not trust"},
 		"of an old":       {chained(old.leaf(t, past, future, host), old), "the certificate of its issuer old expired on " + moment(past)},
-		"signed by self":  {alone.sign(t, alone.cert), "the certificate is signed by itself, whom the hub's machine does not trust"},
-		"of a long story": {newAuthority(t, strings.Repeat("x", 5000)+"\n\x1b[31m", future).leaf(t, past, future, host), "the certificate is signed by " + strings.Repeat("x", 80) + "…, whom the hub's machine does not trust"},
+		"signed by self":  {alone.sign(t, alone.cert), "the certificate is signed by itself, which the hub's machine does not trust"},
+		"of a long story": {newAuthority(t, strings.Repeat("x", 5000)+"\n\x1b[31m", future).leaf(t, past, future, host), "the certificate is signed by " + strings.Repeat("x", 80) + "…, which the hub's machine does not trust"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c atomic.Pointer[tls.Certificate]
 			c.Store(test.certificate)
-			p := New(nil)
+			p := New(nil, clock.RealClock{})
 			defer p.pool.close()
 			p.pool.roots = x509.NewCertPool()
 			p.pool.roots.AddCert(ca.cert)
@@ -130,7 +134,7 @@ func TestReplacedCertificate(t *testing.T) {
 	now := time.Now()
 	ca := newAuthority(t, "good", now.AddDate(1, 0, 0))
 	var c atomic.Pointer[tls.Certificate]
-	p := New(nil)
+	p := New(nil, clock.RealClock{})
 	defer p.pool.close()
 	p.pool.roots = x509.NewCertPool()
 	p.pool.roots.AddCert(ca.cert)
@@ -146,7 +150,14 @@ func TestReplacedCertificate(t *testing.T) {
 // TestPanicOfAProbe: what an address answers must not end the process.
 func TestPanicOfAProbe(t *testing.T) {
 	broken := &Prober{}
-	if v := broken.attempt(t.Context(), newRequest(Check{Protocol: TCP, Address: netip.MustParseAddrPort("127.0.0.1:1")})); v.passed || v.message == "" {
+	counted := ""
+	ctx := guard.WithCounter(t.Context(), func(component string) { counted += component })
+	defer func() {
+		if counted != "dns-probe" {
+			t.Errorf("counted: %q", counted)
+		}
+	}()
+	if v := broken.attempt(ctx, newRequest(Check{Protocol: TCP, Address: netip.MustParseAddrPort("127.0.0.1:1")})); v.passed || v.message == "" {
 		t.Errorf("%+v", v)
 	}
 }

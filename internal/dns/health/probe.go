@@ -40,7 +40,7 @@ func newRequest(check Check) *request {
 	case !r.Address.IsValid() || r.Address.Port() == 0:
 		r.wrong = fmt.Sprintf("%s is not an address and a port", r.Address)
 	case !ok:
-		r.wrong = fmt.Sprintf("%q is not a list of status codes, as 200-399,401", r.Status)
+		r.wrong = fmt.Sprintf("%q is not a list of status codes, such as 200-399,401", r.Status)
 	case !printable(r.Host) || !printable(r.Path) || r.Path[0] != '/':
 		r.wrong = fmt.Sprintf("host %q and path %q cannot be requested", r.Host, r.Path)
 	}
@@ -66,7 +66,7 @@ func (p *Prober) probe(ctx context.Context, r *request) verdict {
 	if r.wrong != "" {
 		return verdict{message: r.wrong}
 	}
-	start := time.Now()
+	start := p.clock.Now()
 	deadline := start.Add(r.Timeout)
 	if r.Protocol == TCP {
 		return p.connect(ctx, r, start, deadline)
@@ -80,7 +80,7 @@ func (p *Prober) probe(ctx context.Context, r *request) verdict {
 	}
 	c, err := p.pool.dial(ctx, r.route, start, deadline)
 	if err != nil {
-		return failed(err, r.Timeout)
+		return p.failed(err, r.Timeout)
 	}
 	v, _ := p.exchange(c, r, deadline)
 	return v
@@ -90,7 +90,7 @@ func (p *Prober) probe(ctx context.Context, r *request) verdict {
 func (p *Prober) connect(ctx context.Context, r *request, start, deadline time.Time) verdict {
 	c, err := p.pool.dial(ctx, r.route, start, deadline)
 	if err != nil {
-		return failed(err, r.Timeout)
+		return p.failed(err, r.Timeout)
 	}
 	// With a reset no side has to remember the connection for minutes.
 	if raw, ok := c.Conn.(*net.TCPConn); ok {
@@ -111,13 +111,13 @@ func (p *Prober) exchange(c *connection, r *request, deadline time.Time) (v verd
 	}()
 	resp, answered, err := p.roundTrip(c, r, reader, deadline)
 	if resp.reusable {
-		p.pool.put(c, time.Now())
+		p.pool.put(c, p.clock.Now())
 	} else {
 		p.pool.drop(c)
 	}
 	if err != nil {
 		stale = c.uses > 0 && !answered && !timedOut(err)
-		return failed(err, r.Timeout), stale
+		return p.failed(err, r.Timeout), stale
 	}
 	return r.judge(resp), false
 }
@@ -156,14 +156,14 @@ func (r *request) judge(resp response) verdict {
 }
 
 // failed says what an error means to somebody who reads a status.
-func failed(err error, timeout time.Duration) verdict {
+func (p *Prober) failed(err error, timeout time.Duration) verdict {
 	var errno syscall.Errno
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &certificate):
-		return verdict{message: refused(certificate, time.Now())}
+		return verdict{message: refused(certificate, p.clock.Now())}
 	case timedOut(err):
 		return verdict{message: fmt.Sprintf("no answer within %s", timeout)}
 	case errors.As(err, &errno):

@@ -5,13 +5,18 @@ import (
 	"hash/maphash"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/guard"
 )
 
 // Prober probes a set of checks, each once an interval.
 type Prober struct {
+	clock   clock.WithTickerAndDelayedExecution
 	changed func(Check, Result)
 	pool    *pool
 	seed    maphash.Seed
@@ -22,6 +27,8 @@ type Prober struct {
 	ctx context.Context
 	// probes are those that are under way.
 	probes sync.WaitGroup
+
+	passes, failures atomic.Uint64
 }
 
 // target is a check that is probed. The Prober's mutex is for all of it but the
@@ -30,7 +37,7 @@ type target struct {
 	check   Check
 	request *request
 	phase   time.Duration
-	timer   *time.Timer // nil while nothing runs
+	timer   clock.Timer // nil while nothing runs
 	due     time.Time   // of the latest or next probe
 	judge   judge
 	message string
@@ -40,8 +47,8 @@ type target struct {
 // New returns a Prober. changed is called whenever the state of a check changes,
 // by several goroutines at once; it should not block, since the next probe of
 // that check waits for it. It may call the Prober.
-func New(changed func(Check, Result)) *Prober {
-	return &Prober{changed: changed, pool: newPool(), seed: maphash.MakeSeed(), targets: map[Check]*target{}}
+func New(changed func(Check, Result), c clock.WithTickerAndDelayedExecution) *Prober {
+	return &Prober{clock: c, changed: changed, pool: newPool(), seed: maphash.MakeSeed(), targets: map[Check]*target{}}
 }
 
 // Set says what to probe from now on. Checks that were there keep their state,
@@ -69,7 +76,7 @@ func (p *Prober) Set(checks []Check) {
 }
 
 func (p *Prober) add(c Check) {
-	t := &target{check: c, request: newRequest(c), judge: newJudge(time.Now()), message: "not probed yet"}
+	t := &target{check: c, request: newRequest(c), judge: newJudge(p.clock.Now()), message: "not probed yet"}
 	// Probes are spread over the interval, whatever the order of checks. Those of
 	// a tick wake the process only once.
 	spread := time.Duration(maphash.Comparable(p.seed, c) % uint64(t.request.Interval))
@@ -91,14 +98,14 @@ const (
 
 // start begins to probe a target.
 func (p *Prober) start(t *target) {
-	now := time.Now()
+	now := p.clock.Now()
 	wait := until(now, t.phase, min(first, t.request.Interval))
 	t.due = now.Add(until(now, t.phase, t.request.Interval))
 	if now.Add(wait).Before(t.due) {
 		// A first probe ahead of the schedule.
 		t.due = t.due.Add(-t.request.Interval)
 	}
-	t.timer = time.AfterFunc(wait, func() { p.fire(t) })
+	t.timer = p.clock.AfterFunc(wait, func() { p.fire(t) })
 }
 
 // until is how long it is from now to the next time that is phase after a
@@ -143,11 +150,11 @@ func (p *Prober) Run(ctx context.Context) {
 	}
 	p.mu.Unlock()
 
-	sweep := time.NewTicker(maxAge / 4)
+	sweep := p.clock.NewTicker(maxAge / 4)
 	defer sweep.Stop()
 	for {
 		select {
-		case now := <-sweep.C:
+		case now := <-sweep.C():
 			p.pool.sweep(now)
 		case <-ctx.Done():
 			p.stop()
@@ -183,6 +190,7 @@ func (p *Prober) fire(t *target) {
 	p.mu.Unlock()
 
 	v := p.attempt(ctx, t.request)
+	p.count(v)
 	if result, ok := p.record(t, v); ok {
 		p.changed(t.check, result)
 	}
@@ -190,7 +198,7 @@ func (p *Prober) fire(t *target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !t.gone {
-		now := time.Now()
+		now := p.clock.Now()
 		t.due = next(t.due, now, t.request.Interval)
 		t.timer.Reset(t.due.Sub(now))
 	}
@@ -200,8 +208,9 @@ func (p *Prober) fire(t *target) {
 func (p *Prober) attempt(ctx context.Context, r *request) (v verdict) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			guard.Count(ctx, "dns-probe")
 			klog.FromContext(ctx).Error(nil, "A probe panicked", "address", r.Address, "panic", cause, "stack", string(debug.Stack()))
-			v = verdict{message: "its answer makes the hub fail: see the hub's log"}
+			v = verdict{message: "its answer makes the probe fail: see the hub's log"}
 		}
 	}()
 	return p.probe(ctx, r)
@@ -216,6 +225,6 @@ func (p *Prober) record(t *target, v verdict) (Result, bool) {
 		return Result{}, false
 	}
 	t.message = v.message
-	changed := t.judge.see(time.Now(), v.passed, t.request.Down, t.request.Up)
+	changed := t.judge.see(p.clock.Now(), v.passed, t.request.Down, t.request.Up)
 	return t.result(), changed
 }

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 func addressOf(t testing.TB, a net.Addr) netip.AddrPort {
@@ -170,11 +172,11 @@ func TestProbe(t *testing.T) {
 		"TCP refused":      {Check{Protocol: TCP, Address: nobody(t)}, verdict{false, "connection refused"}},
 		"unknown protocol": {Check{Protocol: "UDP", Address: ok}, verdict{false, `there is no protocol "UDP"; there are HTTP, HTTPS and TCP`}},
 		"no address":       {Check{Protocol: TCP}, verdict{false, "invalid AddrPort is not an address and a port"}},
-		"bad status":       {Check{Protocol: HTTP, Address: ok, Status: "ok"}, verdict{false, `"ok" is not a list of status codes, as 200-399,401`}},
+		"bad status":       {Check{Protocol: HTTP, Address: ok, Status: "ok"}, verdict{false, `"ok" is not a list of status codes, such as 200-399,401`}},
 		"smuggled request": {Check{Protocol: HTTP, Address: ok, Path: "/ HTTP/1.1\r\nX: y"}, verdict{false, `host "127.0.0.1" and path "/ HTTP/1.1\r\nX: y" cannot be requested`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := New(nil)
+			p := New(nil, clock.RealClock{})
 			defer p.pool.close()
 			// Twice: the second time often on the same connection.
 			for range 2 {
@@ -205,7 +207,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 			s.Start()
 		}
 		defer s.Close()
-		p := New(nil)
+		p := New(nil, clock.RealClock{})
 		defer p.pool.close()
 		check := Check{Protocol: protocol, AnyCertificate: true, Address: addressOf(t, s.Listener.Addr()), Host: "a.example"}
 		for i := range 2 * maxUses {
@@ -232,7 +234,7 @@ func TestClosedConnectionIsNoFailure(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
 	})
-	p := New(nil)
+	p := New(nil, clock.RealClock{})
 	defer p.pool.close()
 	for range 5 {
 		if v := ask(p, Check{Protocol: HTTP, Address: address}); !v.passed {
@@ -246,7 +248,7 @@ func TestClosedConnectionIsNoFailure(t *testing.T) {
 
 func TestOldConnectionsAreClosed(t *testing.T) {
 	address := serve(t, false, func(http.ResponseWriter, *http.Request) {})
-	p := New(nil)
+	p := New(nil, clock.RealClock{})
 	if v := ask(p, Check{Protocol: HTTP, Address: address}); !v.passed {
 		t.Fatal(v)
 	}
@@ -275,7 +277,7 @@ func watch(t testing.TB) (*Prober, chan Result) {
 		if c.Interval < time.Hour {
 			results <- r
 		}
-	})
+	}, clock.RealClock{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { p.Run(ctx) })
@@ -367,7 +369,7 @@ func TestRunEndsAtOnce(t *testing.T) {
 		asked <- struct{}{}
 		io.Copy(io.Discard, c)
 	})
-	p := New(func(Check, Result) { t.Error("reported what it saw because it ended") })
+	p := New(func(Check, Result) { t.Error("reported what it saw because it ended") }, clock.RealClock{})
 	p.Set([]Check{{Protocol: HTTP, Address: address, Interval: 100 * time.Millisecond, Timeout: time.Minute, Down: 1}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -392,7 +394,7 @@ func TestRunEndsAtOnce(t *testing.T) {
 }
 
 func TestWhatIsGoneIsNotReported(t *testing.T) {
-	p := New(nil)
+	p := New(nil, clock.RealClock{})
 	p.ctx = t.Context()
 	check := Check{Protocol: TCP, Address: nobody(t), Interval: time.Hour}
 	p.Set([]Check{check})
@@ -409,7 +411,7 @@ func TestWhatIsGoneIsNotReported(t *testing.T) {
 }
 
 func TestProbesAreSpread(t *testing.T) {
-	p := New(nil)
+	p := New(nil, clock.RealClock{})
 	var checks []Check
 	for i := range 10_000 {
 		checks = append(checks, Check{Protocol: TCP, Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 80)})

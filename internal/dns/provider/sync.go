@@ -56,7 +56,7 @@ type Report struct {
 func Sync(ctx context.Context, p Provider, hosts []steer.Host, o Options) (Report, error) {
 	var r Report
 	if o.Owner == "" {
-		return r, errors.New("a zone kept elsewhere needs an owner, or nothing would say which records are Hanse's. Try: spec.owner of the DNSZone")
+		return r, errors.New("an external zone needs an owner, or nothing would say which records are Hanse's. Try: spec.owner of the DNSZone")
 	}
 	zone, err := p.Ensure(ctx, !o.DryRun)
 	missing := o.DryRun && errors.Is(err, ErrNoZone)

@@ -36,6 +36,9 @@ type Config struct {
 	V4Prefix, V6Prefix int
 	// Exempt networks are never limited.
 	Exempt []netip.Prefix
+	// Start is a time before all that Check is told, best one that New is called at: as long as Check is told times of a
+	// monotonic clock, nobody notices when the other is set. None: the beginning of 1970.
+	Start time.Time
 	// Size is the number of buckets, of 16 bytes each; rounded up to a power of
 	// two, 0: 65,536. What meets in a bucket shares its rate.
 	Size int
@@ -82,7 +85,10 @@ func New(c Config) *Limiter {
 		v6:     newMask(orDefault(c.V6Prefix, defaultV6, 128)),
 		exempt: c.Exempt,
 		seed:   [2]uint64{rand.Uint64(), rand.Uint64()},
-		start:  time.Now(),
+		start:  c.Start,
+	}
+	if l.start.IsZero() {
+		l.start = time.Unix(0, 0)
 	}
 	if c.PerSecond > 0 {
 		l.interval = max(time.Second/time.Duration(c.PerSecond), 1)

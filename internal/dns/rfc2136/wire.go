@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/miekg/dns"
 )
@@ -30,13 +29,13 @@ func (z *Zone) dial(ctx context.Context) (*dns.Conn, func(), error) {
 
 // send signs and sends a message, and gives the MAC that answers are signed with.
 func (z *Zone) send(c *dns.Conn, m *dns.Msg) (mac string, err error) {
-	if err := c.SetDeadline(time.Now().Add(z.timeout)); err != nil {
+	if err := c.SetDeadline(z.clock.Now().Add(z.timeout)); err != nil {
 		return "", err
 	}
 	if z.key == nil {
 		return "", c.WriteMsg(m)
 	}
-	m.SetTsig(z.key.Name, z.key.Algorithm, fudge, time.Now().Unix())
+	m.SetTsig(z.key.Name, z.key.Algorithm, fudge, z.clock.Now().Unix())
 	packed, mac, err := dns.TsigGenerate(m, z.key.Secret, "", false)
 	if err != nil {
 		return "", err
@@ -48,7 +47,7 @@ func (z *Zone) send(c *dns.Conn, m *dns.Msg) (mac string, err error) {
 // receive reads a message that answers id. With a key it has to be signed, unless
 // it is a refusal: an answer that is not could be anybody's. timers: it is not the first one.
 func (z *Zone) receive(c *dns.Conn, id uint16, mac string, timers bool) (*dns.Msg, string, error) {
-	if err := c.SetDeadline(time.Now().Add(z.timeout)); err != nil {
+	if err := c.SetDeadline(z.clock.Now().Add(z.timeout)); err != nil {
 		return nil, "", err
 	}
 	var header dns.Header

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/provider"
 )
@@ -59,7 +60,7 @@ func TestBrokenTransfer(t *testing.T) {
 				}
 				_ = w.Close()
 			})
-			z, err := New(Config{Domain: domain, Server: addr, Key: &Key{Name: "hanse", Secret: key().Secret}})
+			z, err := New(Config{Clock: clock.RealClock{}, Domain: domain, Server: addr, Key: &Key{Name: "hanse", Secret: key().Secret}})
 			if err != nil {
 				t.Fatal(err)
 			}

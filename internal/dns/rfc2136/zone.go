@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/provider"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Key *Key
 	// Timeout of a request; 0: 10 s.
 	Timeout time.Duration
+	Clock   clock.PassiveClock
 }
 
 // Key is a TSIG key. Algorithm is hmac-sha256 (also if empty) and its like, Secret
@@ -43,6 +45,7 @@ type Zone struct {
 	server  string
 	key     *Key
 	timeout time.Duration
+	clock   clock.PassiveClock
 }
 
 // New connects to nothing yet. An error is one of the key or of the server's name.
@@ -53,7 +56,7 @@ func New(c Config) (*Zone, error) {
 	} else if host == "" || port == "" {
 		return nil, fmt.Errorf("%q is no name server. Try: spec.rfc2136.server as HOST or HOST:PORT", c.Server)
 	}
-	z := &Zone{domain: dns.CanonicalName(c.Domain), server: server, timeout: cmp.Or(c.Timeout, 10*time.Second)}
+	z := &Zone{domain: dns.CanonicalName(c.Domain), server: server, timeout: cmp.Or(c.Timeout, 10*time.Second), clock: c.Clock}
 	if c.Key != nil {
 		if secret, err := base64.StdEncoding.DecodeString(c.Key.Secret); err != nil || len(secret) == 0 {
 			return nil, fmt.Errorf("the secret of the key %s is not in base64. Try: the text that BIND's tsig-keygen or Knot's keymgr prints", c.Key.Name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/provider"
@@ -58,7 +59,7 @@ func onPrimaries(t *testing.T, c dnspeers.Config, test func(t *testing.T, p *pri
 
 func (p *primary) newZone(k *Key) *Zone {
 	p.t.Helper()
-	z, err := New(Config{Domain: "devfest.example", Server: p.server.Addr, Key: k, Timeout: 5 * time.Second})
+	z, err := New(Config{Clock: clock.RealClock{}, Domain: "devfest.example", Server: p.server.Addr, Key: k, Timeout: 5 * time.Second})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -310,7 +311,7 @@ func TestExpress(t *testing.T) {
 		if c.host.Name == "" {
 			c.host.Name = "www." + domain
 		}
-		z, err := New(Config{Domain: domain, Server: "127.0.0.1"})
+		z, err := New(Config{Clock: clock.RealClock{}, Domain: domain, Server: "127.0.0.1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -333,7 +334,7 @@ func TestExpress(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	for server, want := range map[string]string{"ns.example": "ns.example:53", "192.0.2.1:54": "192.0.2.1:54", "2001:db8::1": "[2001:db8::1]:53", "[2001:db8::1]:54": "[2001:db8::1]:54"} {
-		if z, err := New(Config{Domain: domain, Server: server}); err != nil || z.server != want {
+		if z, err := New(Config{Clock: clock.RealClock{}, Domain: domain, Server: server}); err != nil || z.server != want {
 			t.Errorf("%s: %v, %v", server, z, err)
 		}
 	}

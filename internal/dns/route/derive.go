@@ -76,7 +76,7 @@ func Derive(t *Target, clusters []Cluster) (r *v1alpha1.GlobalRoute, problems []
 		if ttl, ok := parseTTL(s); ok {
 			r.Spec.TTL = ttl
 		} else {
-			problems = append(problems, fmt.Sprintf("TTL %q is neither seconds nor a duration as 1m", s))
+			problems = append(problems, fmt.Sprintf("TTL %q is neither seconds nor a duration such as 1m", s))
 		}
 	}
 	if s := strings.TrimSpace(t.Annotations[v1alpha1.AnnotationTLSVerification]); s != "" {
@@ -120,7 +120,7 @@ func strategy(t *Target, clusters []Cluster, into *v1alpha1.Routing) []string {
 			}
 		}
 		if len(primary) == 0 {
-			return []string{fmt.Sprintf("%s is %q, which is no cluster's name, continent, region or provider: the nearest cluster answers. "+
+			return []string{fmt.Sprintf("%s is %q, which is not the name, continent, region or provider of a cluster: the nearest cluster answers. "+
 				"Try: one of those that `kubectl get clusters --show-labels` shows", k8gbPrimary, tag)}
 		}
 		into.Policy, into.Order = v1alpha1.RoutingFailover, append(primary, others...)

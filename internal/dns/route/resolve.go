@@ -173,7 +173,7 @@ func (res *Resolved) hosts(r *v1alpha1.GlobalRoute, targets []*Target) []string 
 		switch name = Canonical(name); {
 		case name == "" || slices.Contains(hosts, name):
 		case !Hostname(name): // of a target: the spec's are validated
-			res.Problems = append(res.Problems, fmt.Sprintf("%.100q is no hostname: it is passed over", name))
+			res.Problems = append(res.Problems, fmt.Sprintf("%.100q is not a hostname: it is skipped", name))
 		default:
 			hosts = append(hosts, name)
 		}
@@ -189,7 +189,7 @@ func unknownClusters(s *v1alpha1.GlobalRouteSpec, clusters []Cluster) string {
 	check := func(field string, names []string) string {
 		for _, name := range names {
 			if !known(name) {
-				return fmt.Sprintf("%s names cluster %s, which there is not: it is passed over. Try: kubectl get clusters", field, name)
+				return fmt.Sprintf("%s names cluster %s, which does not exist: it is skipped. Try: kubectl get clusters", field, name)
 			}
 		}
 		return ""

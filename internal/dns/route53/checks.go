@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/route53"
@@ -185,7 +184,7 @@ func (s spec) config() *types.HealthCheckConfig {
 // reference says, which is never used twice: Route 53 remembers those of checks
 // that were deleted.
 func (z *Zone) createCheck(ctx context.Context, health string, c *types.HealthCheckConfig) error {
-	reference := z.prefix() + short(health, time.Now().UTC().String())
+	reference := z.prefix() + short(health, z.clock.Now().UTC().String())
 	out, err := z.client.CreateHealthCheck(ctx, &api.CreateHealthCheckInput{CallerReference: &reference, HealthCheckConfig: c})
 	if err != nil {
 		return err

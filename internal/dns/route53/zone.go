@@ -27,6 +27,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/smithy-go"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/provider"
 )
@@ -51,11 +52,13 @@ type Config struct {
 	Pace *Pace
 	// MaxBackoff is the longest wait between two tries; 0: 20 s.
 	MaxBackoff time.Duration
+	Clock      clock.Clock
 }
 
 // Zone is a hosted zone. It implements provider.Provider, Tidier and Settler; its
 // methods are called one at a time.
 type Zone struct {
+	clock        clock.PassiveClock
 	client       *api.Client
 	domain       string // with a final dot
 	owner        string
@@ -77,7 +80,7 @@ const requestTimeout = 30 * time.Second
 // New connects to nothing yet. Errors are those of the environment's settings.
 func New(ctx context.Context, c Config) (*Zone, error) {
 	if c.Pace == nil {
-		c.Pace = NewPace(requestsPerSecond)
+		c.Pace = NewPace(requestsPerSecond, c.Clock)
 	}
 	if c.MaxBackoff == 0 {
 		c.MaxBackoff = 20 * time.Second
@@ -104,7 +107,7 @@ func New(ctx context.Context, c Config) (*Zone, error) {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
 	})
-	return &Zone{client: client, domain: strings.ToLower(strings.TrimSuffix(c.Domain, ".")) + ".", owner: c.Owner,
+	return &Zone{client: client, clock: c.Clock, domain: strings.ToLower(strings.TrimSuffix(c.Domain, ".")) + ".", owner: c.Owner,
 		givenID: strings.TrimPrefix(c.HostedZoneID, "/hostedzone/"), healthChecks: c.HealthChecks, checks: newChecks()}, nil
 }
 
@@ -182,7 +185,7 @@ func (z *Zone) list(ctx context.Context) ([]string, error) {
 // and deleted since may keep its reference: a second one counts the days.
 func (z *Zone) create(ctx context.Context) error {
 	reference := "hanse-" + short(z.owner, z.domain)
-	for _, r := range []string{reference, reference + time.Now().UTC().Format("-2006-01-02")} {
+	for _, r := range []string{reference, reference + z.clock.Now().UTC().Format("-2006-01-02")} {
 		out, err := z.client.CreateHostedZone(ctx, &api.CreateHostedZoneInput{Name: &z.domain, CallerReference: &r,
 			HostedZoneConfig: &types.HostedZoneConfig{Comment: aws.String("Kept by Hanse, owner " + z.owner)}})
 		if err == nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/provider"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
@@ -40,8 +42,8 @@ func setUp(t *testing.T, o route53test.Options, change func(*Config)) *fixture {
 
 func (f *fixture) newZone(change func(*Config)) *Zone {
 	f.t.Helper()
-	c := Config{Domain: domain, Owner: "hub", Endpoint: f.server.URL, AccessKeyID: "id", SecretAccessKey: "secret",
-		HealthChecks: true, Pace: NewPace(1e6), MaxBackoff: time.Millisecond}
+	c := Config{Clock: clock.RealClock{}, Domain: domain, Owner: "hub", Endpoint: f.server.URL, AccessKeyID: "id", SecretAccessKey: "secret",
+		HealthChecks: true, Pace: NewPace(1e6, clock.RealClock{}), MaxBackoff: time.Millisecond}
 	if change != nil {
 		change(&c)
 	}
@@ -250,7 +252,7 @@ func TestThrottled(t *testing.T) {
 
 // TestPace: requests are apart, whoever makes them.
 func TestPace(t *testing.T) {
-	p, start := NewPace(100), time.Now()
+	p, start := NewPace(100, clock.RealClock{}), time.Now()
 	var all sync.WaitGroup
 	for range 11 {
 		all.Go(func() {
@@ -267,7 +269,7 @@ func TestPace(t *testing.T) {
 
 // TestCancelled: a pass ends with its context.
 func TestCancelled(t *testing.T) {
-	f := setUp(t, route53test.Options{}, func(c *Config) { c.Pace = NewPace(0.001) })
+	f := setUp(t, route53test.Options{}, func(c *Config) { c.Pace = NewPace(0.001, clock.RealClock{}) })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := provider.Sync(ctx, f.zone, nil, f.options()); err == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/zone"
 )
@@ -19,7 +20,7 @@ import (
 func TestPortInUse(t *testing.T) {
 	for _, sockets := range []int{1, 3} {
 		_, at := start(t, Config{Sockets: sockets}, exampleZone(t))
-		_, err := New(Config{Listen: []string{at}, Sockets: sockets}).Listen()
+		_, err := New(Config{Clock: clock.RealClock{}, Listen: []string{at}, Sockets: sockets}).Listen()
 		if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), at+": the port is in use by another program. Try:") {
 			t.Errorf("%d sockets: %v", sockets, err)
 		}
@@ -29,7 +30,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	if _, err := New(Config{Listen: []string{udp.LocalAddr().String()}}).Listen(); !errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := New(Config{Clock: clock.RealClock{}, Listen: []string{udp.LocalAddr().String()}}).Listen(); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("UDP only: %v", err)
 	}
 }
@@ -37,11 +38,11 @@ func TestPortInUse(t *testing.T) {
 func TestListenErrors(t *testing.T) {
 	for address, want := range map[string]string{
 		"127.0.0.1":        "Try: HOST:PORT",
-		"127.0.0.1:domain": "is no port",
-		"example.org:53":   "is no IP address",
+		"127.0.0.1:domain": "is not a port",
+		"example.org:53":   "is not an IP address",
 		"192.0.2.1:5353":   "does not have the address",
 	} {
-		if _, err := New(Config{Listen: []string{address}}).Listen(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(Config{Clock: clock.RealClock{}, Listen: []string{address}}).Listen(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", address, err, want)
 		}
 	}
@@ -49,7 +50,7 @@ func TestListenErrors(t *testing.T) {
 
 // Bound to all addresses, it answers from the one that was asked, which a connected client insists on.
 func TestAllAddresses(t *testing.T) {
-	s := New(Config{Listen: []string{":0"}, Sockets: 2})
+	s := New(Config{Clock: clock.RealClock{}, Listen: []string{":0"}, Sockets: 2})
 	s.Swap(zone.Build(nil, nil, []zone.Zone{exampleZone(t)}))
 	bound, err := s.Listen()
 	if err != nil {

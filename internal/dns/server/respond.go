@@ -21,10 +21,11 @@ type responder struct {
 	query    zone.Query
 	answer   zone.Answer
 	random   uint64
+	worker   uint32 // for tallies
 }
 
 func newResponder(s *Server, c *counters) *responder {
-	return &responder{Server: s, counters: c, random: rand.Uint64() | 1}
+	return &responder{Server: s, counters: c, random: rand.Uint64() | 1, worker: s.workers.Add(1)}
 }
 
 // verdict says what there is to do with a message.
@@ -167,6 +168,10 @@ func (r *responder) finish(m, out []byte, from netip.Addr, now time.Time, tcp bo
 	binary.BigEndian.PutUint16(out[8:], a.Authority)
 	binary.BigEndian.PutUint16(out[10:], additional)
 	r.counters.count(rcode, tcp)
+	if a.Tally == nil {
+		a.Tally = &r.outside
+	}
+	a.Tally.Add(r.worker, rcode)
 	return out, send
 }
 
@@ -184,7 +189,7 @@ func (r *responder) allow(from netip.Addr, now time.Time) bool {
 	case ratelimit.Send:
 		return true
 	case ratelimit.Truncate:
-		r.answer = zone.Answer{Authoritative: r.answer.Authoritative, Truncated: true}
+		r.answer = zone.Answer{Authoritative: r.answer.Authoritative, Truncated: true, Tally: r.answer.Tally}
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
@@ -20,6 +21,7 @@ var client = netip.MustParseAddr("192.0.2.77") //nolint:gochecknoglobals // a co
 
 func newTestResponder(t testing.TB, c Config) *responder {
 	t.Helper()
+	c.Clock = clock.RealClock{}
 	s := New(c)
 	s.Swap(zone.Build(nil, database(t), []zone.Zone{exampleZone(t)}))
 	return newResponder(s, s.newCounters())

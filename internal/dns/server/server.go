@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/ratelimit"
@@ -40,6 +41,7 @@ type Config struct {
 	Sockets int
 	// Connections is how many clients may be connected by TCP at once; 0: 512.
 	Connections int
+	Clock       clock.Clock
 	// Idle is how long a connection may be silent (RFC 7766, section 6.2.3); 0: 10 s.
 	Idle time.Duration
 }
@@ -72,6 +74,8 @@ type Server struct {
 	tcp      []net.Listener
 	mu       sync.Mutex
 	counters []*counters // of every worker
+	workers  atomic.Uint32
+	outside  zone.Tally // of responses about no zone of the snapshot
 }
 
 // New makes a server. Until it has a Snapshot, it answers SERVFAIL.
@@ -102,6 +106,7 @@ func (s *Server) Stats() Stats {
 	for _, c := range s.counters {
 		c.addTo(&sum)
 	}
+	sum.Outside = s.outside.Sum()
 	return sum
 }
 
@@ -137,11 +142,11 @@ func (s *Server) Listen() ([]string, error) {
 func resolve(address string) ([]netip.Addr, uint16, error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %w. Try: HOST:PORT, as 0.0.0.0:53", address, err)
+		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %w. Try: HOST:PORT, such as 0.0.0.0:53", address, err)
 	}
 	port, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is no port. Try: a number up to 65535", address, text)
+		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is not a port. Try: a number up to 65535", address, text)
 	}
 	switch host {
 	case "":
@@ -151,7 +156,7 @@ func resolve(address string) ([]netip.Addr, uint16, error) {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is no IP address. Try: an address of this machine, or none for all", address, host)
+		return nil, 0, fmt.Errorf("the DNS server cannot listen at %q: %q is not an IP address. Try: an address of this machine, or none for all", address, host)
 	}
 	return []netip.Addr{ip.Unmap()}, uint16(port), nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/dns/cookie"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
@@ -110,6 +111,7 @@ func start(t testing.TB, c Config, zones ...zone.Zone) (*Server, string) {
 	if c.Listen == nil {
 		c.Listen = []string{"127.0.0.1:0"}
 	}
+	c.Clock = clock.RealClock{}
 	s := New(c)
 	s.Swap(zone.Build(nil, database(t), zones))
 	at, err := s.Listen()
@@ -130,7 +132,7 @@ func start(t testing.TB, c Config, zones ...zone.Zone) (*Server, string) {
 
 // full is a Config with everything that the hub has.
 func full() Config {
-	return Config{Cookies: cookie.New([16]byte{1}), Limiter: ratelimit.New(ratelimit.Config{PerSecond: 1 << 20, Slip: 2})}
+	return Config{Clock: clock.RealClock{}, Cookies: cookie.New([16]byte{1}), Limiter: ratelimit.New(ratelimit.Config{PerSecond: 1 << 20, Slip: 2})}
 }
 
 // ask asks over the network ("udp" or "tcp").

@@ -8,6 +8,8 @@ import (
 type Stats struct {
 	// Rcodes counts the responses, by rcode; 16 is BADVERS. Larger ones do not occur.
 	Rcodes [17]uint64
+	// Outside counts those of them that were about no zone of the snapshot, by rcode.
+	Outside [17]uint64
 	// TCP is how many of them went by TCP.
 	TCP uint64
 	// Truncated is how many said that the client should come by TCP.

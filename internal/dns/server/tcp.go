@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 // clients are the TCP connections.
@@ -50,7 +51,7 @@ func (c *clients) accept(ctx context.Context, l net.Listener) error {
 				return err
 			}
 			klog.FromContext(ctx).V(2).Info("A DNS client could not be accepted", "err", err)
-			if !pause(ctx, 10*time.Millisecond) {
+			if !pause(ctx, c.config.Clock, 10*time.Millisecond) {
 				return nil
 			}
 			continue
@@ -68,11 +69,11 @@ func (c *clients) accept(ctx context.Context, l net.Listener) error {
 }
 
 // pause waits, after there were too many open files.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
+func pause(ctx context.Context, c clock.Clock, d time.Duration) bool {
+	t := c.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-t.C():
 		return true
 	case <-ctx.Done():
 		return false
@@ -152,7 +153,7 @@ func (c *clients) serve(ctx context.Context, conn net.Conn) {
 // read reads what there is. The whole message has to come in time.
 func (k *connection) read(idle time.Duration) error {
 	if k.filled == 0 || k.filled == len(k.in) {
-		if err := k.SetDeadline(time.Now().Add(idle)); err != nil {
+		if err := k.SetDeadline(k.config.Clock.Now().Add(idle)); err != nil {
 			return err
 		}
 	}
@@ -188,7 +189,7 @@ func (k *connection) answerAll() error {
 }
 
 func (k *connection) answer(m []byte) error {
-	response, what := k.respond(m, k.space, k.from.Addr(), time.Now(), true)
+	response, what := k.respond(m, k.space, k.from.Addr(), k.config.Clock.Now(), true)
 	switch what {
 	case transfer:
 		if err := k.flush(); err != nil {
@@ -208,7 +209,7 @@ func (k *connection) flush() error {
 	if len(k.out) == 0 {
 		return nil
 	}
-	if err := k.SetDeadline(time.Now().Add(k.config.Idle)); err != nil {
+	if err := k.SetDeadline(k.config.Clock.Now().Add(k.config.Idle)); err != nil {
 		return err
 	}
 	_, err := k.Write(k.out)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/miekg/dns"
 )
@@ -129,7 +128,7 @@ func (r *responder) answerSigned(x *exchange, q *dns.Msg, m []byte, from netip.A
 		return
 	}
 	// The signature has to fit beside the answer.
-	data, what := r.respond(plain, make([]byte, 0, maximumUDP), from, time.Now(), tcp)
+	data, what := r.respond(plain, make([]byte, 0, maximumUDP), from, r.config.Clock.Now(), tcp)
 	if what != send {
 		return
 	}
@@ -139,6 +138,6 @@ func (r *responder) answerSigned(x *exchange, q *dns.Msg, m []byte, from netip.A
 		return
 	}
 	response.Compress = true
-	response.SetTsig(tsig.Hdr.Name, tsig.Algorithm, tsig.Fudge, time.Now().Unix())
+	response.SetTsig(tsig.Hdr.Name, tsig.Algorithm, tsig.Fudge, r.config.Clock.Now().Unix())
 	_ = x.WriteMsg(response) // a connection that is gone is noticed by those who read it
 }

@@ -180,7 +180,7 @@ func (k *socket) serve(ctx context.Context, r *responder) error {
 		if err != nil {
 			return err
 		}
-		now := time.Now()
+		now := r.config.Clock.Now()
 		for i := range n {
 			k.respond(b, i, r, now)
 		}

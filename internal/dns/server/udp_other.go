@@ -44,7 +44,7 @@ func (k *socket) serve(ctx context.Context, r *responder) error {
 		}
 		failed = 0
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		out, what := r.respond(in[:n], space, from.Addr(), time.Now(), false)
+		out, what := r.respond(in[:n], space, from.Addr(), r.config.Clock.Now(), false)
 		if what == transfer {
 			out = r.transferUDP(in[:n], space, from)
 		}

@@ -195,9 +195,9 @@ func (w why) in(h *Host) string {
 		case AnswerNothing:
 			return "no cluster is up: nothing"
 		case AnswerDefault:
-			return "no cluster is up: the default all the same"
+			return "no cluster is up: the default anyway"
 		}
-		return "no cluster is up: all of them all the same"
+		return "no cluster is up: all of them anyway"
 	}
 	if w.passed > 0 && w.step != byDefault {
 		s += fmt.Sprintf(" of those that are up (%d before it is not)", w.passed)

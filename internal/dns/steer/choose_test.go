@@ -70,10 +70,10 @@ func TestChoose(t *testing.T) {
 		{"failover, none of the order", steer.Host{Policy: steer.Failover, Order: []string{"google"}, Clusters: clusters("aws", "azure", "-google")}, france, []string{"aws", "azure"}, "all clusters that are up"},
 		{"all", steer.Host{Policy: steer.All, Clusters: clusters("aws", "-azure", "google")}, france, []string{"aws", "google"}, "all clusters that are up"},
 		{"latency", steer.Host{Policy: steer.Latency, Rules: tutorial(), Clusters: clusters("aws", "azure", "google")}, france, []string{"azure"}, "least latency from EU"},
-		{"all down", steer.Host{Rules: tutorial(), Clusters: clusters("-aws", "-azure")}, france, []string{"aws", "azure"}, "no cluster is up: all of them all the same"},
-		{"all down, default", steer.Host{WhenAllDown: steer.AnswerDefault, Default: []string{"azure"}, Clusters: clusters("-aws", "-azure")}, france, []string{"azure"}, "no cluster is up: the default all the same"},
+		{"all down", steer.Host{Rules: tutorial(), Clusters: clusters("-aws", "-azure")}, france, []string{"aws", "azure"}, "no cluster is up: all of them anyway"},
+		{"all down, default", steer.Host{WhenAllDown: steer.AnswerDefault, Default: []string{"azure"}, Clusters: clusters("-aws", "-azure")}, france, []string{"azure"}, "no cluster is up: the default anyway"},
 		{"all down, nothing", steer.Host{WhenAllDown: steer.AnswerNothing, Clusters: clusters("-aws", "-azure")}, france, nil, "no cluster is up: nothing"},
-		{"no addresses", steer.Host{Clusters: []steer.Cluster{{Name: "aws", Up: true}}}, france, nil, "no cluster is up: all of them all the same"},
+		{"no addresses", steer.Host{Clusters: []steer.Cluster{{Name: "aws", Up: true}}}, france, nil, "no cluster is up: all of them anyway"},
 		{"a hostname is an address", steer.Host{Clusters: []steer.Cluster{{Name: "aws", Up: true, Hostname: "lb.example."}}}, france, []string{"aws"}, "no rule and no default: all clusters that are up"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -98,7 +98,7 @@ func (n *notifier) run(ctx context.Context) {
 			now = true
 		}
 		if soa != nil && now {
-			again = time.After(wait)
+			again = n.transfers.clock.After(wait)
 			n.done(ctx, soa, n.transfers.send(ctx, n.target, soa, key))
 			tries, wait = tries+1, min(2*wait, maxWait)
 			if tries > retries {
@@ -141,7 +141,7 @@ func (t *Transfers) notify(ctx context.Context, to target, soa *dns.SOA, key *Ke
 	m.Answer = []dns.RR{soa}
 	client := &dns.Client{Timeout: maxResponse}
 	if key != nil {
-		m.SetTsig(dns.CanonicalName(key.Name), dns.CanonicalName(key.Algorithm), fudge, time.Now().Unix())
+		m.SetTsig(dns.CanonicalName(key.Name), dns.CanonicalName(key.Algorithm), fudge, t.clock.Now().Unix())
 		client.TsigProvider = t.TSIG()
 	}
 	r, _, err := client.ExchangeContext(ctx, m, to.addr.String())
@@ -173,7 +173,7 @@ func (n *notifier) done(ctx context.Context, soa *dns.SOA, err error) {
 	}
 	state := z.notified[n.addr]
 	if err == nil {
-		state = Secondary{Acknowledged: soa.Serial, At: time.Now()}
+		state = Secondary{Acknowledged: soa.Serial, At: t.clock.Now()}
 		log.Info("Secondary knows of the new version")
 	} else {
 		state.Error = err.Error()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/test/dnspeers"
 )
@@ -21,7 +22,7 @@ func TestNotifyUntilAcknowledged(t *testing.T) {
 	for name, key := range map[string]*Key{"without key": nil, "with key": testKey()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tr := New()
+			tr := New(clock.RealClock{})
 			s := &secondary{rcode: dns.RcodeServerFailure}
 			addr := s.serve(t, tr.TSIG())
 			run(t, tr)
@@ -60,7 +61,7 @@ func TestNotifyRetries(t *testing.T) {
 		var mu sync.Mutex
 		var got []sent
 		begin, fails := time.Now(), true
-		tr := New()
+		tr := New(clock.RealClock{})
 		tr.send = func(_ context.Context, _ target, soa *dns.SOA, _ *Key) error {
 			mu.Lock()
 			defer mu.Unlock()
@@ -123,7 +124,7 @@ func TestNotifyRetries(t *testing.T) {
 
 // Only the holder of the key acknowledges.
 func TestUnsignedAcknowledgementDoesNotCount(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	s := &secondary{leaveUnsigned: true}
 	addr := s.serve(t, tr.TSIG())
 	run(t, tr)
@@ -136,7 +137,7 @@ func TestUnsignedAcknowledgementDoesNotCount(t *testing.T) {
 }
 
 func TestSecondaryIsTakenAway(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	gone, stays := &secondary{}, &secondary{}
 	goneAddr, staysAddr := gone.serve(t, nil), stays.serve(t, nil)
 	run(t, tr)
@@ -157,7 +158,7 @@ func TestSecondaryIsTakenAway(t *testing.T) {
 
 func TestKeysThatCannotBeUsed(t *testing.T) {
 	const secret = "not base64, and not to be shown"
-	tr := New()
+	tr := New(clock.RealClock{})
 	good := testKey()
 	twin := *good
 	twin.Secret = base64.StdEncoding.EncodeToString([]byte("another"))

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/test/dnspeers"
 )
@@ -29,7 +30,7 @@ func TestSecondaries(t *testing.T) {
 }
 
 func follow(t *testing.T, start func(testing.TB, dnspeers.Config) *dnspeers.Server, key *Key) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	served := &counter{}
 	addr := serveOn(t, "127.0.0.1:0", tr.TSIG(), served.count(handler(tr)))
 	listen := dnspeers.FreePort(t)
@@ -89,7 +90,7 @@ func TestSecondariesWithTheWrongKey(t *testing.T) {
 		for keyName, key := range map[string]*Key{"the wrong secret": wrong, "no key": nil} {
 			t.Run(name+" with "+keyName, func(t *testing.T) {
 				t.Parallel()
-				tr := New()
+				tr := New(clock.RealClock{})
 				served := &counter{}
 				addr := serveOn(t, "127.0.0.1:0", tr.TSIG(), served.count(handler(tr)))
 				mustSet(t, tr, Zone{Name: zoneName, Key: testKey()})
@@ -109,7 +110,7 @@ func TestSecondariesWithTheWrongKey(t *testing.T) {
 
 // What people do by hand.
 func TestDigAndKdig(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	key := testKey()
 	mustSet(t, tr, Zone{Name: zoneName, Key: key})
 	mustUpdate(t, tr, 1, largeZone()...)

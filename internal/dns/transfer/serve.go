@@ -5,10 +5,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/miekg/dns"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 // blocks until all is written: the server must set a deadline for that. The server
 // must have verified the request with TSIG.
 func (t *Transfers) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
-	a := &answer{w: w, request: r}
+	a := &answer{w: w, request: r, clock: t.clock}
 	err := t.serve(a)
 	log := klog.Background().V(2)
 	if !log.Enabled() {
@@ -133,6 +133,7 @@ type answer struct {
 	w       dns.ResponseWriter
 	request *dns.Msg
 	signed  bool // the request is, with a key that is known
+	clock   clock.PassiveClock
 
 	rcode, records int // what was sent, for the log
 }
@@ -229,7 +230,7 @@ func (a *answer) message(records []dns.RR, first bool) *dns.Msg {
 func (a *answer) write(m *dns.Msg) error {
 	if a.signed {
 		t := a.request.IsTsig()
-		m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, time.Now().Unix())
+		m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, a.clock.Now().Unix())
 	}
 	err := a.w.WriteMsg(m)
 	a.w.TsigTimersOnly(true)
@@ -251,7 +252,7 @@ func (a *answer) refuse(rcode int) error {
 func (a *answer) refuseKey(code int) error {
 	a.rcode = code
 	m := new(dns.Msg).SetRcode(a.request, dns.RcodeNotAuth)
-	t, now := a.request.IsTsig(), time.Now().Unix()
+	t, now := a.request.IsTsig(), a.clock.Now().Unix()
 	if code == dns.RcodeBadTime {
 		m.SetTsig(t.Hdr.Name, t.Algorithm, fudge, int64(t.TimeSigned))
 		signature := m.IsTsig()

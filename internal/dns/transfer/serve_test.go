@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 	"pgregory.net/rapid"
 )
 
@@ -27,7 +28,7 @@ func testKey() *Key {
 func TestTransfers(t *testing.T) {
 	for name, key := range map[string]*Key{"by address": nil, "by key": testKey()} {
 		t.Run(name, func(t *testing.T) {
-			tr := New()
+			tr := New(clock.RealClock{})
 			mustSet(t, tr, Zone{Name: "Example", Secondaries: []netip.AddrPort{loopback}, Key: key})
 			addr := serve(t, tr)
 			large := records(3000, 1)
@@ -67,7 +68,7 @@ func TestTransfers(t *testing.T) {
 
 // A transfer is of one version, also when the next one comes in its middle.
 func TestUpdateDuringTransfer(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
 	mustUpdate(t, tr, 1, records(2000, 1)...)
 	w := &writer{remote: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
@@ -84,7 +85,7 @@ func TestUpdateDuringTransfer(t *testing.T) {
 
 func TestMessagesAreOfAGoodSize(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		tr := New()
+		tr := New(clock.RealClock{})
 		if err := tr.SetZones([]Zone{{Name: zoneName, Secondaries: []netip.AddrPort{loopback}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +123,7 @@ func TestMessagesAreOfAGoodSize(t *testing.T) {
 // By UDP comes what fits what the client can take, signature included, and never
 // more than 1,232 bytes; else the SOA alone.
 func TestUDP(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}}, Zone{Name: "key.", Key: testKey()})
 	const n = 100
 	for i := range n {
@@ -175,7 +176,7 @@ func TestUDP(t *testing.T) {
 
 // Differences that are longer than the zone are not sent.
 func TestIXFRIsTheShorterWay(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
 	mustUpdate(t, tr, 1, records(10, 1)...)
 	mustUpdate(t, tr, 2, records(10, 2)...)
@@ -187,7 +188,7 @@ func TestIXFRIsTheShorterWay(t *testing.T) {
 }
 
 func TestWhoMayHaveAZone(t *testing.T) {
-	tr := New()
+	tr := New(clock.RealClock{})
 	badKey := &Key{Name: "bad.", Algorithm: "hmac-md5", Secret: "c2VjcmV0"}
 	err := tr.SetZones([]Zone{
 		{Name: "open.", Secondaries: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53"), netip.MustParseAddrPort("[2001:db8::7]:53"), netip.MustParseAddrPort("[::ffff:192.0.2.9]:53")}},
@@ -290,7 +291,7 @@ func TestMalformedRequests(t *testing.T) {
 		"class CH": chaos, "two questions": two, "no question": noneAtAll,
 		"another type": new(dns.Msg).SetQuestion(zoneName, dns.TypeA),
 	} {
-		tr := New()
+		tr := New(clock.RealClock{})
 		mustSet(t, tr, Zone{Name: zoneName, Secondaries: []netip.AddrPort{loopback}})
 		mustUpdate(t, tr, 1)
 		w := &writer{remote: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
@@ -318,7 +319,7 @@ func FuzzServeDNS(f *testing.F) {
 			m.SetTsig("transfer.key.", dns.HmacSHA256, 300, 1)
 		}
 	}
-	tr := New()
+	tr := New(clock.RealClock{})
 	mustSet(f, tr, Zone{Name: zoneName, Key: testKey()}, Zone{Name: open, Secondaries: []netip.AddrPort{loopback}})
 	for serial := range uint32(3) {
 		mustUpdate(f, tr, serial, a("www", byte(serial)))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"k8s.io/utils/clock"
 )
 
 // Zone is who may have a zone.
@@ -28,6 +29,8 @@ type Zone struct {
 // Transfers is the zones, their last versions, and who has been told of them. All
 // its methods may be called at the same time.
 type Transfers struct {
+	clock clock.Clock
+
 	send sender
 	keys keyring
 
@@ -62,8 +65,9 @@ type Secondary struct {
 }
 
 // New returns Transfers without zones.
-func New() *Transfers {
+func New(c clock.Clock) *Transfers {
 	t := &Transfers{
+		clock:   c,
 		zones:   map[string]*zone{},
 		changed: make(chan struct{}, 1),
 	}

@@ -31,6 +31,8 @@ type Answer struct {
 	Answers, Authority, Additional uint16
 	// Scope is how many bits of Client the answer depends on; 0: none.
 	Scope uint8
+	// Tally counts the responses about the zone that the name is in; nil: it is in none.
+	Tally *Tally
 	// Class is the same for answers that are the same, or deny the same.
 	Class uint64
 }
@@ -45,7 +47,7 @@ func (s *Snapshot) Append(message []byte, q *Query, a *Answer) []byte {
 	*a = Answer{}
 	w := writer{Snapshot: s, m: message, q: q, a: a}
 	if !w.answer() {
-		*a = Answer{Authoritative: a.Authoritative, Truncated: true, Class: a.Class}
+		*a = Answer{Authoritative: a.Authoritative, Truncated: true, Class: a.Class, Tally: a.Tally}
 		return message
 	}
 	return w.m
@@ -86,7 +88,7 @@ func (w *writer) answer() bool {
 			last = n.zone
 		}
 		if w.hops == 0 {
-			w.a.Authoritative = true
+			w.a.Authoritative, w.a.Tally = true, n.zone.tally
 		}
 		alias, ok := w.at(n, exact, name, at)
 		if !ok || alias == nil {

@@ -37,7 +37,8 @@ func (n *node) set(rtype uint16) *set {
 // builder is a Snapshot that is not finished.
 type builder struct {
 	*Snapshot
-	slab []node
+	before map[string]*domain // of the previous snapshot
+	slab   []node
 }
 
 func newBuilder(previous *Snapshot, db *geo.DB, zones []Zone) *builder {
@@ -50,7 +51,11 @@ func newBuilder(previous *Snapshot, db *geo.DB, zones []Zone) *builder {
 		s.memo = previous.memo
 	}
 	s.memo = newMemo(s.memo, db)
-	return &builder{Snapshot: s, slab: make([]node, 0, size)}
+	b := &builder{Snapshot: s, slab: make([]node, 0, size)}
+	if previous != nil {
+		b.before = previous.domains
+	}
+	return b
 }
 
 func (b *builder) newNode(name string, d *domain, up *node) *node {
@@ -75,7 +80,10 @@ func (b *builder) addDomain(z *Zone) {
 	if !ok || b.domains[name] != nil {
 		return
 	}
-	d := &domain{name: name, source: z, class: class(name)}
+	d := &domain{name: name, source: z, class: class(name), tally: &Tally{}}
+	if before := b.before[name]; before != nil {
+		d.tally = before.tally
+	}
 	soa := z.SOA
 	soa.Hdr.Rrtype = dns.TypeSOA
 	d.apex = b.newNode(name, d, nil)

@@ -3,7 +3,6 @@
 package zone
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -50,6 +49,7 @@ type domain struct {
 	soa    *set // as it is in negative answers
 	class  uint64
 	cuts   bool // there are delegations
+	tally  *Tally
 }
 
 // Build makes a snapshot of zones, where addresses are located by db (nil: not at
@@ -140,13 +140,4 @@ func shown(h *steer.Host, alias bool) []dns.RR {
 		records = append(records, &dns.AAAA{Hdr: head(dns.TypeAAAA), AAAA: a.AsSlice()})
 	}
 	return records
-}
-
-// Locate says where the snapshot takes an address to be.
-func (s *Snapshot) Locate(a netip.Addr) geo.Place {
-	if s.db == nil {
-		return geo.Place{}
-	}
-	location, _ := s.db.Lookup(a)
-	return s.db.Places()[location]
 }

@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
 	"github.com/hanse-dev/hanse/internal/localcluster"
@@ -82,6 +83,7 @@ func config(spec localcluster.Spec, out io.Writer) controlplane.Config {
 		DataDir:       spec.DataDir(),
 		Name:          spec.Name,
 		Role:          controlplane.Member,
+		Clock:         clock.RealClock{},
 		Listen:        fmt.Sprintf("127.0.0.1:%d", spec.Port),
 		Scheduler:     true,
 		UnsafeNoFsync: true, // a killed process loses nothing by it, only a power failure does
@@ -114,11 +116,11 @@ func populate(ctx context.Context, spec localcluster.Spec, state *localcluster.S
 	if err := balance(ctx, spec, state, client); err != nil {
 		return err
 	}
-	described, err := spec.Pool(version.GitVersion).Nodes()
+	described, err := spec.Pool(version.GitVersion).Nodes(clock.RealClock{}.Now())
 	if err != nil {
 		return err
 	}
-	return nodes.Simulate(ctx, client, described)
+	return nodes.Simulate(ctx, client, described, clock.RealClock{})
 }
 
 // balance starts the load balancers on the network of the last start, if it is still free.
@@ -129,7 +131,7 @@ func balance(ctx context.Context, spec localcluster.Spec, state *localcluster.St
 	}
 	context.AfterFunc(ctx, func() { network.Close() })
 	state.Network = network.String()
-	authority, err := pki.EnsureAuthority(filepath.Join(spec.DataDir(), "pki", "ca.crt"), filepath.Join(spec.DataDir(), "pki", "ca.key"), spec.Name)
+	authority, err := pki.EnsureAuthority(filepath.Join(spec.DataDir(), "pki", "ca.crt"), filepath.Join(spec.DataDir(), "pki", "ca.key"), spec.Name, clock.RealClock{}.Now)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func balance(t *testing.T, client kubernetes.Interface, remembered string) (n *N
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	ca, err = pki.EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test")
+	ca, err = pki.EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,7 @@ func TestReadyPods(t *testing.T) {
 
 func TestCertificatesAreBounded(t *testing.T) {
 	dir := t.TempDir()
-	ca, err := pki.EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test")
+	ca, err := pki.EnsureAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), "test", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

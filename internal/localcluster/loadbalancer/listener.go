@@ -52,13 +52,12 @@ func (s *sniffer) end(err error) {
 
 func (s *sniffer) sniff(raw net.Conn) {
 	conn := &peeked{Conn: raw, reader: bufio.NewReader(raw)}
-	_ = raw.SetReadDeadline(time.Now().Add(firstByteTimeout)) // fails only on a closed connection, as Peek does then
+	silent := time.AfterFunc(firstByteTimeout, func() { raw.Close() })
 	first, err := conn.reader.Peek(1)
-	if err != nil {
+	if err != nil || !silent.Stop() {
 		raw.Close()
 		return
 	}
-	_ = raw.SetReadDeadline(time.Time{})
 	var ready net.Conn = conn
 	if first[0] == handshakeByte {
 		ready = tls.Server(conn, s.config)

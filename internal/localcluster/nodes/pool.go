@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -98,8 +99,8 @@ func (p *Pool) completeSize() error {
 }
 
 // Nodes are the pool's nodes as their kubelets and the cloud's controllers would have made them: ready and without a
-// taint. The pool must be Complete.
-func (p Pool) Nodes() ([]*corev1.Node, error) {
+// taint, and have been so since a moment. The pool must be Complete.
+func (p Pool) Nodes(since time.Time) ([]*corev1.Node, error) {
 	cloud, ok := clouds()[p.Provider]
 	if !ok {
 		return nil, fmt.Errorf("unknown provider %q", p.Provider)
@@ -115,7 +116,7 @@ func (p Pool) Nodes() ([]*corev1.Node, error) {
 	size := size{milliCPU: cpu.MilliValue(), memory: memory.Value()}
 	result := make([]*corev1.Node, 0, p.Count)
 	for i := range p.Count {
-		node := p.node(cloud, size, i)
+		node := p.node(cloud, size, i, since)
 		cloud.shape(node, p.place(i))
 		node.Labels[corev1.LabelHostname] = node.Name
 		result = append(result, node)
@@ -154,7 +155,7 @@ func (p place) hash(purpose string, index int) [sha256.Size]byte {
 }
 
 // node is what the clouds' nodes have in common.
-func (p Pool) node(cloud cloud, size size, i int) *corev1.Node {
+func (p Pool) node(cloud cloud, size size, i int, since time.Time) *corev1.Node {
 	place := p.place(i)
 	machine := cloud.machineFor(size)
 	podCIDR := fmt.Sprintf("%s.%d.0/24", cloud.podNetwork, i)
@@ -178,7 +179,7 @@ func (p Pool) node(cloud cloud, size size, i int) *corev1.Node {
 		Status: corev1.NodeStatus{
 			Capacity:    size.resources(cloud),
 			Allocatable: size.allocatable(cloud),
-			Conditions:  conditions(),
+			Conditions:  conditions(since),
 			NodeInfo: corev1.NodeSystemInfo{
 				MachineID:               place.id("machine", i, 32),
 				SystemUUID:              place.id("system", i, 32),
@@ -195,8 +196,8 @@ func (p Pool) node(cloud cloud, size size, i int) *corev1.Node {
 }
 
 // conditions are those of a healthy kubelet. The node lifecycle controller goes by the node's lease from then on.
-func conditions() []corev1.NodeCondition {
-	now := metav1.Now()
+func conditions(since time.Time) []corev1.NodeCondition {
+	now := metav1.NewTime(since)
 	healthy := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason, message string) corev1.NodeCondition {
 		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now}
 	}

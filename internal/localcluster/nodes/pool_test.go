@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,7 +32,7 @@ func complete(t interface{ Fatal(...any) }, p Pool) Pool {
 func TestNodesOfEachCloud(t *testing.T) {
 	for _, provider := range Providers() {
 		t.Run(provider, func(t *testing.T) {
-			nodes, err := complete(t, Pool{Cluster: "demo", Provider: provider, Count: 4}).Nodes()
+			nodes, err := complete(t, Pool{Cluster: "demo", Provider: provider, Count: 4}).Nodes(time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,11 +88,11 @@ func TestNodesAreValidAndDistinct(t *testing.T) {
 			CPU:      rapid.SampledFrom([]string{"", "100m", "1", "3", "4", "7500m", "500"}).Draw(t, "cpu"),
 			Memory:   rapid.SampledFrom([]string{"", "64Mi", "1G", "16Gi", "4Ti"}).Draw(t, "memory"),
 		})
-		nodes, err := p.Nodes()
+		nodes, err := p.Nodes(time.Now())
 		if err != nil || len(nodes) != p.Count {
 			t.Fatalf("%d nodes, %v", len(nodes), err)
 		}
-		again, err := p.Nodes()
+		again, err := p.Nodes(time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +134,7 @@ func TestMachineFitsTheSize(t *testing.T) {
 		{"google", "16", "", "e2-standard-16"},
 		{"google", "500", "", "e2-standard-32"},
 	} {
-		nodes, err := complete(t, Pool{Cluster: "c", Provider: test.provider, CPU: test.cpu, Memory: test.memory, Count: 1}).Nodes()
+		nodes, err := complete(t, Pool{Cluster: "c", Provider: test.provider, CPU: test.cpu, Memory: test.memory, Count: 1}).Nodes(time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +183,7 @@ func TestCompleteSaysWhatToTry(t *testing.T) {
 }
 
 func TestUsable(t *testing.T) {
-	nodes, err := complete(t, Pool{Cluster: "c", Provider: "aws", Count: 1}).Nodes()
+	nodes, err := complete(t, Pool{Cluster: "c", Provider: "aws", Count: 1}).Nodes(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

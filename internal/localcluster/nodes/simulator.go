@@ -40,7 +40,7 @@ const (
 // Simulate creates the nodes that are missing and plays the kubelet of every node in the cluster until ctx ends: pods
 // become ready at once, the pods of Jobs end at once, deleted pods go at once. It returns when the nodes are ready, which
 // needs the node lifecycle controller to run; what was started goes on.
-func Simulate(ctx context.Context, client kubernetes.Interface, nodes []*corev1.Node) error {
+func Simulate(ctx context.Context, client kubernetes.Interface, nodes []*corev1.Node, clock clock.Clock) error {
 	// KWOK would try again only after a second if the namespace of the leases were not there yet.
 	if err := waitForNamespace(ctx, client, corev1.NamespaceNodeLease); err != nil {
 		return fmt.Errorf("simulate nodes: %w", err)
@@ -54,7 +54,7 @@ func Simulate(ctx context.Context, client kubernetes.Interface, nodes []*corev1.
 	}
 	addresses := newPodAddresses(client)
 	kubelet, err := controllers.NewController(controllers.Config{
-		Clock:          clock.RealClock{},
+		Clock:          clock,
 		TypedClient:    client,
 		ManageAllNodes: true,
 		LocalStages:    stages,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +24,7 @@ func pod(name, node, ip string) *corev1.Pod {
 // The rest of Simulate needs an API server whose watches lose nothing, which the fake client is not.
 func TestCreateLeavesExistingNodesAlone(t *testing.T) {
 	ctx := context.Background()
-	nodes, err := complete(t, Pool{Cluster: "c", Provider: "aws", Count: 2}).Nodes()
+	nodes, err := complete(t, Pool{Cluster: "c", Provider: "aws", Count: 2}).Nodes(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestStageOfAPod(t *testing.T) {
 
 func TestPodAddressesAreDistinct(t *testing.T) {
 	ctx := context.Background()
-	nodes, err := complete(t, Pool{Cluster: "c", Provider: "azure", Count: 1}).Nodes()
+	nodes, err := complete(t, Pool{Cluster: "c", Provider: "azure", Count: 1}).Nodes(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,80 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/hanse-dev/hanse/internal/app"
+	"github.com/hanse-dev/hanse/internal/attribution"
+)
+
+// NewServerCommand is hanse server: the hub alone, in the foreground.
+func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
+	var o app.ServerOptions
+	var tell, recorder string
+	cmd := &cobra.Command{
+		Use:   "server --data-dir DIR",
+		Short: "Run a hub in the foreground",
+		Long: `Run a hub: the API server of a federation, with its own etcd. It needs nothing
+but a directory, and ends in order on SIGTERM or Ctrl-C. The administrator's
+kubeconfig is DIR/admin.kubeconfig, context federation.`,
+		Example: `  hanse server --data-dir /var/lib/hanse
+  hanse server --data-dir hub --listen 127.0.0.1:0
+  hanse server --data-dir hub --etcd-servers https://10.0.0.5:2379 --etcd-cafile ca.crt \
+    --etcd-certfile client.crt --etcd-keyfile client.key`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.DataDir == "" {
+				return errors.New("a hub needs a directory. Try: hanse server --data-dir DIR")
+			}
+			if o.FailoverAfter != 0 && o.FailoverAfter < time.Second {
+				return fmt.Errorf("--failover-after=%s is too short to tell a lost cluster from a lost packet. Try: 5s, or 0 for never", o.FailoverAfter)
+			}
+			var err error
+			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
+				return fmt.Errorf("--tell-members: %w", err)
+			}
+			if o.FlightBytes, err = recorderSize(recorder); err != nil {
+				return err
+			}
+			return app.Server(cmd.Context(), o, s.ErrOut)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.DataDir, "data-dir", "", "directory of everything that the hub keeps")
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:6443", "HOST:PORT to serve on; port 0 is chosen once and kept")
+	f.StringSliceVar(&o.EtcdServers, "etcd-servers", nil, "URLs of an etcd of your own (default: one in this process)")
+	f.StringVar(&o.EtcdTLS.CA, "etcd-cafile", "", "certificate authority of that etcd")
+	f.StringVar(&o.EtcdTLS.Cert, "etcd-certfile", "", "client certificate for that etcd")
+	f.StringVar(&o.EtcdTLS.Key, "etcd-keyfile", "", "key of the client certificate")
+	f.StringSliceVar(&o.DNS.Listen, "dns-listen", []string{"127.0.0.1:5353"}, "HOST:PORT to answer DNS on, once there is something to answer (off: nowhere)")
+	f.StringVar(&o.DNS.Database, "dns-geo-database", "", "mmdb with the places of networks: GeoLite2 or DB-IP, City or Country (default: the countries in this binary)")
+	f.StringVar(&o.DNS.Resolver, "dns-resolver", "", "HOST:PORT to look up load balancers and delegations at (default: the system's)")
+	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers per second to one network of clients (0: no limit)")
+	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
+	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
+	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
+	_ = cmd.MarkFlagDirname("data-dir")
+	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
+	return cmd
+}
+
+// leastRecorder is the smallest recording that is of use.
+const leastRecorder = 1 << 20
+
+// recorderSize reads --flight-recorder-size, in bytes.
+func recorderSize(value string) (int64, error) {
+	q, err := resource.ParseQuantity(value)
+	if err != nil {
+		return 0, fmt.Errorf("--flight-recorder-size=%s: %w. Try: 256Mi, or 0 for none", value, err)
+	}
+	if n := q.Value(); n == 0 || n >= leastRecorder {
+		return n, nil
+	}
+	return 0, fmt.Errorf("--flight-recorder-size=%s is less than 1Mi. Try: 256Mi, or 0 for none", value)
+}

@@ -1,0 +1,204 @@
+package decide
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+// decide places an object; before is what was decided about it, nil if nothing was. What cannot be decided for a fault stays as it
+// is.
+func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
+	err := guard.Run(func() error {
+		d = w.decideFreely(a, before)
+		return nil
+	})
+	if err == nil {
+		return d
+	}
+	w.out.others = append(w.out.others, Fault{Key: a.Key, Err: err})
+	d = schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Reason: err.Error()}
+	for cluster, n := range a.Recorded {
+		d.Shares = append(d.Shares, schedule.Share{Cluster: cluster, Replicas: n})
+	}
+	slices.SortFunc(d.Shares, func(a, b schedule.Share) int { return cmp.Compare(a.Cluster, b.Cluster) })
+	return d
+}
+
+// decideFreely is decide, and may panic.
+func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
+	o := w.outlook(a.Policy)
+	wl := w.workload(a, before, o)
+	if w.begun(a) {
+		return w.kept(a, o, &wl)
+	}
+	waiting := w.awaited(a, o, &wl)
+	if waiting != "" && len(wl.Current) == 0 {
+		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}
+	}
+	snapshot := o.snapshot
+	if w.awaitsTurn(a) {
+		snapshot = o.undrained
+	}
+	snapshot = w.demanded(a, o, snapshot, &wl)
+	d := w.placeUnder(a, snapshot, &wl)
+	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
+		wl.Problem = unread
+		d = snapshot.Schedule(&wl)
+		d.Problem, d.Waits = "", true
+		return d
+	}
+	if waiting != "" {
+		d.Unplaced, d.Reason = a.Total-wl.Total, waiting
+		d.Hold = a.Recorded != nil && sameDivision(d.Division(), a.Recorded)
+	}
+	for i := range d.Rejected {
+		if why := o.rejected[d.Rejected[i].Cluster]; why != "" {
+			d.Rejected[i].Reason = why
+		}
+	}
+	if a.Scaler != nil {
+		return w.bounded(a, d)
+	}
+	return d
+}
+
+// workload is what scheduling has to know of an object.
+func (w *World) workload(a, before *Assignment, o *outlook) schedule.Workload {
+	wl := schedule.Workload{
+		Key: a.Key.String(), Divided: a.Division != kinds.Everywhere, Total: a.Total,
+		Namespace: a.Key.Namespace, Template: a.Constraints, Policy: o.policy,
+	}
+	wl.ReadFederation(a.Object.GetAnnotations(), a.Preferences())
+	wl.Warning = cmp.Or(wl.Warning, a.Mistake)
+	if wl.Divided {
+		wl.Current = w.current(a, before, &wl, o)
+	}
+	return wl
+}
+
+// current is how an object is divided; nil if it is new.
+func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook) map[string]int32 {
+	demanding := a.Under(wl.Policy) != nil
+	switch {
+	case a.Recorded != nil:
+		return a.Recorded
+	case before != nil && before.UID == a.UID && (before.Decision.Unplaced == 0 || before.Placed() > 0):
+		return before.Decision.Division()
+	case demanding && (w.steered(a) || !w.mayRun(a)):
+		return nil
+	}
+	all := o.snapshot.Clusters()
+	if !w.isFirst(a) && o.closed {
+		return nil // it is new, or was nowhere until now: what is closed gets none of it
+	}
+	if demanding || !o.ready || w.roll().last.After(a.Created) || o.closed && w.isFirst(a) {
+		// Divided before by the formula, over the clusters of that time.
+		return schedule.Even(*wl, w.founding(a, all))
+	}
+	return nil
+}
+
+// steered says whether an object's division depends on more than its number and its clusters, so that it has to be recorded.
+func (w *World) steered(a *Assignment) bool {
+	annotations := a.Object.GetAnnotations()
+	return a.Constraints != nil || w.outlook(a.Policy).policy != nil ||
+		annotations[a.Preferences()] != "" || annotations[schedule.AnnotationClusterSelector] != ""
+}
+
+// founded says whether a cluster is one of those over which the formula divided a when it was made: a member by then, and not
+// away since before.
+func (w *World) founded(a *Assignment, name string) bool {
+	c := w.clusters[name]
+	away := !c.Ready && !c.Since.After(a.Created)
+	return !c.Joined.After(a.Created) && !away
+}
+
+// founding is those of the clusters, as they were when nothing was wrong with them.
+func (w *World) founding(a *Assignment, all []schedule.Cluster) (founding []schedule.Cluster) {
+	for i := range all {
+		if w.founded(a, all[i].Name) {
+			founding = append(founding, bare(all[i]))
+		}
+	}
+	return founding
+}
+
+// isFirst says whether an object is read for the first time since the hub started: it was there before.
+func (w *World) isFirst(a *Assignment) bool {
+	r := w.resources[a.Key.GR]
+	return r != nil && !r.synced
+}
+
+// schedulingCluster is a cluster as package schedule knows it: each of its zones is a domain, so that rules about zones count
+// those of all clusters.
+func (w *World) schedulingCluster(c *Cluster, p *policy.Policy) schedule.Cluster {
+	s := schedule.Cluster{
+		Name: c.Name, Ready: c.Ready, Labels: c.Labels, Price: c.Price,
+		Taints: w.losses.TaintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.IsLost(c, p),
+	}
+	for _, zone := range c.Zones {
+		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})
+	}
+	return s
+}
+
+// schedulingClusters is all clusters by name.
+func (w *World) schedulingClusters(p *policy.Policy) []schedule.Cluster {
+	all := make([]schedule.Cluster, 0, len(w.clusters))
+	for _, c := range w.clusters {
+		all = append(all, w.schedulingCluster(c, p))
+	}
+	slices.SortFunc(all, func(a, b schedule.Cluster) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func allReady(clusters []schedule.Cluster) bool {
+	return !slices.ContainsFunc(clusters, func(c schedule.Cluster) bool { return !c.Ready })
+}
+
+// bare is a cluster without all that keeps pods out of it.
+func bare(c schedule.Cluster) schedule.Cluster {
+	c.Taints, c.Cordoned, c.Drained, c.Lost = nil, false, false, false
+	return c
+}
+
+func anyClosed(all []schedule.Cluster) bool {
+	return slices.ContainsFunc(all, func(c schedule.Cluster) bool { return len(c.Taints) > 0 || c.Cordoned || c.Drained || c.Lost })
+}
+
+// unharmed is the clusters as if nothing were wrong with any of them: what rules say.
+func unharmed(clusters []schedule.Cluster) []schedule.Cluster {
+	out := slices.Clone(clusters)
+	for i := range out {
+		out[i] = bare(out[i])
+		out[i].Ready = true
+	}
+	return out
+}
+
+// undrained is the clusters without drains; those that are drained are cordoned, too.
+func undrained(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) {
+	out = slices.Clone(clusters)
+	for i := range out {
+		differ = differ || out[i].Drained
+		out[i].Drained = false
+	}
+	return out, differ
+}
+
+// asked copies a with another number to divide, and another division.
+func (a *Assignment) asked(total int32, division map[string]int32) *Assignment {
+	t := *a.Template
+	t.Total, t.Recorded = total, division
+	asked := *a
+	asked.Template = &t
+	return &asked
+}

@@ -1,0 +1,164 @@
+package decide
+
+import (
+	"maps"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+)
+
+// restore takes in what another World remembered. The effects are a Publish of each object, and of what is known beside them.
+func (w *World) restore(in Remembered) (effects []Effect) {
+	if in.Clusters != nil {
+		w.restoreClusters(in.Clusters)
+	}
+	for i := range in.Objects {
+		if o := w.restoreObject(&in.Objects[i]); o != nil && o.a != nil {
+			effects = append(effects, Publish{o.key, o.a})
+		}
+	}
+	if in.Rest != nil {
+		w.restoreRest(in.Rest)
+		w.facts = w.newFacts()
+		effects = append(effects, PublishFacts{w.facts})
+		if next := w.next(); !next.IsZero() {
+			effects = append(effects, At{next})
+		}
+	}
+	return effects
+}
+
+func (w *World) restoreClusters(in *RememberedClusters) {
+	for _, c := range in.Clusters {
+		w.clusters[c.Name] = c
+	}
+	for name, m := range in.Members {
+		next := &member{engaged: m.Engaged}
+		for _, gr := range m.Read {
+			if next.read == nil {
+				next.read = map[schema.GroupResource]bool{}
+			}
+			next.read[gr] = true
+		}
+		w.members[name] = next
+	}
+	w.nameMembers()
+	maps.Copy(w.around.views, in.Views)
+	w.drains.clusters = map[string]bool{}
+	for name, c := range w.clusters {
+		if c.Drained {
+			w.drains.clusters[name] = true
+		}
+	}
+	w.surroundingsChanged()
+}
+
+func (w *World) restoreObject(in *RememberedObject) *object {
+	o := w.own(in.Key)
+	if o == nil {
+		return nil
+	}
+	o.seen, o.told, o.begun, o.aside, o.late = in.Seen, in.Told, in.Begun, in.Aside, in.Late
+	o.outdated, o.followed, o.keeping = in.Outdated, in.Followed, in.Keeping
+	o.progress = milestone{in.Milestone.Revision, in.Milestone.Count, in.Milestone.At}
+	if in.Template == nil {
+		return o
+	}
+	a := &Assignment{
+		Template: in.Template, Policy: w.policyFor(in.Template), Decision: in.Decision, Shares: in.Shares, Now: in.Now, Turns: in.Turns,
+		Undecided: in.Undecided, AwaitsNamespace: in.AwaitsNamespace, FollowsMembers: in.FollowsMembers,
+		Progressed: in.Progressed, Recording: in.Recording,
+	}
+	a.Shapes = w.outlook(a.Policy).shapes
+	if o.a = a; in.LateNow {
+		o.lateFor = a.Template
+	}
+	return o
+}
+
+func (w *World) restoreRest(in *RememberedRest) {
+	w.now = in.Now
+	for _, gr := range in.Synced {
+		if r := w.ownResource(gr); r != nil {
+			r.synced = true
+		}
+	}
+	w.unready = orEmpty(in.Unready)
+	w.losses.Restore(in.Losses)
+	d := &w.drains
+	d.turn, d.known, d.next, d.done = in.Turn, in.DrainsKnown, in.DrainsNext, nil
+	if len(in.Done) > 0 {
+		d.done = map[types.NamespacedName]bool{}
+	}
+	for _, name := range in.Done {
+		d.done[name] = true
+	}
+	d.budgets, d.known = w.budgetsNow()
+	w.stuck.unready, w.stuck.next = in.Unwell, in.StuckNext
+	for name, of := range in.Ceilings {
+		all := map[string]ceiling{}
+		for cluster, c := range of {
+			all[cluster] = ceiling{c.Most, c.Until}
+		}
+		if key, ok := template.ParseKey(name); ok {
+			w.stuck.ceilings[key] = all
+		}
+	}
+	w.restoreSurroundings(in)
+	for of, by := range in.Scalers {
+		if key, ok := template.ParseKey(of); ok {
+			w.scalers[key], _ = template.ParseKey(by)
+		}
+	}
+	for uid, p := range in.Pasts {
+		key, _ := template.ParseKey(p.Key)
+		w.pasts[uid] = past{key, p.History, p.Loaded}
+	}
+	w.moving = keySet(in.Moving)
+	for _, one := range in.Alarms {
+		if key, ok := template.ParseKey(one.Key); ok {
+			w.alarms.Set(one.At, agenda.Alarm{Key: key, Decide: one.Decide})
+		}
+	}
+	w.surroundingsChanged()
+	w.around.cached(w.owner).made = w.now
+}
+
+func (w *World) restoreSurroundings(in *RememberedRest) {
+	s := &w.around
+	s.asked, s.short, s.demanding = orEmpty(in.Asked), keySet(in.Short), keySet(in.Demanding)
+	s.watching, s.watchingVolumes = in.Watching, in.Volumes
+	s.news, s.rest, s.patience, s.anyway = in.News, in.Rest, in.Patience, in.Anyway
+	for cluster, all := range in.Reserved {
+		for name, one := range all {
+			key, _ := template.ParseKey(name)
+			a := w.at(key)
+			if a == nil {
+				continue
+			}
+			if demand := a.Under(w.outlook(a.Policy).policy); demand != nil {
+				s.owned(w.owner, cluster)[key] = reservation{demand, one.Replicas, one.Until}
+			}
+		}
+	}
+}
+
+func keySet(names []string) map[template.Key]bool {
+	out := make(map[template.Key]bool, len(names))
+	for _, name := range names {
+		if key, ok := template.ParseKey(name); ok {
+			out[key] = true
+		}
+	}
+	return out
+}
+
+func orEmpty[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return m
+}

@@ -1,0 +1,476 @@
+package decide
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rollout"
+	"github.com/hanse-dev/hanse/internal/schedule"
+)
+
+const (
+	replicas    = kinds.Replicas
+	completions = kinds.Completions
+)
+
+// list takes over all templates of a resource.
+func (w *World) list(in Listed) {
+	r := w.ownResource(in.GR)
+	if r == nil {
+		return
+	}
+	there := make(map[template.Key]bool, len(in.Templates))
+	for _, t := range in.Templates {
+		there[t.Key] = true
+		w.write(t)
+	}
+	for _, key := range w.keys(func(o *object) bool { return o.key.GR == in.GR && !there[o.key] }) {
+		w.gone(w.own(key))
+	}
+	if !r.synced {
+		r.synced = true
+		w.out.count = true
+		w.steers(in.GR)
+	}
+	w.boundsSoon() // they may have waited for this
+}
+
+// write takes over a template. Where nothing that decides is different, nothing is decided.
+func (w *World) write(t *template.Template) {
+	o := w.own(t.Key)
+	if o == nil {
+		return
+	}
+	w.touch(o)
+	o.written = true
+	if o.a != nil && o.a.UID != t.UID {
+		w.forgetPast(o)
+		*o = object{owner: o.owner, key: o.key, a: o.a, seen: o.seen, touched: true, written: true, before: o.before}
+	}
+	if b := o.a; b != nil && b.UID == t.UID {
+		if same := o.carry(t, b.Policy); template.SameInput(b.Template, same) {
+			next := *b
+			next.Template = same
+			if o.lateFor == b.Template {
+				o.lateFor = same
+			}
+			w.put(o, &next)
+			if b.Recording == nil {
+				return
+			}
+			w.look(o, false)
+			return
+		}
+	}
+	w.settle(t.Key)
+	w.decideWritten(o, t)
+	w.steers(t.Key.GR)
+}
+
+func (w *World) decideWritten(o *object, t *template.Template) {
+	b := o.a
+	a := &Assignment{Template: t, Policy: w.policyFor(t)}
+	known := b != nil && b.UID == t.UID
+	if known {
+		a.Template = o.carry(t, a.Policy)
+		if rollout.Rolls(t.Key.GR) && b.Content.Revision != t.Content.Revision {
+			w.out.first = append(w.out.first, KeepRevision{b.Template})
+			w.asked(b)
+		}
+	}
+	d := w.decide(a, b)
+	if known {
+		d.Shares = lastingReasons(b.Decision.Shares, d.Shares)
+	}
+	w.assign(o, a, d)
+	if b == nil || b.Object.GetGeneration() != t.Object.GetGeneration() {
+		w.status(o.key, 0)
+	}
+}
+
+// assign has an object be decided as d says.
+func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
+	b := o.a
+	if b != nil && b.UID == a.UID && b.Division == replicas && a.Division == replicas && sameShares(&b.Decision, &d) {
+		a.Decision, a.Shares = d, b.Shares
+	} else {
+		a.setDecision(d)
+		a.Shares = w.workShares(o, a)
+	}
+	a.Shapes = w.outlook(a.Policy).shapes
+	a.AwaitsNamespace = w.awaitsNamespace(a.Template)
+	w.persist(a)
+	w.scale(o, a)
+	w.announce(b, a)
+	w.expire(a)
+	w.refresh(o, a, false)
+	w.put(o, a)
+	w.drainsChanged()
+	if a.FollowsMembers && o.hasOwn() {
+		w.followSoon(o)
+	}
+	if s := a.Scaler; s != nil && s.Divide {
+		w.lookAt(s.Of) // its total follows, or not
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: s.Of})
+	}
+}
+
+// carry is t with what the hub's object does not say, but did before or will again. p is the policy that applies.
+func (o *object) carry(t *template.Template, p *policy.Policy) *template.Template {
+	b := o.a
+	if o.aside != nil && !maps.Equal(t.Recorded, o.aside) {
+		o.aside = nil
+	}
+	state, hold := t.Progress.State, t.Progress.Hold
+	if governs(p, t.Key.GR) {
+		switch {
+		case t.Progress.Kept == "" && b.Progress.State != nil: // replaced by one without annotations: they are written again
+			state, hold = b.Progress.State, b.Progress.Hold
+		case state == nil && b.Content.Revision != t.Content.Revision: // the first change, before anything was recorded
+			state = &rollout.State{Revision: b.Content.Revision, Done: true}
+		}
+	}
+	if o.aside == nil && state == t.Progress.State && hold == t.Progress.Hold {
+		return t
+	}
+	next := *t
+	next.Progress.State, next.Progress.Hold = state, hold
+	if o.aside != nil {
+		next.Recorded = nil
+	}
+	return &next
+}
+
+func governs(p *policy.Policy, gr schema.GroupResource) bool {
+	return p != nil && p.Rollout != nil && rollout.Rolls(gr)
+}
+
+func (w *World) remove(in Deleted) {
+	a := w.at(in.Key)
+	if a == nil || in.UID != "" && a.UID != in.UID {
+		return
+	}
+	w.gone(w.own(in.Key))
+	w.steers(in.Key.GR)
+}
+
+// gone forgets a template. What members show of the object is remembered.
+func (w *World) gone(o *object) {
+	a := o.a
+	w.forgetPast(o)
+	w.put(o, nil)
+	w.ungrant(o.key)
+	delete(w.stuck.ceilings, o.key)
+	w.backlog.TakeOf(o.key)
+	*o = object{owner: o.owner, key: o.key, seen: o.seen, touched: true, force: o.force, before: o.before}
+	if s := a.Scaler; s != nil && w.scalers[s.Of] == o.key {
+		delete(w.scalers, s.Of)
+		w.lookAt(s.Of)
+	}
+	if by, scaled := w.scalers[o.key]; scaled {
+		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
+	}
+	w.drainsChanged()
+}
+
+func (w *World) forgetPast(o *object) {
+	delete(w.pasts, o.a.UID)
+	delete(w.moving, o.key)
+}
+
+// steers has decisions go by the objects of a resource that others depend on.
+func (w *World) steers(gr schema.GroupResource) {
+	switch gr {
+	case template.Budgets():
+		w.drainsChanged()
+	case template.PriorityClasses():
+		w.around.priorities = nil
+		w.around.forgetRooms(w.owner, nil)
+	}
+}
+
+func (a *Assignment) setDecision(d schedule.Decision) {
+	a.Decision = d
+	a.Shares = make(map[string]template.Share, len(d.Shares))
+	var total, before int32
+	for _, s := range d.Shares {
+		total += s.Replicas
+	}
+	for _, s := range d.Shares {
+		a.Shares[s.Cluster] = template.Share{Replicas: s.Replicas, Before: before, Total: total}
+		before += s.Replicas
+	}
+	if a.Division == completions {
+		a.cutWork()
+	}
+	if a.Scaler == nil {
+		return
+	}
+	for cluster, b := range a.Scaler.Bounds {
+		if _, in := a.Shares[cluster]; in {
+			a.Shares[cluster] = template.Share{Least: b.Min, Most: b.Max}
+		}
+	}
+}
+
+// divided is the division as it is recorded: that of work which has begun is the one that it began with.
+func (a *Assignment) divided() map[string]int32 {
+	if a.Decision.Kept {
+		return a.Recorded
+	}
+	return a.Decision.Division()
+}
+
+// persist says whether the division of a has to be recorded, where the formula would not say the same after a restart, and
+// reserves what a is given.
+func (w *World) persist(a *Assignment) {
+	w.grant(a)
+	a.Undecided = w.unrecorded(a)
+}
+
+func (w *World) unrecorded(a *Assignment) bool {
+	d := &a.Decision
+	switch same := d.Kept || a.Recorded != nil && sameAsRecorded(d, a.Recorded); {
+	case same && a.Lapsed:
+		return true
+	case d.Hold || !d.Divided || d.Unplaced > 0 && a.Placed() == 0 || same:
+		return false
+	case a.Recorded != nil || a.StaysPut() || w.steered(a):
+		// What steers it, as the clusters' labels and policies, may be other after a restart. So may those be between
+		// which and the hub's end work that stays put has begun.
+		return true
+	}
+	// If nothing is known but which clusters there were when it was made, the formula has to say the same.
+	return !schedule.IsEven(a.Key.String(), a.Total, w.roll().joinedBy(a.Created), d.Shares)
+}
+
+// sameAsRecorded compares a decision with what is recorded; a cluster with 0 is as one without.
+func sameAsRecorded(d *schedule.Decision, recorded map[string]int32) bool {
+	if !d.Divided {
+		return sameDivision(nil, recorded)
+	}
+	some := 0
+	for i := range d.Shares {
+		if d.Shares[i].Replicas != recorded[d.Shares[i].Cluster] {
+			return false
+		}
+		if d.Shares[i].Replicas != 0 {
+			some++
+		}
+	}
+	for _, n := range recorded {
+		if n != 0 {
+			some--
+		}
+	}
+	return some == 0
+}
+
+// sameDivision compares two divisions; a cluster with 0 is as one without.
+func sameDivision(a, b map[string]int32) bool {
+	return within(a, b) && within(b, a)
+}
+
+func within(a, b map[string]int32) bool {
+	for cluster, n := range a {
+		if n != b[cluster] {
+			return false
+		}
+	}
+	return true
+}
+
+// renew has an object decided as the clusters ask for now.
+func (w *World) renew(o *object) {
+	a := o.a
+	d, shapes := w.decide(a, a), w.outlook(a.Policy).shapes
+	same := sameDecision(&a.Decision, &d) && sameShapes(a.Shapes, shapes) && sameMap(a.Shares, w.workShares(o, a))
+	if same && sameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
+		w.grant(a)
+		w.expire(a)
+		w.look(o, false)
+		return
+	}
+	next := *a
+	d.Shares = lastingReasons(a.Decision.Shares, d.Shares)
+	w.assign(o, &next, d)
+}
+
+// sameDecision compares what is told about decisions as a whole, and what is done.
+func sameDecision(a, b *schedule.Decision) bool {
+	return sameShares(a, b) && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem &&
+		a.Hold == b.Hold && a.Kept == b.Kept && a.Waits == b.Waits
+}
+
+func sameShares(a, b *schedule.Decision) bool {
+	if a.Divided == b.Divided && len(a.Shares) > 0 && len(a.Shares) == len(b.Shares) && &a.Shares[0] == &b.Shares[0] {
+		return true
+	}
+	return a.Divided == b.Divided && slices.EqualFunc(a.Shares, b.Shares, func(x, y schedule.Share) bool {
+		return x.Cluster == y.Cluster && x.Replicas == y.Replicas
+	})
+}
+
+// sameStates compares the reasons that are states of clusters. Others are not compared: a decision that is made again finds all "as
+// before", and why it came to be so is the reason that was found first.
+func sameStates(a, b []schedule.Share) bool {
+	return slices.EqualFunc(a, b, func(x, y schedule.Share) bool {
+		return x.Passing == y.Passing && (!x.Passing || x.Reason == y.Reason)
+	})
+}
+
+// lastingReasons is after, with the reasons of before where a share is as it was, and was not given because of a state that is
+// over. Both are by cluster.
+func lastingReasons(before, after []schedule.Share) []schedule.Share {
+	out := slices.Clone(after)
+	for i := range out {
+		for len(before) > 0 && before[0].Cluster < out[i].Cluster {
+			before = before[1:]
+		}
+		if len(before) > 0 && before[0].Cluster == out[i].Cluster && out[i].Reason == schedule.AsBefore && before[0].Replicas == out[i].Replicas && !before[0].Passing {
+			out[i].Reason = before[0].Reason
+		}
+	}
+	return out
+}
+
+// lookAt looks at an object, if there is a template of it.
+func (w *World) lookAt(key template.Key) {
+	if w.at(key) != nil {
+		w.look(w.own(key), false)
+	}
+}
+
+// look works out again what follows from what members show, without deciding. With full also what is done only now and
+// then is worked out: see refresh.
+func (w *World) look(o *object, full bool) {
+	a := o.a
+	next := *a
+	if a.Division == completions {
+		if next.Shares = w.workShares(o, a); !maps.Equal(a.Shares, next.Shares) {
+			w.grant(&next)
+		}
+	}
+	w.refresh(o, &next, full)
+	if !sameMap(a.Shares, next.Shares) || !maps.Equal(a.Now, next.Now) || !sameTurns(a.Turns, next.Turns) || a.Undecided != next.Undecided ||
+		a.FollowsMembers != next.FollowsMembers || !sameRecording(a.Recording, next.Recording) || !a.Progressed.Equal(next.Progressed) {
+		w.put(o, &next)
+	}
+}
+
+// refresh fills in what of an Assignment follows from what members show. With full that is also what is recorded at most now
+// and then: bounds of autoscalers, and totals.
+func (w *World) refresh(o *object, a *Assignment, full bool) {
+	a.FollowsMembers = w.follows(a)
+	if a.Undecided && a.Scaler == nil {
+		a.Now, a.Turns = nil, nil // nothing is written
+	} else {
+		a.Now, a.Turns = w.move(o, a), w.turns(o, a)
+	}
+	if full {
+		o.late, o.lateFor = w.lateRecording(o, a), a.Template
+	}
+	r := Recording{}
+	if a.Undecided && a.Scaler == nil {
+		value := schedule.FormatDivision(a.divided())
+		r.Division = &value
+	}
+	w.rollOn(o, a, &r)
+	if late := o.late; late != nil && o.lateFor == a.Template && a.Revision >= o.outdated {
+		r.add(late)
+	}
+	a.Recording = nil
+	if !r.empty() {
+		a.Recording = &r
+	}
+}
+
+func (r *Recording) empty() bool {
+	return r.Division == nil && r.Taken == nil && r.Bounds == nil && r.State == nil && r.Hold == nil && r.Replicas == nil
+}
+
+// add adds what else is to be recorded.
+func (r *Recording) add(more *Recording) {
+	if more.Replicas != nil && r.Division == nil { // else the division is recorded first
+		r.Division, r.Taken, r.Replicas = more.Division, more.Taken, more.Replicas
+	}
+	if more.Bounds != nil {
+		r.Bounds = more.Bounds
+	}
+	r.Tell = append(slices.Clone(r.Tell), more.Tell...)
+}
+
+func sameRecording(a, b *Recording) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return same(a.Division, b.Division) && same(a.Taken, b.Taken) && same(a.Bounds, b.Bounds) && same(a.State, b.State) && same(a.Hold, b.Hold) &&
+		same(a.Replicas, b.Replicas)
+}
+
+func same[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+// Concern is what somebody has to be told about where an object is; the zero Concern is none.
+type Concern struct{ Reason, Message string }
+
+// Concern of an object: something that makes no sense, or replicas without a place.
+func (a *Assignment) Concern() Concern {
+	d := &a.Decision
+	switch {
+	case d.Problem != "":
+		return Concern{v1alpha1.ReasonPlacementProblem, d.Problem}
+	case d.Hold:
+		return Concern{} // until members have been read, in a moment
+	case d.Unplaced > 0:
+		return Concern{v1alpha1.ReasonUnplaced, d.Reason}
+	case d.Unmet != "":
+		return Concern{v1alpha1.ReasonSpreadUnmet, d.Unmet}
+	}
+	return Concern{}
+}
+
+// notice is what somebody may want to know about work that stays where it has begun; empty if that is nothing, or a concern.
+func (a *Assignment) notice() string {
+	if !a.Decision.Kept || a.Concern() != (Concern{}) {
+		return ""
+	}
+	return a.Decision.Reason
+}
+
+// announce says by an event on the hub's object that a problem began, or changed, or is over, and what a change did not do to work
+// that has begun.
+func (w *World) announce(before, after *Assignment) {
+	w.announceLosses(before, after)
+	was, is := Concern{}, after.Concern()
+	if before != nil && before.UID == after.UID {
+		was = before.Concern()
+	}
+	if notice := after.notice(); notice != "" && before != nil && before.notice() != notice {
+		w.tell(after.Template, corev1.EventTypeNormal, reasonKept, notice)
+	}
+	if was == is {
+		return
+	}
+	w.status(after.Key, 0) // its condition
+	if is == (Concern{}) {
+		w.tell(after.Template, corev1.EventTypeNormal, v1alpha1.ReasonPlaced, "all of it is placed: "+after.Decision.String())
+		return
+	}
+	w.tell(after.Template, corev1.EventTypeWarning, is.Reason, is.Message)
+}
+
+// Reasons of events.
+const (
+	reasonFollowed = "ReplicasFollowed"
+	reasonKept     = "Kept"
+)

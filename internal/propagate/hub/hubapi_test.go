@@ -1,0 +1,448 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-dev/hanse/internal/watch"
+)
+
+// hubAPI is as much of the hub's API server as this package asks of it, with faults that tests choose. Its versions and its
+// preconditions are a real one's.
+type hubAPI struct {
+	server *httptest.Server
+
+	mu       sync.Mutex
+	kinds    map[string]schema.GroupVersionKind // by the path of the collection without namespaces
+	version  int
+	objects  map[string]map[string]any // by path
+	log      []hubEvent
+	changed  chan struct{}  // closed with each event
+	requests map[string]int // by method and path
+	fault    func(*http.Request) fault
+}
+
+// fault is what becomes of a request; the zero fault is none.
+type fault struct {
+	code int  // the answer, before anything is done
+	lost bool // it is carried out, and not answered
+}
+
+type hubEvent struct {
+	version    int
+	path, kind string
+	object     map[string]any
+}
+
+func newHubAPI(t *testing.T) *hubAPI {
+	t.Helper()
+	h := &hubAPI{version: 100, objects: map[string]map[string]any{}, changed: make(chan struct{}), requests: map[string]int{},
+		kinds: map[string]schema.GroupVersionKind{
+			"/api/v1/namespaces":                                      {Version: "v1", Kind: "Namespace"},
+			"/api/v1/configmaps":                                      {Version: "v1", Kind: "ConfigMap"},
+			"/apis/apps/v1/deployments":                               {Group: "apps", Version: "v1", Kind: "Deployment"},
+			"/apis/apps/v1/controllerrevisions":                       {Group: "apps", Version: "v1", Kind: "ControllerRevision"},
+			"/apis/apiextensions.k8s.io/v1/customresourcedefinitions": {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+			"/apis/authorization.k8s.io/v1/subjectaccessreviews":      {Group: "authorization.k8s.io", Version: "v1", Kind: "SubjectAccessReview"},
+			"/apis/hanse.dev/v1alpha1/clusters":                       {Group: "hanse.dev", Version: "v1alpha1", Kind: "Cluster"},
+			"/apis/hanse.dev/v1alpha1/placementpolicies":              {Group: "hanse.dev", Version: "v1alpha1", Kind: "PlacementPolicy"},
+			"/apis/hanse.dev/v1alpha1/clusterplacementpolicies":       {Group: "hanse.dev", Version: "v1alpha1", Kind: "ClusterPlacementPolicy"},
+		}}
+	h.server = httptest.NewServer(h)
+	t.Cleanup(func() { h.server.CloseClientConnections(); h.server.Close() })
+	return h
+}
+
+func (h *hubAPI) config() *rest.Config { return &rest.Config{Host: h.server.URL, QPS: -1} }
+
+func (h *hubAPI) client(t *testing.T) dynamic.Interface {
+	t.Helper()
+	c, err := dynamic.NewForConfig(h.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (h *hubAPI) watches(t *testing.T) rest.Interface {
+	t.Helper()
+	c, err := watch.NewClient(h.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (h *hubAPI) discovery(t *testing.T) discovery.DiscoveryInterface {
+	t.Helper()
+	d, err := discovery.NewDiscoveryClientForConfig(h.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (h *hubAPI) setFault(f func(*http.Request) fault) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fault = f
+}
+
+// get is an object as it is, nil if there is none.
+func (h *hubAPI) get(path string) *unstructured.Unstructured {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if obj := h.objects[path]; obj != nil {
+		return &unstructured.Unstructured{Object: runtime.DeepCopyJSON(obj)}
+	}
+	return nil
+}
+
+func (h *hubAPI) paths(in string) (paths []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for path := range h.objects {
+		if strings.HasPrefix(path, in) {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func (h *hubAPI) asked(methodAndPath string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.requests[methodAndPath]
+}
+
+// put is what a user writes; it returns the object as it is then.
+func (h *hubAPI) put(path string, obj map[string]any) *unstructured.Unstructured {
+	h.mu.Lock()
+	h.store(path, runtime.DeepCopyJSON(obj))
+	h.mu.Unlock()
+	return h.get(path)
+}
+
+func (h *hubAPI) remove(path string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.version++
+	if obj := h.objects[path]; obj != nil {
+		delete(h.objects, path)
+		h.tell(path, "DELETED", obj)
+	}
+}
+
+// store is called with mu held.
+func (h *hubAPI) store(path string, obj map[string]any) {
+	kind := "MODIFIED"
+	u := &unstructured.Unstructured{Object: obj}
+	h.version++
+	if h.objects[path] == nil {
+		kind = "ADDED"
+		if u.GetUID() == "" {
+			_ = unstructured.SetNestedField(obj, fmt.Sprintf("uid-%d-of-the-hub", h.version), "metadata", "uid")
+		}
+	}
+	u.SetResourceVersion(strconv.Itoa(h.version))
+	h.objects[path] = obj
+	h.tell(path, kind, obj)
+}
+
+func (h *hubAPI) tell(path, kind string, obj map[string]any) {
+	h.log = append(h.log, hubEvent{h.version, path, kind, runtime.DeepCopyJSON(obj)})
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+func (h *hubAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	hurt := h.fault
+	h.requests[r.Method+" "+r.URL.Path]++
+	h.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if hurt != nil {
+		switch f := hurt(r); {
+		case f.code != 0:
+			refuse(w, f.code, "InternalError")
+			return
+		case f.lost:
+			h.answer(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	h.answer(w, r)
+}
+
+func (h *hubAPI) answer(w http.ResponseWriter, r *http.Request) {
+	if h.discover(w, r.URL.Path) {
+		return
+	}
+	collection, object := splitPath(strings.TrimSuffix(r.URL.Path, "/status"))
+	h.mu.Lock()
+	kind, known := h.kinds[collection]
+	h.mu.Unlock()
+	switch {
+	case !known:
+		refuse(w, 404, "NotFound")
+	case r.Method == http.MethodGet && r.URL.Query().Get("watch") != "":
+		h.watch(w, r, collection)
+	case r.Method == http.MethodGet && object == "":
+		h.list(w, r, collection, kind)
+	case kind.Kind == "SubjectAccessReview":
+		h.review(w, r)
+	default:
+		h.one(w, r, object)
+	}
+}
+
+// review allows what an administrator asks for.
+func (h *hubAPI) review(w http.ResponseWriter, r *http.Request) {
+	body := read(r)
+	name, _, _ := unstructured.NestedString(body, "spec", "user")
+	body["status"] = map[string]any{"allowed": name == "admin"}
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// splitPath is the collection over all namespaces and, if there is a name, the path as objects are kept by.
+func splitPath(path string) (collection, object string) {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	prefix := 2
+	if parts[0] == "apis" {
+		prefix = 3
+	}
+	if len(parts) <= prefix {
+		return path, ""
+	}
+	head, rest := parts[:prefix], parts[prefix:]
+	if rest[0] == "namespaces" && len(rest) > 2 {
+		rest = rest[2:]
+	}
+	if len(rest) > 1 {
+		object = path
+	}
+	return "/" + strings.Join(append(slices.Clone(head), rest[0]), "/"), object
+}
+
+func refuse(w http.ResponseWriter, code int, reason string) {
+	w.WriteHeader(code)
+	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":%q,"code":%d}`, reason, "refused: "+reason, code)
+}
+
+func (h *hubAPI) discover(w http.ResponseWriter, path string) bool {
+	lists := map[string][]metav1.APIResource{}
+	h.mu.Lock()
+	for p, gvk := range h.kinds {
+		at := p[:strings.LastIndex(p, "/")]
+		lists[at] = append(lists[at], metav1.APIResource{Name: p[len(at)+1:], Kind: gvk.Kind, Namespaced: gvk.Kind != "Namespace",
+			Verbs: metav1.Verbs{"list", "watch", "create", "patch", "delete"}})
+	}
+	h.mu.Unlock()
+	var answer any
+	switch {
+	case path == "/api":
+		answer = metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}
+	case path == "/apis":
+		groups := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
+		for at := range lists {
+			if parts := strings.Split(at, "/"); parts[1] == "apis" {
+				gv := metav1.GroupVersionForDiscovery{GroupVersion: parts[2] + "/" + parts[3], Version: parts[3]}
+				groups.Groups = append(groups.Groups, metav1.APIGroup{Name: parts[2], Versions: []metav1.GroupVersionForDiscovery{gv}, PreferredVersion: gv})
+			}
+		}
+		answer = groups
+	case lists[path] != nil:
+		gv := strings.TrimPrefix(strings.TrimPrefix(path, "/apis/"), "/api/")
+		answer = metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv, APIResources: lists[path]}
+	default:
+		return false
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+	return true
+}
+
+func (h *hubAPI) list(w http.ResponseWriter, r *http.Request, collection string, kind schema.GroupVersionKind) {
+	key, value, selected := strings.Cut(r.URL.Query().Get("labelSelector"), "=")
+	h.mu.Lock()
+	items := []any{}
+	for _, path := range slices.Sorted(maps.Keys(h.objects)) {
+		obj := &unstructured.Unstructured{Object: h.objects[path]}
+		if in, _ := splitPath(path); in == collection && (!selected || obj.GetLabels()[key] == value) {
+			items = append(items, runtime.DeepCopyJSON(h.objects[path]))
+		}
+	}
+	version := h.version
+	h.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": kind.GroupVersion().String(), "kind": kind.Kind + "List",
+		"metadata": map[string]any{"resourceVersion": strconv.Itoa(version)}, "items": items})
+}
+
+func (h *hubAPI) watch(w http.ResponseWriter, r *http.Request, collection string) {
+	if r.URL.Query().Get("sendInitialEvents") != "" {
+		refuse(w, 422, "Invalid") // as a server does that does not know it
+		return
+	}
+	since, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	w.WriteHeader(200)
+	w.(http.Flusher).Flush()
+	for {
+		h.mu.Lock()
+		var news []hubEvent
+		for _, e := range h.log {
+			if in, _ := splitPath(e.path); e.version > since && in == collection {
+				news = append(news, e)
+			}
+		}
+		since = h.version
+		changed := h.changed
+		h.mu.Unlock()
+		for _, e := range news {
+			_ = json.NewEncoder(w).Encode(map[string]any{"type": e.kind, "object": e.object})
+		}
+		w.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+func (h *hubAPI) one(w http.ResponseWriter, r *http.Request, path string) {
+	body := read(r)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.Method == http.MethodPost {
+		path = r.URL.Path + "/" + (&unstructured.Unstructured{Object: body}).GetName()
+	}
+	live := h.objects[path]
+	applied := r.Header.Get("Content-Type") == "application/apply-patch+yaml"
+	wanted := &unstructured.Unstructured{Object: body}
+	switch {
+	case live == nil && r.Method != http.MethodPost && !applied:
+		refuse(w, 404, "NotFound")
+		return
+	case live != nil && r.Method == http.MethodPost:
+		refuse(w, 409, "AlreadyExists")
+		return
+	case live != nil && r.Method != http.MethodGet && !holds(wanted, live):
+		refuse(w, 409, "Conflict")
+		return
+	}
+	switch r.Method {
+	case http.MethodPost, http.MethodPut:
+		h.store(path, body)
+	case http.MethodPatch:
+		next := map[string]any{}
+		if live != nil {
+			next = runtime.DeepCopyJSON(live)
+		}
+		merge(next, body)
+		h.store(path, next)
+	case http.MethodDelete:
+		h.version++
+		delete(h.objects, path)
+		h.tell(path, "DELETED", live)
+	}
+	answer := h.objects[path]
+	if answer == nil {
+		answer = live
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// holds says whether what a request names is what there is.
+func holds(wanted *unstructured.Unstructured, live map[string]any) bool {
+	there := &unstructured.Unstructured{Object: live}
+	return (wanted.GetUID() == "" || wanted.GetUID() == there.GetUID()) &&
+		(wanted.GetResourceVersion() == "" || wanted.GetResourceVersion() == there.GetResourceVersion())
+}
+
+func read(r *http.Request) map[string]any {
+	body, _ := io.ReadAll(r.Body)
+	out := map[string]any{}
+	_ = json.Unmarshal(body, &out)
+	return wholeNumbers(out).(map[string]any)
+}
+
+// wholeNumbers has whole numbers as int64, as DeepCopyJSON wants them.
+func wholeNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = wholeNumbers(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = wholeNumbers(v[i])
+		}
+	case float64:
+		if v == float64(int64(v)) {
+			return int64(v)
+		}
+	}
+	return v
+}
+
+func merge(obj, patch map[string]any) {
+	for k, v := range patch {
+		below, isMap := v.(map[string]any)
+		there, wasMap := obj[k].(map[string]any)
+		switch {
+		case v == nil:
+			delete(obj, k)
+		case isMap && wasMap:
+			merge(there, below)
+		case isMap:
+			there = map[string]any{}
+			merge(there, below)
+			obj[k] = there
+		default:
+			obj[k] = v
+		}
+	}
+}
+
+// waitFor waits until something is so.
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !is() {
+		select {
+		case <-deadline:
+			t.Fatalf("there is no end of the wait for %s", what)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// running runs something until the test, or stop, ends it.
+func running(t *testing.T, run func(context.Context)) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); run(ctx) }()
+	stop = func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	return stop
+}

@@ -1,0 +1,111 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/report"
+	"github.com/hanse-dev/hanse/internal/propagate/work"
+)
+
+// policyInterval is how often the policies' statuses are counted at most.
+const policyInterval = time.Second
+
+// Policies writes the policies' statuses.
+type Policies struct {
+	hub       dynamic.Interface
+	published Published
+	clock     clock.WithTicker
+	recount   chan struct{}
+	failing   map[types.UID]bool // Run alone uses it
+}
+
+// NewPolicies makes Policies.
+func NewPolicies(hub dynamic.Interface, published Published, c clock.WithTicker) *Policies {
+	return &Policies{hub: hub, published: published, clock: c, recount: make(chan struct{}, 1), failing: map[types.UID]bool{}}
+}
+
+// Count has the statuses counted before long. It does not block.
+func (p *Policies) Count() {
+	select {
+	case p.recount <- struct{}{}:
+	default:
+	}
+}
+
+// Run writes until ctx ends.
+func (p *Policies) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.recount:
+		}
+		if p.write(ctx) {
+			p.Count()
+		}
+		if !work.Rest(ctx, p.clock, policyInterval, nil) {
+			return
+		}
+	}
+}
+
+// write writes what differs; retry says that something failed.
+func (p *Policies) write(ctx context.Context) (retry bool) {
+	facts := p.published.Facts()
+	var counts map[*policy.Policy]report.PolicyCount
+	if len(facts.KnownPolicies) > 0 {
+		counts = report.CountPolicies(facts, p.published.Assignments())
+	}
+	log, clusters := klog.FromContext(ctx), facts.PolicyClusters()
+	before := p.failing
+	p.failing = map[types.UID]bool{}
+	for _, known := range facts.KnownPolicies {
+		err, uid := p.writeOne(ctx, known, counts[known.InEffect], clusters), known.Object.GetUID()
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == nil && before[uid]:
+			log.Info("The status of a policy could be written again", "policy", known.Object.GetName(), "namespace", known.Object.GetNamespace())
+		case err != nil:
+			p.failing[uid], retry = true, true
+			if !before[uid] {
+				log.Error(err, "The status of a policy could not be written, and will be tried again", "policy", known.Object.GetName(), "namespace", known.Object.GetNamespace())
+			}
+		}
+	}
+	return retry
+}
+
+func (p *Policies) writeOne(ctx context.Context, known decide.KnownPolicy, count report.PolicyCount, clusters []policy.Cluster) error {
+	obj := known.Object
+	status, err := report.PolicyStatus(known, count, clusters, p.clock.Now())
+	if err != nil || status == nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": obj.GetUID()}, "status": status})
+	if err != nil {
+		return fmt.Errorf("encode the status of policy %s: %w", obj.GetName(), err)
+	}
+	resource := "placementpolicies"
+	if obj.GetNamespace() == "" {
+		resource = "clusterplacementpolicies"
+	}
+	_, err = p.hub.Resource(v1alpha1.Resource(resource)).Namespace(obj.GetNamespace()).
+		Patch(ctx, obj.GetName(), types.MergePatchType, body, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager}, "status")
+	if gone(err) {
+		return nil
+	}
+	return err
+}

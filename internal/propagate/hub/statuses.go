@@ -1,0 +1,113 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hanse-dev/hanse/internal/propagate/report"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+)
+
+// Members' statuses change many times while a workload starts. A merged status waits a little for the others, and one object's is
+// written at most once in statusInterval, whatever the number of members: that bounds the hub's writes.
+const (
+	statusDelay    = 50 * time.Millisecond
+	statusInterval = time.Second
+	// statusYield is for how long statuses let Recordings go first, which members wait for.
+	statusYield = 5 * time.Second
+)
+
+// status is the last one that was written.
+type status struct {
+	at       time.Time
+	revision uint64 // of the object by it; 0: not known
+}
+
+// Status has the status of an object written before long, but not before after has gone by. It does not block.
+func (r *Recorder) Status(key template.Key, after time.Duration) {
+	delay := max(after, statusDelay)
+	r.mu.Lock()
+	if last, ok := r.written[key]; ok {
+		delay = max(delay, last.at.Add(statusInterval).Sub(r.clock.Now()))
+	}
+	r.mu.Unlock()
+	r.statuses.AddAfter(key, delay)
+}
+
+// writeStatus merges what the members say of an object and writes it if it differs from what is there. It is idempotent.
+func (r *Recorder) writeStatus(ctx context.Context, key template.Key) error {
+	a, now := r.published.Assignment(key), r.clock.Now()
+	if a == nil {
+		return nil
+	}
+	if r.yields(now) || r.outdated(a.Template, now) {
+		r.statuses.AddAfter(key, statusDelay)
+		return nil
+	}
+	out, err := report.Status(a, r.published.Facts(), r.published.Members(), r.began, now)
+	r.tellBlame(key, out.Blamed, err)
+	switch {
+	case err != nil:
+		return err
+	case out.RetryAfter > 0:
+		r.statuses.AddAfter(key, out.RetryAfter)
+		return nil
+	case out.Patch == nil:
+		return nil
+	}
+	r.note(key, status{at: now})
+	made, err := r.patch(ctx, a.Template, map[string]any{"status": out.Patch}, "status")
+	switch {
+	case gone(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("write the status of %s at the hub: %w", key, err)
+	}
+	r.note(key, status{at: now, revision: template.RevisionOf(made.GetResourceVersion())})
+	return nil
+}
+
+func (r *Recorder) note(key template.Key, s status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.written[key] = s
+}
+
+// yields says whether statuses have to wait for Recordings, which they do not for long.
+func (r *Recorder) yields(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.recordings.Len() == 0 {
+		r.busy = time.Time{}
+		return false
+	}
+	if r.busy.IsZero() {
+		r.busy = now
+	}
+	return now.Sub(r.busy) < statusYield
+}
+
+// outdated says whether t is older than the status that was written last: what differs from it would be taken for what differs
+// from that. After a while that is of no account: the watch may have been cut.
+func (r *Recorder) outdated(t *template.Template, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := r.written[t.Key]
+	return t.Revision < last.revision && now.Sub(last.at) < 2*statusInterval
+}
+
+// tellBlame says who is to blame, and once, that nobody is any more.
+func (r *Recorder) tellBlame(key template.Key, blamed map[string]string, err error) {
+	r.mu.Lock()
+	was := r.blamed[key]
+	if len(blamed) > 0 {
+		r.blamed[key] = true
+	} else if err == nil {
+		delete(r.blamed, key)
+	}
+	r.mu.Unlock()
+	if len(blamed) > 0 || was && err == nil {
+		r.blame(key, blamed)
+	}
+}

@@ -1,0 +1,97 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
+)
+
+// into takes in what a watch says. Its methods are called one at a time.
+type into interface {
+	// replace is all there is, as of a version, at the start and after a watch was lost.
+	replace(objs []*unstructured.Unstructured, version uint64)
+	apply(obj *unstructured.Unstructured)
+	remove(obj *unstructured.Unstructured)
+}
+
+// followed is a resource that a session watches.
+type followed struct {
+	name   string
+	gvr    schema.GroupVersionResource
+	labels string
+	cut    func(*unstructured.Unstructured) // takes out of an object what is not needed
+	into   into
+	told   func(error)
+	absent time.Duration // see watch.Resource
+}
+
+// follow watches a resource of the member until ctx ends, through whatever happens to the connection. A resource that is too
+// large ends the session.
+func (s *session) follow(ctx context.Context, f followed) {
+	type object = *unstructured.Unstructured
+	delays, _ := s.member.clock.(clock.WithDelayedExecution) // which clocks are, also those of tests
+	source := &versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, ""), Format: watch.Unstructured()}}
+	watch.Run(ctx, watch.Resource[object, object]{
+		Name:   s.member.name + "/" + f.name,
+		Source: source,
+		Labels: f.labels,
+		Trim: func(obj object) object {
+			f.cut(obj)
+			return obj
+		},
+		Weigh:  weigh,
+		Limits: s.member.options.Limits,
+		Pages:  s.pages,
+		Into: watch.Sink[object]{
+			Replace: func(objs []object) { f.into.replace(objs, source.version) },
+			Apply:   f.into.apply, Remove: f.into.remove,
+		},
+		Absent: f.absent,
+		Told: func(err error) {
+			var large *limits.TooLarge
+			var many *limits.Exceeded
+			switch {
+			case errors.As(err, &large):
+				s.exceed(err)
+			case errors.As(err, &many):
+				s.exceed(fmt.Errorf("one list of the member has %w", err))
+			}
+			f.told(err)
+		},
+		Clock: delays,
+	})
+}
+
+// versioned is a source that remembers of which version the last list is.
+type versioned struct {
+	watch.REST[*unstructured.Unstructured]
+	version uint64
+}
+
+// List is of watch.Source.
+func (v *versioned) List(ctx context.Context, o metav1.ListOptions, each func(*unstructured.Unstructured) error) (metav1.ListMeta, error) {
+	head, err := v.REST.List(ctx, o, each)
+	v.version = template.RevisionOf(head.ResourceVersion)
+	return head, err
+}
+
+// newRESTClient is for requests that are paced by those who make them.
+func newRESTClient(cfg *rest.Config, client *http.Client) (rest.Interface, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	cfg.QPS, cfg.RateLimiter = -1, nil
+	return rest.UnversionedRESTClientForConfigAndClient(cfg, client)
+}

@@ -1,0 +1,129 @@
+package member
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hanse-dev/hanse/api/v1alpha1"
+)
+
+const settings = "/api/v1/namespaces/shop/configmaps/settings"
+
+func isDiscovery(r *http.Request) bool {
+	return r.URL.Path == "/api" || r.URL.Path == "/apis"
+}
+
+// TestDiscoveryThatFailsOnceIsAskedAgain: a member whose discovery fails as its session
+// begins gets everything once it answers.
+func TestDiscoveryThatFailsOnceIsAskedAgain(t *testing.T) {
+	m := newMemberAPI(t)
+	m.setFault(func(r *http.Request) (int, string) {
+		if isDiscovery(r) {
+			return 503, "no server is available"
+		}
+		return 0, ""
+	})
+	h := newHub()
+	member := m.join(t, h, "aws")
+	key := h.put(configMaps(), configMap("settings"))
+	if message := h.waitForState(t, member, key, v1alpha1.StateUnknown); !strings.Contains(message, "configmaps") || !strings.Contains(message, "discovered") {
+		t.Errorf("the placement says %q", message)
+	}
+	if unread := member.Unreadable(nil); !strings.Contains(unread, "configmaps") {
+		t.Errorf("the Cluster's condition says %q", unread)
+	}
+	m.setFault(nil)
+	h.waitForState(t, member, key, v1alpha1.StateSynced)
+	if m.get(settings) == nil {
+		t.Error("it is not in the member")
+	}
+	if unread := member.Unreadable(nil); unread != "" {
+		t.Errorf("afterwards it says %q", unread)
+	}
+}
+
+// TestPartialDiscoveryKeepsWhatIsKnown: a group that is down takes nothing along.
+func TestPartialDiscoveryKeepsWhatIsKnown(t *testing.T) {
+	m := newMemberAPI(t)
+	m.setFault(func(r *http.Request) (int, string) {
+		if r.URL.Path == "/apis/apps/v1" {
+			return 503, status(503, "ServiceUnavailable")
+		}
+		return 0, ""
+	})
+	h := newHub()
+	member := m.join(t, h, "aws")
+	key := h.put(configMaps(), configMap("settings"))
+	web := h.put(deployments(), deploymentOf(2))
+	h.waitForState(t, member, key, v1alpha1.StateSynced)
+	h.waitForState(t, member, web, v1alpha1.StateUnknown)
+	if unread := member.Unreadable(nil); !strings.Contains(unread, "deployments.apps") || strings.Contains(unread, "configmaps") {
+		t.Errorf("the Cluster's condition says %q", unread)
+	}
+	m.setFault(nil)
+	h.waitForState(t, member, web, v1alpha1.StateSynced)
+
+	// And the other way round: what is watched goes on when discovery fails.
+	m.setFault(func(r *http.Request) (int, string) {
+		if isDiscovery(r) || r.URL.Path == "/apis/apps/v1" {
+			return 503, status(503, "ServiceUnavailable")
+		}
+		return 0, ""
+	})
+	member.Refresh()
+	m.remove(settings)
+	waitFor(t, "the object to be created again", func() bool { return m.get(settings) != nil })
+	h.waitForState(t, member, key, v1alpha1.StateSynced)
+	if unread := member.Unreadable(nil); unread != "" {
+		t.Errorf("nothing is unknown, and it says %q", unread)
+	}
+}
+
+// TestWhatCannotBeReadIsNotGreen: with a watch that was cut and a list that is refused,
+// what was known is old.
+func TestWhatCannotBeReadIsNotGreen(t *testing.T) {
+	for _, code := range []int{401, 403, 500} {
+		t.Run(http.StatusText(code), func(t *testing.T) {
+			t.Parallel()
+			m := newMemberAPI(t)
+			h := newHub()
+			member := m.join(t, h, "aws")
+			key := h.put(configMaps(), configMap("settings"))
+			web := h.put(deployments(), deploymentOf(2))
+			h.waitForState(t, member, key, v1alpha1.StateSynced)
+			h.waitForState(t, member, web, v1alpha1.StateSynced)
+
+			m.cut() // and back at once: that is no news
+			waitFor(t, "new watches", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.watching) >= 3 })
+
+			m.setFault(func(r *http.Request) (int, string) {
+				if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/v1/configmaps") {
+					return code, status(code, http.StatusText(code))
+				}
+				return 0, ""
+			})
+			if state, _ := h.stateOf(member, key); state != v1alpha1.StateSynced {
+				t.Errorf("a short cut made it %s", state)
+			}
+			m.cut()
+			m.remove(settings)
+			message := h.waitForState(t, member, key, v1alpha1.StateUnknown)
+			if !strings.Contains(message, "configmaps cannot be read") || !strings.Contains(message, http.StatusText(code)) {
+				t.Errorf("the placement says %q", message)
+			}
+			if state, _ := h.stateOf(member, web); state != v1alpha1.StateSynced {
+				t.Errorf("another kind is %s", state)
+			}
+			if unread := member.Unreadable(nil); !strings.HasPrefix(unread, "configmaps: ") {
+				t.Errorf("the Cluster's condition says %q", unread)
+			}
+			m.setFault(nil)
+			waitFor(t, "the object to be created again", func() bool { return m.get(settings) != nil })
+			h.waitForState(t, member, key, v1alpha1.StateSynced)
+			if unread := member.Unreadable(nil); unread != "" {
+				t.Errorf("afterwards it says %q", unread)
+			}
+		})
+	}
+}

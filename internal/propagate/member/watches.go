@@ -1,0 +1,271 @@
+package member
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
+)
+
+// A watch is open for resources of which something is in the member or is to be there. What else the member serves
+// is looked at when a session begins, and now and then: that finds what the hub left there and has no template for any
+// more, and what somebody copied. What is placed is watched, so that a change of it is seen at once.
+
+// kind is what is known of a resource in a session.
+type kind struct {
+	resource Resource
+	stop     context.CancelFunc    // of its watch; nil: it has none
+	read     bool                  // it is known what is there
+	listed   bool                  // the watch has said all there is
+	missing  bool                  // the member does not serve it
+	unread   error                 // why its objects are not known as they are now
+	due      time.Time             // when it is looked at again if it has no watch, or closed if nothing is there
+	early    map[template.Key]bool // written before the watch has said what there is
+}
+
+const (
+	// Something may be put into a member by others than the hub at any time: what is not watched is looked at after a time between
+	// these.
+	shortestLook, longestLook = 20 * time.Minute, 40 * time.Minute
+	// closeAfter is how long a watch goes on when nothing is there any more: what is deleted is often made again.
+	closeAfter = 5 * time.Minute
+	// looksAtOnce is how many resources are looked at at once when a session begins.
+	looksAtOnce = 4
+)
+
+// serve looks at what the member serves and is not known: what may be to be there is watched, and of all else it is
+// found out whether there is any. It blocks until that is known.
+func (s *session) serve(ctx context.Context, served []Resource) {
+	var unknown []*kind
+	for _, r := range served {
+		gr := r.GVR.GroupResource()
+		s.mu.Lock()
+		k := s.kinds[gr]
+		if k == nil {
+			k = &kind{}
+			s.kinds[gr] = k
+		}
+		k.resource, k.missing = r, false
+		known := k.stop != nil || k.read
+		s.mu.Unlock()
+		switch {
+		case known:
+		case s.member.source.Has(s.member.name, gr) || len(s.member.keysOf(gr)) > 0:
+			s.watchSoon(gr)
+		default:
+			unknown = append(unknown, k)
+		}
+	}
+	var wg sync.WaitGroup
+	next := make(chan *kind)
+	for range min(looksAtOnce, len(unknown)) {
+		wg.Go(func() {
+			for k := range next {
+				if err := guard.Run(func() error { s.look(ctx, k); return nil }); err != nil {
+					klog.FromContext(ctx).Error(err, "The objects of a resource could not be processed", "resource", k.resource.GVR.GroupResource().String(), "stack", string(guard.Stack(err)))
+				}
+			}
+		})
+	}
+	for _, k := range unknown {
+		next <- k
+	}
+	close(next)
+	wg.Wait()
+}
+
+// look finds out whether there is anything of the hub's of a resource: if so, or if that cannot be found out, it is watched,
+// which tells of it.
+func (s *session) look(ctx context.Context, k *kind) {
+	gr := k.resource.GVR.GroupResource()
+	none, err := s.isEmpty(ctx, k.resource.GVR)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil || !none:
+		s.watchSoon(gr)
+	default:
+		s.mu.Lock()
+		news := !k.read && k.stop == nil && !k.missing
+		k.due = s.member.clock.Now().Add(shortestLook + rand.N(longestLook-shortestLook))
+		if news {
+			k.read, k.unread = true, nil
+		}
+		s.mu.Unlock()
+		if news {
+			s.hasRead(gr)
+			s.queueAll(gr)
+		}
+	}
+}
+
+// isEmpty asks the member whether it has no object of a resource with the hub's label.
+func (s *session) isEmpty(ctx context.Context, gvr schema.GroupVersionResource) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lateAfter)
+	defer cancel()
+	body, err := s.watches.Get().AbsPath(watch.Path(gvr, "")).
+		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").
+		VersionedParams(&metav1.ListOptions{LabelSelector: kinds.ManagedSelector(gvr.GroupResource()), Limit: 1}, metav1.ParameterCodec).
+		DoRaw(ctx)
+	if err != nil {
+		return false, err
+	}
+	var list struct {
+		Kind     string `json:"kind"`
+		Metadata struct {
+			Continue string `json:"continue"`
+		} `json:"metadata"`
+		Items []struct{} `json:"items"`
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		return false, err
+	}
+	return list.Kind != "" && len(list.Items) == 0 && list.Metadata.Continue == "", nil
+}
+
+// watchSoon opens a watch on a resource that the member serves, if there is none.
+func (s *session) watchSoon(gr schema.GroupResource) {
+	s.mu.Lock()
+	k := s.kinds[gr]
+	if k == nil || k.missing || k.stop != nil || s.ctx == nil {
+		s.mu.Unlock()
+		return
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	k.stop, k.unread, k.due = cancel, nil, time.Time{}
+	k.listed, k.early = false, nil
+	gvr := k.resource.GVR
+	s.mu.Unlock()
+	if scalable(gr) {
+		s.scalers.watch(s)
+	}
+	go s.follow(ctx, followed{
+		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: &sink{session: s, gr: gr},
+		told: func(err error) { s.setUnread(ctx, gr, err) },
+	})
+}
+
+// early notes that an object was written: a list that was read before does not say that it is gone.
+func (s *session) early(key template.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.kinds[key.GR]; k != nil && !k.listed {
+		if k.early == nil {
+			k.early = map[template.Key]bool{}
+		}
+		k.early[key] = true
+	}
+}
+
+// stopUnwanted ends watches on resources that the hub serves no more, as those of a CRD that was deleted.
+func (s *session) stopUnwanted(wanted []Resource) {
+	keep := map[schema.GroupResource]bool{}
+	for _, r := range wanted {
+		keep[r.GVR.GroupResource()] = true
+	}
+	var unwanted []schema.GroupResource
+	s.mu.Lock()
+	for gr, k := range s.kinds {
+		if !keep[gr] {
+			unwanted = append(unwanted, gr)
+			if k.stop != nil {
+				k.stop()
+			}
+			delete(s.kinds, gr)
+		}
+	}
+	s.mu.Unlock()
+	for _, gr := range unwanted {
+		s.member.forgetAll(gr)
+	}
+}
+
+// stopServing is for a resource that the member does not serve, or not any more. What was known of its objects is forgotten:
+// with a CRD, they go.
+func (s *session) stopServing(gr schema.GroupResource) {
+	s.mu.Lock()
+	k := s.kinds[gr]
+	news := k == nil || !k.missing
+	if k != nil && k.stop != nil {
+		k.stop()
+	}
+	s.kinds[gr] = &kind{missing: true}
+	s.mu.Unlock()
+	sink := &sink{session: s, gr: gr}
+	for _, key := range s.member.keysOf(gr) {
+		sink.forget(key, nil)
+	}
+	if news {
+		s.hasRead(gr)
+		s.queueAll(gr) // so that the placements say what is missing
+	}
+}
+
+// hasRead tells that it is known what is there of a resource.
+func (s *session) hasRead(gr schema.GroupResource) {
+	if s.member.engaged() != s {
+		return // what another session has read counts
+	}
+	s.member.listener.Read(s.member.name, gr, true)
+	s.tellOf(gr)
+}
+
+// state says whether the objects of a resource in the member are known, and whether the member does not serve it at all.
+func (s *session) state(gr schema.GroupResource) (read, missing bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kinds[gr]
+	return k != nil && k.read, k != nil && k.missing
+}
+
+// tidy looks at one of the resources that are due: one without a watch is looked at, and the watch of one closed of which
+// nothing has been there for a while.
+func (s *session) tidy(ctx context.Context) {
+	now := s.member.clock.Now()
+	var look *kind
+	var idle []schema.GroupResource
+	s.mu.Lock()
+	for gr, k := range s.kinds {
+		switch {
+		case k.missing || !k.read:
+		case k.stop != nil && k.listed:
+			idle = append(idle, gr)
+		case k.stop == nil && now.After(k.due) && (look == nil || k.due.Before(look.due)):
+			look = k
+		}
+	}
+	s.mu.Unlock()
+	for _, gr := range idle {
+		used := len(s.member.keysOf(gr)) > 0 || s.member.source.Has(s.member.name, gr)
+		s.closeUnused(gr, used, now)
+	}
+	if look != nil {
+		s.look(ctx, look)
+	}
+}
+
+func (s *session) closeUnused(gr schema.GroupResource, used bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kinds[gr]
+	switch {
+	case k == nil || k.stop == nil:
+	case used:
+		k.due = time.Time{}
+	case k.due.IsZero():
+		k.due = now.Add(closeAfter)
+	case now.After(k.due):
+		k.stop()
+		k.stop, k.listed = nil, false
+		k.due = now.Add(shortestLook)
+	}
+}

@@ -1,0 +1,2 @@
+// Package monitoring holds the dashboard and the alert rules against the code and the documents.
+package monitoring
