@@ -4,6 +4,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -66,12 +67,12 @@ func (e *Engine) publish(key template.Key, a *decide.Assignment) {
 	}
 }
 
-// deliver has the members look at objects that they are to have, or know.
+// deliver has the members look at objects that they are to have, or know. What is active in one cluster is in all.
 func (e *Engine) deliver(keys []template.Key) {
 	for _, key := range keys {
 		a := e.published.Assignment(key)
 		for _, m := range *e.published.members.Load() {
-			if isIn(a, m.Name()) || m.Knows(key) {
+			if isIn(a, m.Name()) || a != nil && a.Division == kinds.OneActive || m.Knows(key) {
 				m.Enqueue(key)
 			}
 		}
