@@ -75,6 +75,24 @@ func (f *fake) Watch(ctx context.Context, _ metav1.ListOptions) (Stream[*corev1.
 	return f.open, nil
 }
 
+func (f *fake) opens() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opened
+}
+
+func (f *fake) lists() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.listed
+}
+
+func (f *fake) stream() *fakeStream {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open
+}
+
 // fail has all requests fail, and what is watched end.
 func (f *fake) fail(err error) {
 	f.mu.Lock()
@@ -321,8 +339,8 @@ func TestWatchesThatEndAtOnceAreNotAskedForWithoutRest(t *testing.T) {
 				close(open.ended)
 			}
 		}
-		if f.opened < 10 || f.opened > 21 || into.lists() != 1 {
-			t.Errorf("%d watches in 10 s, and %d lists", f.opened, into.lists())
+		if f.opens() < 10 || f.opens() > 21 || into.lists() != 1 {
+			t.Errorf("%d watches in 10 s, and %d lists", f.opens(), into.lists())
 		}
 	})
 }
@@ -368,11 +386,11 @@ func TestPatience(t *testing.T) {
 		after(10 * time.Second)
 		f.fail(nil)
 		after(9 * time.Second)
-		if f.opened != 1 {
+		if f.opens() != 1 {
 			t.Errorf("watched again after 19 s, and the server had asked for 20")
 		}
 		after(5 * time.Second)
-		if f.opened != 2 {
+		if f.opens() != 2 {
 			t.Errorf("not watched again after 24 s")
 		}
 	})
@@ -384,19 +402,19 @@ func TestASilentWatchIsBegunAgain(t *testing.T) {
 		f, into := &fake{}, &taken{}
 		told := watching(t, f, into)
 		after(20 * time.Minute)
-		if f.opened != 1 {
-			t.Errorf("a server without bookmarks is watched %d times", f.opened)
+		if f.opens() != 1 {
+			t.Errorf("a server without bookmarks is watched %d times", f.opens())
 		}
 		for range 10 {
-			f.open.events <- Event[*corev1.Pod]{apiwatch.Bookmark, pod("")}
+			f.stream().events <- Event[*corev1.Pod]{apiwatch.Bookmark, pod("")}
 			after(4 * time.Minute)
 		}
-		if f.opened != 1 || len(into.names) != 1 {
-			t.Errorf("with bookmarks it is watched %d times, and known are %v", f.opened, into.names)
+		if f.opens() != 1 || len(into.names) != 1 {
+			t.Errorf("with bookmarks it is watched %d times, and known are %v", f.opens(), into.names)
 		}
 		after(2 * time.Minute)
-		if f.opened != 2 || into.lists() != 1 || len(told.take()) > 0 {
-			t.Errorf("silent, it is watched %d times and listed %d", f.opened, into.lists())
+		if f.opens() != 2 || into.lists() != 1 || len(told.take()) > 0 {
+			t.Errorf("silent, it is watched %d times and listed %d", f.opens(), into.lists())
 		}
 	})
 }
@@ -436,8 +454,8 @@ func TestListsHaveAnEnd(t *testing.T) {
 				})
 				after(time.Second)
 				var exceeded *limits.Exceeded
-				if errs := told.take(); len(errs) != 1 || !errors.As(errs[0], &exceeded) || f.listed != 101 || into.lists() > 0 {
-					t.Errorf("told %v after %d pages", errs, f.listed)
+				if errs := told.take(); len(errs) != 1 || !errors.As(errs[0], &exceeded) || f.lists() != 101 || into.lists() > 0 {
+					t.Errorf("told %v after %d pages", errs, f.lists())
 				}
 				after(10 * time.Minute)
 				if n := len(told.take()); n < 15 || n > 25 {
