@@ -131,13 +131,6 @@ func (l *loop) take() (taken []request) {
 	return taken
 }
 
-// depth is how many inputs wait.
-func (l *loop) depth() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.urgent) + len(l.others)
-}
-
 // run applies inputs until ctx ends.
 func (l *loop) run(ctx context.Context) {
 	timer := l.clock.NewTimer(time.Hour)

@@ -184,18 +184,6 @@ func (h *hub) Tell(_ string, w *decide.Wanted, _, reason, message string) {
 	h.told = append(h.told, fmt.Sprintf("%s %s: %s", reason, w.Key.Name, message))
 }
 
-// events are those that were told, of a reason.
-func (h *hub) events(reason string) (all []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, e := range h.told {
-		if strings.HasPrefix(e, reason+" ") {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
 // put has an object at the hub.
 func (h *hub) put(gr schema.GroupResource, obj map[string]any) template.Key {
 	u := unstructuredOf(runtime.DeepCopyJSON(obj))

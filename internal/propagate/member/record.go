@@ -159,13 +159,6 @@ func (r *record) withheld() lineage.Reason {
 	return r.trouble.withheld
 }
 
-func (r *record) since() time.Time {
-	if r.trouble == nil {
-		return time.Time{}
-	}
-	return r.trouble.since
-}
-
 // changed is the trouble of r, to be changed. Those who have a copy of r do not see the change.
 func (r *record) changed() *trouble {
 	next := trouble{}
