@@ -234,6 +234,16 @@ func (f *federation) isFull(joined []*member) bool {
 	})
 }
 
+// isComplete says whether the hub has a Job as done.
+func isComplete(job object) bool {
+	status, _ := job["status"].(object)
+	conditions, _ := status["conditions"].([]any)
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		m, _ := c.(object)
+		return m["type"] == "Complete" && m["status"] == "True"
+	})
+}
+
 func (f *federation) missingWork(r ref, obj object, joined []*member, say func(string, ...any)) {
 	uid := text(obj, "metadata", "uid")
 	places := 0
@@ -244,6 +254,9 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 	}
 	if places == 0 || f.watch.excused[uid] {
 		return
+	}
+	if len(f.watch.begun[uid]) == 0 && isComplete(obj) {
+		return // a copy from which the hub was restored has it as done: it was, and is not done again
 	}
 	var done int64
 	for _, m := range f.members {
