@@ -194,3 +194,18 @@ func TestAStatefulSetIsLoweredByWhatItShows(t *testing.T) {
 		t.Errorf("two are ready, and it is told to run %d", n)
 	}
 }
+
+// TestFewerThatAlsoMoveWait: there are to be fewer, and some of them elsewhere: those that are ready stay until the others are.
+func TestFewerThatAlsoMoveWait(t *testing.T) {
+	r := moving(map[string]int32{"aws": 1, "azure": 2})
+	wrote := &template.Share{Replicas: 2, Total: 5}
+	aws := r.runs("aws", 2, 2, wrote)
+	r.engage("azure")
+	if n := r.runsNow(aws); n != 2 {
+		t.Errorf("with none ready elsewhere: %d, want 2", n)
+	}
+	r.runs("azure", 2, 2, nil)
+	if n := r.runsNow(aws); n != 1 {
+		t.Errorf("with all ready elsewhere: %d, want 1", n)
+	}
+}

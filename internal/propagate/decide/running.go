@@ -26,9 +26,11 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 	parts := make([]transition.Member, len(w.names))
 	ordered := a.Key.GR.Resource == "statefulsets"
 	var running int32
+	gains := false // some cluster that answers is to run more
 	for i, name := range w.names {
 		parts[i] = w.part(o, a, name, told, ordered)
 		running += parts[i].Has
+		gains = gains || w.reached(name) && parts[i].Target > parts[i].Has
 	}
 	next := transition.Next(parts, ordered)
 	var now map[string]int32
@@ -37,7 +39,7 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 		switch {
 		case !w.reached(name) || !seen.runsMore(a, s.Replicas) || seen.asWanted(s):
 			continue
-		case seen.Left != nil && running <= seen.Left.Share.Total && seen.Left.Share.Total > a.Total:
+		case !gains && seen.Left != nil && running <= seen.Left.Share.Total && seen.Left.Share.Total > a.Total:
 			continue // nothing is in motion, there are to be fewer
 		}
 		if told == nil {
