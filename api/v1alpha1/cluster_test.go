@@ -21,7 +21,7 @@ func TestTaintsOfClusters(t *testing.T) {
 		{"[{key: a, effect: Never}]", "spec.taints[0].effect", "Unsupported value"},
 		{"[{key: a}]", "spec.taints[0].effect", "Required value"},
 		{"[{effect: NoExecute}]", "spec.taints[0].key", "Required value"},
-		{"[{key: a/b/c, effect: NoExecute}]", "spec.taints[0].key", "must be a taint key, as maintenance or example.com/maintenance"},
+		{"[{key: a/b/c, effect: NoExecute}]", "spec.taints[0].key", "must be a taint key, such as maintenance or example.com/maintenance"},
 		{"[{key: a, value: b c, effect: NoExecute}]", "spec.taints[0].value", ""},
 		{"[{key: a, effect: NoExecute}, {key: a, value: b, effect: NoExecute}]", "spec.taints[1]", "Duplicate value"},
 	} {
