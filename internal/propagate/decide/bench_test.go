@@ -34,7 +34,7 @@ func burst(b *testing.B, clusters int, asks bool) {
 			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
 			nodes = append(nodes, n)
 		}
-		r.w.around.views[c.Name] = capacity.NewView(nodes, podsOn(nodes, 1000))
+		r.w.room.Measured(c.Name, capacity.NewView(nodes, podsOn(nodes, 1000)), r.w.now)
 	}
 	container := map[string]any{"name": "c"}
 	if asks {

@@ -48,7 +48,7 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 		snapshot = o.undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
-	d := w.placeUnder(a, snapshot, &wl)
+	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread
 		d = snapshot.Schedule(&wl)

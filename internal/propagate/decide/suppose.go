@@ -27,7 +27,7 @@ func (w *World) Suppose(now time.Time, without ...string) *Supposed {
 	}
 	f.Measures = w.knows(f.clusters)
 	f.surroundingsChanged()
-	f.around.cached(f.owner).made = now // so that no answer begins with forgetting what clusters have free
+	f.room.Renew(now) // so that no answer begins with forgetting what clusters have free
 	return &Supposed{f}
 }
 
@@ -45,7 +45,7 @@ func SupposeClusters(clusters []v1alpha1.Cluster, now time.Time) *Supposed {
 // Copy is a copy, which may be changed without s.
 func (s *Supposed) Copy() *Supposed {
 	w := s.world.asking(s.world.now)
-	w.around.short, w.around.demanding = maps.Clone(w.around.short), maps.Clone(w.around.demanding)
+	w.room = s.world.room.Granting()
 	return &Supposed{w}
 }
 
@@ -172,7 +172,7 @@ func (w *World) Unmeasured() bool { return w.Measures && !w.knows(w.clusters) }
 // knows says whether the nodes and pods of all clusters that answer have been measured.
 func (w *World) knows(clusters map[string]*Cluster) bool {
 	for name, c := range clusters {
-		if c.Ready && w.around.views[name] == nil {
+		if c.Ready && w.room.View(name) == nil {
 			return false
 		}
 	}

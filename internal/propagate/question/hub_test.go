@@ -2,7 +2,6 @@ package question
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -144,7 +143,7 @@ func (h *hub) record() {
 	}
 }
 
-func (h *hub) keys() []template.Key { return sorted(maps.Keys(h.all)) }
+func (h *hub) keys() []template.Key { return template.SortedKeys(h.all) }
 
 // policyFor is a manifest of a PlacementPolicy for the Deployment of its name.
 func policyFor(name string, spec map[string]any) *unstructured.Unstructured {

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
-	"maps"
 	"slices"
 	"time"
 
@@ -61,17 +59,13 @@ func losing(as *decide.Supposed, instead map[template.Key]*decide.Assignment) *L
 	for _, key := range as.Keys(func(a *decide.Assignment) bool { return instead[a.Key] == nil && mayBeLost(a) }) {
 		l.note(as.At(key))
 	}
-	for _, key := range sorted(maps.Keys(instead)) {
+	for _, key := range template.SortedKeys(instead) {
 		l.note(instead[key])
 	}
 	for _, keys := range l.in {
-		slices.SortFunc(keys, template.Key.Compare)
+		template.SortKeys(keys)
 	}
 	return l
-}
-
-func sorted(keys iter.Seq[template.Key]) []template.Key {
-	return slices.SortedFunc(keys, template.Key.Compare)
 }
 
 func (l *Losses) note(a *decide.Assignment) {
@@ -153,7 +147,8 @@ func (l *Losses) Of(ctx context.Context, clusters ...string) (all []Loss, err er
 			keys = append(keys, l.in[name]...)
 		}
 	}
-	for _, key := range slices.Compact(sorted(slices.Values(keys))) {
+	template.SortKeys(keys)
+	for _, key := range slices.Compact(keys) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
