@@ -1,10 +1,10 @@
 package decide
 
 import (
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -19,14 +19,8 @@ type Facts struct {
 	sorted        []policy.Cluster
 }
 
-// KnownPolicy is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
-// was before that.
-type KnownPolicy struct {
-	Object   *unstructured.Unstructured
-	InEffect *policy.Policy // nil: it never made sense
-	Mistake  string
-	source   *unstructured.Unstructured // of InEffect
-}
+// KnownPolicy is a policy as it was last written, and as it is in effect.
+type KnownPolicy = policies.Known
 
 // Lost says whether a cluster is lost for the workloads of a policy: what they run there fails over.
 func (f *Facts) Lost(name string, p *policy.Policy) bool { return f.lost.For(name, p) }
@@ -40,14 +34,14 @@ func (f *Facts) Dead(name string, p *policy.Policy) bool {
 // PolicyClusters is what policies select the clusters by, by name.
 func (f *Facts) PolicyClusters() []policy.Cluster {
 	if f.sorted == nil { // not a World's
-		return policyClusters(f.Clusters)
+		return outlook.PolicyClusters(f.Clusters)
 	}
 	return f.sorted
 }
 
 // PolicyObject is what policies select a template by.
 func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
-	return policyObject(t, f.Namespaces)
+	return policies.ObjectOf(t, f.Namespaces)
 }
 
 // WithLost is f as if clusters were lost, for all workloads.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -44,13 +45,13 @@ func (w *World) mayHave(o *object, a *Assignment, cluster string) bool {
 
 // kept is the decision about work that has begun: it stays as it was divided, whatever labels, policies, annotations and the
 // state of clusters say by now, and says what is different for what is made later.
-func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.Decision {
+func (w *World) kept(a *Assignment, o *outlook.Outlook, wl *schedule.Workload) schedule.Decision {
 	d := schedule.Decision{Divided: true, Kept: true, Problem: wl.Warning}
-	rules, problem := o.unharmed.Closed(wl)
+	rules, problem := o.Unharmed.Closed(wl)
 	if problem != "" {
 		d.Problem = problem
 	}
-	states, _ := o.snapshot.Closed(wl)
+	states, _ := o.Snapshot.Closed(wl)
 	var leave, lost, gone []string
 	for _, name := range slices.Sorted(maps.Keys(a.Recorded)) {
 		if w.clusters[name] == nil {
@@ -60,7 +61,7 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 		}
 		s := schedule.Share{Cluster: name, Replicas: a.Recorded[name], Reason: schedule.AsBefore}
 		rule := rules[name]
-		if why := o.rejected[name]; why != "" && rule.Disallowed {
+		if why := o.Rejected[name]; why != "" && rule.Disallowed {
 			rule.Why = why
 		}
 		switch state := states[name]; {
@@ -75,11 +76,11 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 		}
 		d.Shares = append(d.Shares, s)
 	}
-	for _, c := range o.snapshot.Clusters() {
+	for _, c := range o.Snapshot.Clusters() {
 		if _, in := a.Recorded[c.Name]; !in {
 			why := "the work was divided without it when it began"
 			if rule := rules[c.Name]; rule.Disallowed {
-				why = o.because(c.Name, rule.Why)
+				why = o.Because(c.Name, rule.Why)
 			}
 			d.Rejected = append(d.Rejected, schedule.Rejection{Cluster: c.Name, Reason: why})
 		}
@@ -96,7 +97,7 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 
 // later says what of the rules as they are now is not for a, whose work has begun, but for what is made later. leave is the
 // clusters that are not allowed, and why.
-func (w *World) later(a *Assignment, o *outlook, wl *schedule.Workload, leave []string) []string {
+func (w *World) later(a *Assignment, o *outlook.Outlook, wl *schedule.Workload, leave []string) []string {
 	noun := a.Object.GetKind()
 	if len(leave) > 0 {
 		return []string{fmt.Sprintf("its work has begun and stays in %s: the current rules apply only to a %s that is created later", strings.Join(leave, ", "), noun)}
@@ -105,16 +106,16 @@ func (w *World) later(a *Assignment, o *outlook, wl *schedule.Workload, leave []
 		return nil
 	}
 	by := "what its annotations now say"
-	if o.policy != nil {
-		by = o.policy.Name + " as it is now"
+	if o.Policy != nil {
+		by = o.Policy.Name + " as it is now"
 	}
 	return []string{fmt.Sprintf("its work has begun and stays as it was divided: %s applies only to a %s that is created later", by, noun)}
 }
 
 // dividesOtherwise says whether the rules as they are now would divide a otherwise than it was. What depends on what clusters
 // have free is not looked at.
-func (w *World) dividesOtherwise(a *Assignment, o *outlook, wl *schedule.Workload) bool {
-	free := o.policy != nil && (o.policy.Strategy == schedule.FreeCapacity || o.policy.Strategy == schedule.Pack)
+func (w *World) dividesOtherwise(a *Assignment, o *outlook.Outlook, wl *schedule.Workload) bool {
+	free := o.Policy != nil && (o.Policy.Strategy == schedule.FreeCapacity || o.Policy.Strategy == schedule.Pack)
 	if !w.steered(a) || free || a.Demand != nil {
 		return false
 	}
@@ -128,10 +129,10 @@ func (w *World) dividesOtherwise(a *Assignment, o *outlook, wl *schedule.Workloa
 	for _, n := range a.Recorded {
 		again.Total += n
 	}
-	if o.policy != nil && o.policy.Strategy == schedule.Duplicate {
+	if o.Policy != nil && o.Policy.Strategy == schedule.Duplicate {
 		again.Total = a.Total
 	}
-	d := o.unharmed.Schedule(&again)
+	d := o.Unharmed.Schedule(&again)
 	return !d.Hold && d.Unplaced == 0 && !sameDivision(d.Division(), a.Recorded)
 }
 

@@ -61,7 +61,7 @@ func (w *World) expireAt(a *Assignment, one *corev1.Taint, tolerations []corev1.
 
 // weigh has decided again what is concerned by a cluster that is lost now and was not before, or the other way round.
 func (w *World) weigh() {
-	changed := w.losses.Weigh(w.now, w.policies.index.Policies(), w.clusters)
+	changed := w.losses.Weigh(w.now, w.policies.Index().Policies(), w.clusters)
 	if len(changed) == 0 {
 		return
 	}

@@ -40,7 +40,7 @@ func (r *rollingRig) steps() {
 		Spec:       v1alpha1.PlacementPolicySpec{Rollout: &v1alpha1.Rollout{By: v1alpha1.RolloutByCluster}},
 	})
 	must(r.t, err)
-	r.w.policies.none = p
+	r.w.policies.None = p
 }
 
 func (r *rollingRig) object() *unstructured.Unstructured {
@@ -279,7 +279,7 @@ func TestStateOfARolloutOutlivesReplacedAnnotations(t *testing.T) {
 	if r.observed().Progress.State.Opens("b", r.get("web").Content.Revision) {
 		t.Error("a state that cannot be read lets everything out")
 	}
-	r.w.policies.none = policy.NoPolicy()
+	r.w.policies.None = policy.NoPolicy()
 	r.notes = map[string]string{v1alpha1.AnnotationRolloutState: kept, v1alpha1.AnnotationRollout: v1alpha1.RolloutStopped}
 	if got := r.observed().Recording; got == nil || *got.State != "" || *got.Hold != "" {
 		t.Errorf("without a policy the object keeps its annotations: %+v", got)

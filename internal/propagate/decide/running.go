@@ -141,7 +141,7 @@ func (w *World) workShares(o *object, a *Assignment) map[string]template.Share {
 	out := maps.Clone(a.Shares)
 	total := kinds.Parallelism(a.Content.Object)
 	duplicate := false
-	if p := w.outlook(a.Policy).policy; p != nil {
+	if p := w.outlook(a.Policy).Policy; p != nil {
 		duplicate = p.Strategy == schedule.Duplicate
 	}
 	var names []string

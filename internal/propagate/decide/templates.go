@@ -77,7 +77,7 @@ func (w *World) write(t *template.Template) {
 
 func (w *World) decideWritten(o *object, t *template.Template) {
 	b := o.a
-	a := &Assignment{Template: t, Policy: w.policyFor(t)}
+	a := &Assignment{Template: t, Policy: w.policies.For(t)}
 	known := b != nil && b.UID == t.UID
 	if known {
 		a.Template = o.carry(t, a.Policy)
@@ -105,8 +105,8 @@ func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 		a.setDecision(d)
 		a.Shares = w.workShares(o, a)
 	}
-	a.Shapes = w.outlook(a.Policy).shapes
-	a.AwaitsNamespace = w.awaitsNamespace(a.Template)
+	a.Shapes = w.outlook(a.Policy).Shapes
+	a.AwaitsNamespace = w.policies.AwaitsNamespace(a.Template)
 	w.persist(a)
 	w.scale(o, a)
 	w.announce(b, a)
@@ -249,7 +249,7 @@ func (w *World) unrecorded(a *Assignment) bool {
 		return true
 	}
 	// If nothing is known but which clusters there were when it was made, the formula has to say the same.
-	return !schedule.IsEven(a.Key.String(), a.Total, w.roll().joinedBy(a.Created), d.Shares)
+	return !schedule.IsEven(a.Key.String(), a.Total, w.roll().JoinedBy(a.Created), d.Shares)
 }
 
 // sameAsRecorded compares a decision with what is recorded; a cluster with 0 is as one without.
@@ -291,7 +291,7 @@ func within(a, b map[string]int32) bool {
 // renew has an object decided as the clusters ask for now.
 func (w *World) renew(o *object) {
 	a := o.a
-	d, shapes := w.decide(a, a), w.outlook(a.Policy).shapes
+	d, shapes := w.decide(a, a), w.outlook(a.Policy).Shapes
 	same := sameDecision(&a.Decision, &d) && sameShapes(a.Shapes, shapes) && sameMap(a.Shares, w.workShares(o, a))
 	if same && sameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
 		w.grant(a)
