@@ -2,14 +2,13 @@ package decide
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/outlook"
-	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -57,7 +56,7 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 	}
 	if waiting != "" {
 		d.Unplaced, d.Reason = a.Total-wl.Total, waiting
-		d.Hold = a.Recorded != nil && sameDivision(d.Division(), a.Recorded)
+		d.Hold = a.Recorded != nil && assignment.SameDivision(d.Division(), a.Recorded)
 	}
 	for i := range d.Rejected {
 		if why := o.Rejected[d.Rejected[i].Cluster]; why != "" {
@@ -137,15 +136,6 @@ func (w *World) isFirst(a *Assignment) bool {
 	return r != nil && !r.synced
 }
 
-// asked copies a with another number to divide, and another division.
-func (a *Assignment) asked(total int32, division map[string]int32) *Assignment {
-	t := *a.Template
-	t.Total, t.Recorded = total, division
-	asked := *a
-	asked.Template = &t
-	return &asked
-}
-
 // outlook is the clusters as the objects that p applies to see them.
 func (w *World) outlook(p *policy.Policy) *outlook.Outlook {
 	return w.outlooks.Of(p, outlook.Around{Clusters: w.clusters, Losses: &w.losses, Namespaces: w.policies.Namespaces(), Now: w.now})
@@ -161,7 +151,3 @@ func (w *World) surroundingsChanged() {
 
 // policyClusters is what policies select the clusters by, by name.
 func (w *World) policyClusters() []policy.Cluster { return outlook.PolicyClusters(w.clusters) }
-
-func sameShapes(a, b map[string]template.Shape) bool {
-	return maps.EqualFunc(a, b, func(x, y template.Shape) bool { return x.ID == y.ID })
-}

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/outlook"
-	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -133,7 +132,7 @@ func (w *World) dividesOtherwise(a *Assignment, o *outlook.Outlook, wl *schedule
 		again.Total = a.Total
 	}
 	d := o.Unharmed.Schedule(&again)
-	return !d.Hold && d.Unplaced == 0 && !sameDivision(d.Division(), a.Recorded)
+	return !d.Hold && d.Unplaced == 0 && !assignment.SameDivision(d.Division(), a.Recorded)
 }
 
 // bereft says what to do about work that may never be done: its cluster is lost, or no member any more.
@@ -145,7 +144,7 @@ func (w *World) bereft(a *Assignment, lost, gone []string) (said []string) {
 		}
 	}
 	for _, name := range gone {
-		said = append(said, fmt.Sprintf("cluster %s is no longer a member and took %s with it. Try: delete the %s and create it again, to have all of it done", name, a.partOf(name), noun))
+		said = append(said, fmt.Sprintf("cluster %s is no longer a member and took %s with it. Try: delete the %s and create it again, to have all of it done", name, a.PartOf(name), noun))
 	}
 	return said
 }
@@ -153,50 +152,9 @@ func (w *World) bereft(a *Assignment, lost, gone []string) (said []string) {
 // leftThere is what a cluster has left to do of a, for people; empty if that is nothing.
 func (w *World) leftThere(a *Assignment, cluster string) string {
 	if a.Division == completions {
-		if left := w.work(w.stored(a.Key), a, cluster, cutOf(a.Recorded, cluster)).Left; left == 0 {
+		if left := w.work(w.stored(a.Key), a, cluster, assignment.CutOf(a.Recorded, cluster)).Left; left == 0 {
 			return ""
 		}
 	}
-	return a.partOf(cluster)
-}
-
-// partOf is what a cluster was given of a, for people.
-func (a *Assignment) partOf(cluster string) string {
-	all := a.Completions()
-	switch {
-	case a.Division == kinds.One:
-		return "its work"
-	case all == nil:
-		return "its part of the work"
-	}
-	return fmt.Sprintf("%d of %d completions, less those that are done", cutOf(a.Recorded, cluster).OfKind().Cut(int64(*all)), *all)
-}
-
-// cutWork has the shares of a Job cut its completions as they were when it was made.
-func (a *Assignment) cutWork() {
-	division := a.divided()
-	for name := range a.Shares {
-		s := cutOf(division, name)
-		s.Parallelism = s.Replicas
-		a.Shares[name] = s
-	}
-}
-
-// cutOf is the share of a cluster in the division by which a Job was made: clusters that left since count, or the pieces would not
-// add up.
-func cutOf(division map[string]int32, cluster string) (s template.Share) {
-	for _, name := range slices.Sorted(maps.Keys(division)) {
-		if name == cluster {
-			s.Replicas, s.Before = division[name], s.Total
-		}
-		s.Total += division[name]
-	}
-	if s.Total == 0 && len(division) > 0 { // made while nothing was to run: one has it all
-		if s.Total = 1; slices.Min(slices.Collect(maps.Keys(division))) == cluster {
-			s.Replicas = 1
-		} else {
-			s.Before = 1
-		}
-	}
-	return s
+	return a.PartOf(cluster)
 }

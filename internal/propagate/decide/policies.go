@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
@@ -43,7 +44,7 @@ func (w *World) match(o *object) bool {
 		together := next
 		together.Template = &undivided
 		d = w.decide(&together, nil)
-		if b.Recorded == nil || !sameDivision(d.Division(), b.Recorded) {
+		if b.Recorded == nil || !assignment.SameDivision(d.Division(), b.Recorded) {
 			next, o.aside = together, b.Recorded
 		}
 	}
@@ -76,12 +77,4 @@ func (w *World) setNamespaces(next map[string]map[string]string) {
 	w.out.facts = true
 	w.surroundingsChanged()
 	w.backlog.Hurry(w.keys(func(o *object) bool { return changed[o.key.Namespace] && w.matches(o) }), agenda.Work{Match: true})
-}
-
-// newFacts is what is to be published beside the objects.
-func (w *World) newFacts() *Facts {
-	return &Facts{
-		Clusters: w.clusters, Policies: w.policies.Index(), Namespaces: w.policies.Namespaces(), KnownPolicies: w.policies.Known(),
-		lost: w.losses.Lost(), sorted: w.policyClusters(),
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -20,7 +21,7 @@ func (w *World) restore(in Remembered) (effects []Effect) {
 	}
 	if in.Rest != nil {
 		w.restoreRest(in.Rest)
-		w.facts = w.newFacts()
+		w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
 		effects = append(effects, PublishFacts{w.facts})
 		if next := w.next(); !next.IsZero() {
 			effects = append(effects, At{next})

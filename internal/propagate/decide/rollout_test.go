@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -241,7 +242,7 @@ func TestStaleFailureOfADeployment(t *testing.T) {
 	target := a.Target("a")
 	failed := func(said, outlived string) string {
 		o := &Observed{UID: "x", Ours: true, Template: a.UID, Generation: 1, ObservedGeneration: 1, Status: status(said), Left: &target, InSync: true, Outlived: outlived}
-		for _, c := range Rolling(a, r.w.facts, func(string) *Observed { return o }, func(string) bool { return false }) {
+		for _, c := range assignment.Rolling(a, r.w.facts, func(string) *Observed { return o }, func(string) bool { return false }) {
 			if c.Name == "a" {
 				return c.Failed
 			}

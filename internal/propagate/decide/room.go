@@ -118,15 +118,7 @@ func (w *World) demanded(a *Assignment, o *outlook.Outlook, plain *schedule.Snap
 // elsewhere.
 func (w *World) grant(a *Assignment) {
 	short := !a.Decision.Kept && (a.Decision.Unplaced > 0 || a.Decision.Waits)
-	w.room.Grant(a.Key, a.Under(w.outlook(a.Policy).Policy), short, w.clusters, a.reservedIn, w.now)
-}
-
-// reservedIn is how many replicas a cluster is to run of a.
-func (a *Assignment) reservedIn(cluster string) int32 {
-	if a.Going || a.Finished() {
-		return 0
-	}
-	return a.Runs(cluster)
+	w.room.Grant(a.Key, a.Under(w.outlook(a.Policy).Policy), short, w.clusters, a.Reserves, w.now)
 }
 
 // unread are the clusters that answer and of which what d is about will soon be known.

@@ -112,7 +112,7 @@ func (s *Supposed) Place(t *template.Template) schedule.Decision {
 // As is a template as if it were at the hub and decided as d says.
 func (s *Supposed) As(t *template.Template, d schedule.Decision) *Assignment {
 	a := &Assignment{Template: t, Policy: s.world.policies.For(t)}
-	a.setDecision(d)
+	a.SetDecision(d)
 	return a
 }
 
@@ -122,7 +122,7 @@ func (s *Supposed) Grant(a *Assignment) { s.world.grant(a) }
 // Again is a as it would be decided about again, and has it be given what that takes.
 func (s *Supposed) Again(a *Assignment) *Assignment {
 	after := *a
-	after.setDecision(s.world.decide(a, a))
+	after.SetDecision(s.world.decide(a, a))
 	s.world.grant(&after)
 	return &after
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/propagate/policies"
@@ -110,7 +111,7 @@ func NewWorld(o Options) *World {
 		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlook.New(),
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
-	w.facts = w.newFacts()
+	w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
 	return w
 }
 

@@ -80,7 +80,9 @@ func TestOutlooksAreKept(t *testing.T) {
 	if outlooks.Of(p, in) == first || clone.Of(p, in) != first {
 		t.Error("one that is forgotten is kept, or the clone's is forgotten")
 	}
-	in = around(func(aws *cluster.Cluster) { aws.Taints = []corev1.Taint{{Key: "k", Effect: corev1.TaintEffectNoExecute}} })
+	in = around(func(aws *cluster.Cluster) {
+		aws.Taints = []corev1.Taint{{Key: "k", Effect: corev1.TaintEffectNoExecute}}
+	})
 	outlooks.Forget()
 	first = outlooks.Of(p, in)
 	in.Now = at(2)

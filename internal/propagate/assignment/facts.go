@@ -1,4 +1,4 @@
-package decide
+package assignment
 
 import (
 	"github.com/hanse-dev/hanse/internal/policy"
@@ -10,17 +10,22 @@ import (
 
 // Facts is what is known beside the objects. It does not change.
 type Facts struct {
-	Clusters   map[string]*Cluster
+	Clusters   map[string]*cluster.Cluster
 	Policies   *policy.Index
 	Namespaces map[string]map[string]string // labels by name
 	// KnownPolicies are all policies at the hub, for their statuses.
-	KnownPolicies []KnownPolicy
+	KnownPolicies []policies.Known
 	lost          cluster.Lost
 	sorted        []policy.Cluster
 }
 
-// KnownPolicy is a policy as it was last written, and as it is in effect.
-type KnownPolicy = policies.Known
+// NewFacts is what is known of these clusters, of which those are lost, and policies.
+func NewFacts(clusters map[string]*cluster.Cluster, lost cluster.Lost, p *policies.Policies) *Facts {
+	return &Facts{
+		Clusters: clusters, Policies: p.Index(), Namespaces: p.Namespaces(), KnownPolicies: p.Known(),
+		lost: lost, sorted: outlook.PolicyClusters(clusters),
+	}
+}
 
 // Lost says whether a cluster is lost for the workloads of a policy: what they run there fails over.
 func (f *Facts) Lost(name string, p *policy.Policy) bool { return f.lost.For(name, p) }
@@ -50,6 +55,3 @@ func (f *Facts) WithLost(clusters ...string) *Facts {
 	out.lost = f.lost.With(clusters...)
 	return &out
 }
-
-// Cluster is what the hub says of a member.
-type Cluster = cluster.Cluster
