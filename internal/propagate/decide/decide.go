@@ -43,7 +43,7 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}
 	}
 	snapshot := o.Snapshot
-	if w.awaitsTurn(a) {
+	if w.drains.Waits(a) {
 		snapshot = o.Undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
