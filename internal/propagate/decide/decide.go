@@ -15,9 +15,16 @@ import (
 
 // decide places an object; before is what was decided about it, nil if nothing was. What cannot be decided for a fault stays as it
 // is.
-func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
+func (w *World) decide(a, before *Assignment) schedule.Decision { return w.decideHow(a, before, false) }
+
+// decideAnew places an object as if nobody had before, but with the room that its replicas take where they are.
+func (w *World) decideAnew(a, before *Assignment) schedule.Decision {
+	return w.decideHow(a, before, true)
+}
+
+func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision) {
 	err := guard.Run(func() error {
-		d = w.decideFreely(a, before)
+		d = w.decideFreely(a, before, anew)
 		return nil
 	})
 	if err == nil {
@@ -32,10 +39,13 @@ func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
 	return d
 }
 
-// decideFreely is decide, and may panic.
-func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
+// decideFreely is decideHow, and may panic.
+func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision {
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
+	if anew {
+		rebalance(&wl)
+	}
 	if w.begun(a) {
 		return w.kept(a, o, &wl)
 	}
@@ -82,6 +92,21 @@ func (w *World) workload(a, before *Assignment, o *outlook) schedule.Workload {
 		wl.Current = w.current(a, before, &wl, o)
 	}
 	return wl
+}
+
+// rebalance has a workload divided again instead of keeping what runs where it is.
+func rebalance(wl *schedule.Workload) {
+	p := schedule.Policy{}
+	if wl.Policy != nil {
+		p = *wl.Policy
+	}
+	p.Rebalance = true
+	wl.Policy = &p
+	if wl.Preferences != nil {
+		preferences := *wl.Preferences
+		preferences.Rebalance = true
+		wl.Preferences = &preferences
+	}
 }
 
 // current is how an object is divided; nil if it is new.
