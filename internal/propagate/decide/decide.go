@@ -116,9 +116,12 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 	case a.Recorded != nil:
 		return a.Recorded
 	case before != nil && before.UID == a.UID && (before.Decision.Unplaced == 0 || before.Placed() > 0):
-		return before.Decision.Division()
+		if division := before.Decision.Division(); len(division) > 0 {
+			return division
+		}
+		return w.runningNow(a)
 	case demanding && (w.steered(a) || !w.mayRun(a)):
-		return nil
+		return w.runningNow(a)
 	}
 	all := o.snapshot.Clusters()
 	if !w.isFirst(a) && o.closed {
@@ -129,6 +132,25 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return schedule.Even(*wl, w.founding(a, all))
 	}
 	return nil
+}
+
+// runningNow is how members show an object to be divided of which no division is known, because the hub was restored from
+// a copy without it; nil if it runs nowhere.
+func (w *World) runningNow(a *Assignment) (division map[string]int32) {
+	o := w.stored(a.Key)
+	if o == nil || a.Division != replicas {
+		return nil
+	}
+	for name, seen := range o.seen {
+		if !seen.has(a) || seen.Replicas == nil || *seen.Replicas <= 0 {
+			continue
+		}
+		if division == nil {
+			division = map[string]int32{}
+		}
+		division[name] = min(*seen.Replicas, a.Total)
+	}
+	return division
 }
 
 // steered says whether an object's division depends on more than its number and its clusters, so that it has to be recorded.
