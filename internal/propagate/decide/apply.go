@@ -142,6 +142,13 @@ func (w *World) engage(in Engaged) {
 		return
 	}
 	w.setMember(in.Cluster, &member{engaged: in.Engaged})
+	for key := range w.moving { // whether it did what it was told is seen when it is read
+		if _, told := w.stored(key).told[in.Cluster]; told {
+			o := w.own(key)
+			o.told = maps.Clone(o.told)
+			delete(o.told, in.Cluster)
+		}
+	}
 	w.backlog.Hurry(sorted(w.moving), agenda.Work{Look: true})
 	w.lookAtJobs(in.Cluster)
 	w.boundsSoon()
