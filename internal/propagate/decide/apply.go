@@ -221,7 +221,10 @@ func (w *World) see(in Seen) {
 	if in.Observed != nil && in.Observed.Own != nil {
 		w.followSoon(o)
 	}
-	if w.concerned(o, in.Cluster) {
+	switch {
+	case o.a.Decision.Unplaced > 0 && w.withRunning(o.a, o.a.Decision.Division(), o.a.Decision.Unplaced) != nil:
+		w.renew(o)
+	case w.concerned(o, in.Cluster):
 		w.look(o, false)
 	}
 }

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -59,6 +60,10 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
 	d := w.placeUnder(a, snapshot, &wl)
+	if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil && !d.Hold {
+		wl.Current = more
+		d = w.placeUnder(a, snapshot, &wl)
+	}
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread
 		d = snapshot.Schedule(&wl)
@@ -137,20 +142,56 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 // runningNow is how members show an object to be divided of which no division is known, because the hub was restored from
 // a copy without it; nil if it runs nowhere.
 func (w *World) runningNow(a *Assignment) (division map[string]int32) {
+	if o := w.stored(a.Key); o != nil && a.Division == replicas {
+		for name, seen := range o.seen {
+			if n := seen.runs(a); n > 0 {
+				division = with(division, name, min(n, a.Total))
+			}
+		}
+	}
+	return division
+}
+
+// withRunning is a division to which so many replicas are missing, with those that are ready beyond it: they may stay as far as
+// rules let them. A hub that was restored does not know of them, and what has no place may have run where it was. Nil if there
+// are none.
+func (w *World) withRunning(a *Assignment, division map[string]int32, missing int32) (more map[string]int32) {
 	o := w.stored(a.Key)
 	if o == nil || a.Division != replicas {
 		return nil
 	}
-	for name, seen := range o.seen {
-		if !seen.has(a) || seen.Replicas == nil || *seen.Replicas <= 0 {
+	for _, name := range w.names {
+		if missing <= 0 || !w.shows(name, a.Key.GR) || w.clusters[name] == nil {
 			continue
 		}
-		if division == nil {
-			division = map[string]int32{}
+		seen := o.seen[name]
+		extra := min(missing, min(seen.runs(a), seen.Count("readyReplicas"))-division[name])
+		if extra <= 0 {
+			continue
 		}
-		division[name] = min(*seen.Replicas, a.Total)
+		if more == nil {
+			more = maps.Clone(division)
+		}
+		more = with(more, name, division[name]+extra)
+		missing -= extra
 	}
+	return more
+}
+
+func with(division map[string]int32, cluster string, n int32) map[string]int32 {
+	if division == nil {
+		division = map[string]int32{}
+	}
+	division[cluster] = n
 	return division
+}
+
+// runs is how many replicas of a the member was told to run.
+func (o *Observed) runs(a *Assignment) int32 {
+	if !o.has(a) || o.Replicas == nil {
+		return 0
+	}
+	return *o.Replicas
 }
 
 // steered says whether an object's division depends on more than its number and its clusters, so that it has to be recorded.
