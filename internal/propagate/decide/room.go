@@ -68,6 +68,14 @@ func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why s
 	if unread == "" {
 		return ""
 	}
+	if more := w.withRunning(a, wl.Current, wl.Total-has); more != nil {
+		wl.Current, has = more, 0
+		for name, n := range more {
+			if w.clusters[name] != nil {
+				has += n
+			}
+		}
+	}
 	wl.Total = min(wl.Total, has)
 	return "waiting until the hub knows what is free in " + unread
 }
