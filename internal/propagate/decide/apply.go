@@ -140,6 +140,13 @@ func (w *World) engage(in Engaged) {
 		return
 	}
 	w.setMember(in.Cluster, &member{engaged: in.Engaged})
+	for key := range w.moving { // whether it did what it was told is seen when it is read
+		if _, told := w.stored(key).told[in.Cluster]; told {
+			o := w.own(key)
+			o.told = maps.Clone(o.told)
+			delete(o.told, in.Cluster)
+		}
+	}
 	w.backlog.Hurry(template.SortedKeys(w.moving), agenda.Work{Look: true})
 	w.lookAtJobs(in.Cluster)
 	w.boundsSoon()
@@ -212,7 +219,10 @@ func (w *World) see(in Seen) {
 	if in.Observed != nil && in.Observed.Own != nil {
 		w.followSoon(o)
 	}
-	if w.concerned(o, in.Cluster) {
+	switch {
+	case o.a.Decision.Unplaced > 0 && w.withRunning(o.a, o.a.Decision.Division(), o.a.Decision.Unplaced) != nil:
+		w.renew(o)
+	case w.concerned(o, in.Cluster):
 		w.look(o, false)
 	}
 }

@@ -39,13 +39,10 @@ func (w *World) match(o *object) bool {
 	next.Policy = w.policies.For(b.Template)
 	d := w.decide(&next, b)
 	if !d.Hold && !d.Kept && policies.AppliedTogether(b.Template, next.Policy, w.now) {
-		undivided := *b.Template
-		undivided.Recorded = nil
-		together := next
-		together.Template = &undivided
-		d = w.decide(&together, nil)
-		if b.Recorded == nil || !assignment.SameDivision(d.Division(), b.Recorded) {
-			next, o.aside = together, b.Recorded
+		if d = w.decideAnew(&next, b); b.Recorded == nil || !assignment.SameDivision(d.Division(), b.Recorded) {
+			undivided := *b.Template
+			undivided.Recorded = nil
+			next.Template, o.aside = &undivided, b.Recorded
 		}
 	}
 	w.assign(o, &next, d)

@@ -69,6 +69,14 @@ func (w *World) awaited(a *Assignment, o *outlook.Outlook, wl *schedule.Workload
 	if unread == "" {
 		return ""
 	}
+	if more := w.withRunning(a, wl.Current, wl.Total-has); more != nil {
+		wl.Current, has = more, 0
+		for name, n := range more {
+			if w.clusters[name] != nil {
+				has += n
+			}
+		}
+	}
 	wl.Total = min(wl.Total, has)
 	return "waiting until the hub knows what is free in " + unread
 }
