@@ -59,9 +59,11 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
 	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
-	if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil && !d.Hold {
-		wl.Current = more
-		d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+	if d.Unplaced > 0 && !d.Hold {
+		if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil {
+			wl.Current = more
+			d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+		}
 	}
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread
