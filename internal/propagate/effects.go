@@ -32,7 +32,7 @@ func (e *Engine) carryOut(effect decide.Effect) {
 	case decide.Changed:
 		e.changes.notify(effect.Keys...)
 	case decide.Tell:
-		e.events.Tell(effect)
+		e.events.Tell(effect.Event)
 	case decide.CountPolicies:
 		e.policies.Count()
 	case decide.Watch:

@@ -289,7 +289,7 @@ func (l listener) Engaged(cluster string, engaged bool) {
 
 // Tell makes an event about an object at the hub.
 func (l listener) Tell(cluster string, w *decide.Wanted, eventType, reason, message string) {
-	l.engine.events.Tell(decide.Tell{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
+	l.engine.events.Tell(decide.Event{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
 }
 
 // Placed is how many objects a member is to have.

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -142,7 +143,7 @@ func TestARestartDecidesTheSame(t *testing.T) {
 			}
 			restarted := newRig(deployments())
 			restarted.clusters(current...)
-			if got := restarted.deployment("web", 1, total, recorded); !sameDivision(got.Decision.Division(), tmpl.Decision.Division()) {
+			if got := restarted.deployment("web", 1, total, recorded); !assignment.SameDivision(got.Decision.Division(), tmpl.Decision.Division()) {
 				t.Fatalf("decided %s, after a restart %s (recorded %v)", tmpl.Decision, got.Decision, recorded)
 			}
 		}

@@ -31,7 +31,7 @@ type Recorder struct {
 	hub       dynamic.Interface
 	published Published
 	into      func(decide.Input)
-	tell      func(decide.Tell)
+	tell      func(decide.Event)
 	blame     func(template.Key, map[string]string)
 	clock     clock.WithTicker
 	began     time.Time
@@ -51,7 +51,7 @@ type RecorderConfig struct {
 	// Into is told what was Recorded. It must not block.
 	Into func(decide.Input)
 	// Tell makes the events of a Recording once it is written.
-	Tell func(decide.Tell)
+	Tell func(decide.Event)
 	// Blame is told of the clusters of which the words about an object make a fault, with what to say of it; and with nil
 	// that there are none any more.
 	Blame func(template.Key, map[string]string)

@@ -51,7 +51,7 @@ type heart struct {
 	facts   *decide.Facts
 	members []report.Member
 	inputs  []decide.Input
-	told    []decide.Tell
+	told    []decide.Event
 	blamed  []map[string]string
 }
 
@@ -90,7 +90,7 @@ func (h *heart) into(in decide.Input) {
 	h.inputs = append(h.inputs, in)
 }
 
-func (h *heart) tell(t decide.Tell) {
+func (h *heart) tell(t decide.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told = append(h.told, t)
@@ -146,7 +146,7 @@ func of[T any](v T) *T { return &v }
 func everything(a *template.Template) *decide.Recording {
 	return &decide.Recording{
 		Division: of("aws=3,azure=2"), Taken: of("aws=3"), Bounds: of("aws=1-3"), State: of("{}"), Hold: of(""), Replicas: of(int32(5)),
-		Tell: []decide.Tell{{Template: a, Type: corev1.EventTypeNormal, Reason: "ReplicasFollowed", Message: "aws has 3"}},
+		Tell: []decide.Event{{Template: a, Type: corev1.EventTypeNormal, Reason: "ReplicasFollowed", Message: "aws has 3"}},
 	}
 }
 

@@ -132,7 +132,7 @@ func (r *recording) decode(t *template.Template) *decide.Recording {
 	}
 	out := r.Recording
 	for _, one := range r.Tell {
-		out.Tell = append(out.Tell, decide.Tell{Template: t, Type: one.Type, Reason: one.Reason, Message: one.Message})
+		out.Tell = append(out.Tell, decide.Event{Template: t, Type: one.Type, Reason: one.Reason, Message: one.Message})
 	}
 	return &out
 }

@@ -1,6 +1,7 @@
-package decide
+package assignment
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -52,7 +53,44 @@ type Recording struct {
 	Hold     *string // AnnotationRollout
 	Replicas *int32  // spec.replicas
 	// Tell are the events once it is written.
-	Tell []Tell
+	Tell []Event
+}
+
+// Event is one about an object at the hub.
+type Event struct {
+	Template *template.Template
+	Type     string // corev1.EventTypeNormal or corev1.EventTypeWarning
+	Reason   string
+	Message  string
+}
+
+// Empty says whether nothing is to be written.
+func (r *Recording) Empty() bool {
+	return r.Division == nil && r.Taken == nil && r.Bounds == nil && r.State == nil && r.Hold == nil && r.Replicas == nil
+}
+
+// Add adds what else is to be recorded.
+func (r *Recording) Add(more *Recording) {
+	if more.Replicas != nil && r.Division == nil { // else the division is recorded first
+		r.Division, r.Taken, r.Replicas = more.Division, more.Taken, more.Replicas
+	}
+	if more.Bounds != nil {
+		r.Bounds = more.Bounds
+	}
+	r.Tell = append(slices.Clone(r.Tell), more.Tell...)
+}
+
+// SameRecording says whether the same is to be written, whatever is told of it.
+func SameRecording(a, b *Recording) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return same(a.Division, b.Division) && same(a.Taken, b.Taken) && same(a.Bounds, b.Bounds) && same(a.State, b.State) && same(a.Hold, b.Hold) &&
+		same(a.Replicas, b.Replicas)
+}
+
+func same[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // BoundsOf is the bounds that a cluster's autoscaler is to have.
