@@ -66,6 +66,7 @@ type Engine struct {
 
 	published *published
 	changes   *changes
+	counts    *counts
 	measurer  *capacity.Watcher
 	measured  measured
 	survival  *survival
@@ -113,6 +114,7 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
+	e.counts = newCounts(e.published)
 	e.measurer = capacity.New(e.measured.changed, e.clock)
 	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
 	e.policies = hub.NewPolicies(client, e.published, e.clock)

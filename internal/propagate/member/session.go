@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/objects"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -55,7 +56,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	s.cfg, s.http = cfg, client
-	if s.client, err = dynamic.NewForConfigAndClient(cfg, client); err != nil {
+	if s.client, err = objects.NewClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	if s.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(cfg, client); err != nil {

@@ -148,8 +148,9 @@ func (s *session) watchSoon(gr schema.GroupResource) {
 	if scalable(gr) {
 		s.scalers.watch(s)
 	}
+	sink := &sink{session: s, gr: gr}
 	go s.follow(ctx, followed{
-		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: &sink{session: s, gr: gr},
+		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: sink, known: sink.knows,
 		told: func(err error) { s.setUnread(ctx, gr, err) },
 	})
 }
