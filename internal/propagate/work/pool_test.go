@@ -28,7 +28,7 @@ func TestAPoolHasWorkersWhileItHasKeys(t *testing.T) {
 	var busy, top, done atomic.Int64
 	var failed atomic.Bool
 	full := make(chan struct{})
-	p := NewPool("", clock.RealClock{}, most, func(_ context.Context, k template.Key) error {
+	p := NewPool(nil, clock.RealClock{}, most, func(_ context.Context, k template.Key) error {
 		n := busy.Add(1)
 		defer busy.Add(-1)
 		for old := top.Load(); n > old && !top.CompareAndSwap(old, n); old = top.Load() {
