@@ -25,7 +25,7 @@ func TestPlanOfTheHub(t *testing.T) {
 	r := demandingRig(ready("aws", 0), ready("azure", 0))
 	r.see("aws", 4, podsOf("old", 3)...)
 	r.see("azure", 8)
-	r.demanding(t, "burst", 10, 2, nil, "") // one in each, without pods so far
+	r.demanding(t, "burst", 10, 2, nil, "") // one in each, without pods yet
 	before := r.w.Fork().around.accountOf("azure")
 
 	plan := func(q PlanRequest) Planned {
