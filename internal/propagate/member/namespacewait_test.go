@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -47,9 +46,5 @@ func TestANamespaceThatIsHeldIsNamed(t *testing.T) {
 		}
 	}
 	m.remove(shopPath)
-	began := time.Now()
-	h.waitForState(t, member, key, v1alpha1.StateSynced)
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it came %s later", took)
-	}
+	h.waitForState(t, member, key, v1alpha1.StateSynced) // the next attempt would be later than that waits
 }
