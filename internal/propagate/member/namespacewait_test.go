@@ -40,11 +40,11 @@ func TestANamespaceThatIsHeldIsNamed(t *testing.T) {
 	})
 	// As if it had been tried for long.
 	s := member.engaged()
+	before := s.queue.NumRequeues(key)
 	for range 20 {
-		for _, k := range []template.Key{ns, key} {
-			s.queue.AddRateLimited(k)
-		}
+		s.queue.AddRateLimited(key)
 	}
+	waitFor(t, "an attempt after which the next comes much later", func() bool { return s.queue.NumRequeues(key) > before+20 })
 	m.remove(shopPath)
 	h.waitForState(t, member, key, v1alpha1.StateSynced) // the next attempt would be later than that waits
 }
