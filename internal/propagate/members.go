@@ -172,6 +172,7 @@ func (e *Engine) Report(name string) Report {
 		return nil
 	})
 	if err != nil {
+		guard.Count(r.ctx, "propagation")
 		klog.FromContext(r.ctx).Error(err, "A cluster's objects cannot be counted", "cluster", name, "stack", string(guard.Stack(err)))
 		counts = report.Counts{Failing: 1, Message: err.Error()}
 	}
