@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -14,7 +15,7 @@ func ofItself(b, a *Assignment) map[string]bool {
 	switch {
 	case a.Division == kinds.Everywhere && a.Scaler == nil, b == nil, b.UID != a.UID, asked(b, a):
 		return nil
-	case sameMap(b.Shares, a.Shares):
+	case assignment.SameMap(b.Shares, a.Shares):
 		return b.OfItself
 	}
 	out := maps.Clone(b.OfItself)

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 )
 
 // TestWhatTheHubDoesOfItself: what follows from a change of an object is not taken for what the hub does of its own accord,
@@ -19,7 +20,7 @@ func TestWhatTheHubDoesOfItself(t *testing.T) {
 	is := func(when, want string) {
 		t.Helper()
 		var got []string
-		facts := h.w.newFacts()
+		facts := assignment.NewFacts(h.w.clusters, h.w.losses.Lost(), &h.w.policies)
 		for _, cluster := range []string{"aws", "azure", "google"} {
 			if h.get("web").For(cluster, facts).OfItself {
 				got = append(got, cluster)
