@@ -41,6 +41,7 @@ func (e *Engine) carryOut(effect decide.Effect) {
 			e.measurer.WantVolumes()
 		}
 	case decide.Fault:
+		guard.Count(r.ctx, "propagation")
 		klog.FromContext(r.ctx).Error(effect.Err, "An object cannot be placed", "key", effect.Key.String(), "stack", string(guard.Stack(effect.Err)))
 	}
 }

@@ -37,6 +37,9 @@ type Assignment struct {
 	// FollowsMembers: its total is the sum of what members set, because the object says so or because their
 	// autoscalers are the hub's.
 	FollowsMembers bool
+	// OfItself are the clusters whose share the hub changed of its own accord since somebody last changed what is asked of
+	// the object.
+	OfItself map[string]bool
 	// Progressed is when a rollout that is under way was last seen to come nearer to its goal, for RolloutInput.
 	Progressed time.Time
 	// Recording is what is to be written on the object at the hub; nil: nothing.
@@ -174,6 +177,8 @@ type Wanted struct {
 	Withheld bool
 	// FollowsMembers: a number of replicas that the member sets itself may be kept.
 	FollowsMembers bool
+	// OfItself: the share was changed by the hub of its own accord, and not by whoever changed the object last.
+	OfItself bool
 	// ClusterLabels are the Cluster's, which the pod template may be about.
 	ClusterLabels map[string]string
 }
@@ -197,7 +202,7 @@ func (a *Assignment) For(cluster string, facts *Facts) *Wanted {
 	share, placed := a.Shares[cluster]
 	w := &Wanted{
 		Template: a.Template, Placed: placed, Share: share, FinalReplicas: share.Replicas, Shape: a.Shapes[cluster],
-		Waits: a.Undecided || a.AwaitsNamespace, Withheld: a.Withheld(), FollowsMembers: a.FollowsMembers,
+		Waits: a.Undecided || a.AwaitsNamespace, Withheld: a.Withheld(), FollowsMembers: a.FollowsMembers, OfItself: a.OfItself[cluster],
 	}
 	if now, other := a.Now[cluster]; other {
 		w.Share.Replicas = now

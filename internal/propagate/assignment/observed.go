@@ -80,6 +80,14 @@ func (o *Observed) Count(field string) int32 {
 // Has says whether the object is this hub's, of that template.
 func (o *Observed) Has(a *Assignment) bool { return o.From(a.UID) && o.Ours }
 
+// Runs is how many replicas of a the member was told to run.
+func (o *Observed) Runs(a *Assignment) int32 {
+	if !o.Has(a) || o.Replicas == nil {
+		return 0
+	}
+	return *o.Replicas
+}
+
 // RunsMore says whether the member runs more of a than n replicas.
 func (o *Observed) RunsMore(a *Assignment, n int32) bool {
 	return o.From(a.UID) && o.Replicas != nil && *o.Replicas > n

@@ -139,7 +139,7 @@ func TestARestartDecidesTheSame(t *testing.T) {
 				}
 			}
 			if tmpl.Decision.Unplaced > 0 {
-				continue // no cluster is ready: nothing is decided so far
+				continue // no cluster is ready: nothing is decided yet
 			}
 			restarted := newRig(deployments())
 			restarted.clusters(current...)

@@ -64,6 +64,9 @@ func (w *World) finish() []Effect {
 	for _, o := range w.out.touched {
 		a, b := o.a, o.before
 		if a != b {
+			if a != nil {
+				a.OfItself = ofItself(b, a)
+			}
 			out = append(out, Publish{o.key, a})
 		}
 		members := o.force || assignment.ConcernsMembers(b, a)

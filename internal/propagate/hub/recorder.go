@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
@@ -56,6 +57,8 @@ type RecorderConfig struct {
 	// that there are none any more.
 	Blame func(template.Key, map[string]string)
 	Clock clock.WithTicker
+	// Workqueues may be nil.
+	Workqueues *metrics.Workqueues
 	// Began is when this run of the hub began.
 	Began time.Time
 }
@@ -64,7 +67,7 @@ type RecorderConfig struct {
 func NewRecorder(c RecorderConfig) *Recorder {
 	return &Recorder{
 		hub: c.Hub, published: c.Published, into: c.Into, tell: c.Tell, blame: c.Blame, clock: c.Clock, began: c.Began,
-		recordings: work.NewQueue("hub_recordings", c.Clock), statuses: work.NewQueue("hub_statuses", c.Clock),
+		recordings: work.NewQueue(c.Workqueues.Open("recordings", ""), c.Clock), statuses: work.NewQueue(c.Workqueues.Open("statuses", ""), c.Clock),
 		written: map[template.Key]status{}, blamed: map[template.Key]bool{},
 	}
 }
