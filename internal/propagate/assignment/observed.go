@@ -149,11 +149,3 @@ func (o *Observed) WantsMore() bool {
 	}
 	return true
 }
-
-// Runs is how many replicas of a the member was told to run.
-func (o *Observed) Runs(a *Assignment) int32 {
-	if !o.Has(a) || o.Replicas == nil {
-		return 0
-	}
-	return *o.Replicas
-}
