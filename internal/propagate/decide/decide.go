@@ -50,6 +50,9 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	if w.begun(a) {
 		return w.kept(a, o, &wl)
 	}
+	if unread := w.unreadWork(a.Template); unread != "" {
+		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: unread, Hold: true}
+	}
 	waiting := w.awaited(a, o, &wl)
 	if waiting != "" && len(wl.Current) == 0 {
 		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}

@@ -86,6 +86,7 @@ func (w *World) decideWritten(o *object, t *template.Template) {
 			w.asked(b)
 		}
 	}
+	a.Template = w.recovered(a.Template)
 	d := w.decide(a, b)
 	if known {
 		d.Shares = lastingReasons(b.Decision.Shares, d.Shares)
@@ -291,6 +292,12 @@ func within(a, b map[string]int32) bool {
 // renew has an object decided as the clusters ask for now.
 func (w *World) renew(o *object) {
 	a := o.a
+	if t := w.recovered(a.Template); t != a.Template {
+		next := *a
+		next.Template = t
+		w.assign(o, &next, w.decide(&next, a))
+		return
+	}
 	d, shapes := w.decide(a, a), w.outlook(a.Policy).shapes
 	same := sameDecision(&a.Decision, &d) && sameShapes(a.Shapes, shapes) && sameMap(a.Shares, w.workShares(o, a))
 	if same && sameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
