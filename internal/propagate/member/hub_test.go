@@ -46,12 +46,13 @@ type hub struct {
 	change        map[template.Key]func(*decide.Wanted) // of what is wanted, for lack of decisions
 	refuses       bool                                  // what stays put does not begin
 
-	members []*Member
-	told    []string
-	seen    map[template.Key]*decide.Observed
-	heard   int
-	engaged bool
-	read    map[schema.GroupResource]bool
+	members  []*Member
+	told     []string
+	seen     map[template.Key]*decide.Observed
+	heard    int
+	statuses int // that were said to be other ones
+	engaged  bool
+	read     map[schema.GroupResource]bool
 }
 
 func newHub() *hub {
@@ -157,8 +158,14 @@ func (h *hub) Seen(_ string, key template.Key, o *decide.Observed) {
 	}
 }
 
-func (h *hub) StatusChanged(string, ...template.Key) { h.count() }
-func (h *hub) Changed(...template.Key)               { h.count() }
+func (h *hub) StatusChanged(_ string, keys ...template.Key) {
+	h.count()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.statuses += len(keys)
+}
+
+func (h *hub) Changed(...template.Key) { h.count() }
 
 func (h *hub) count() {
 	h.mu.Lock()

@@ -5,7 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 const settings = "/api/v1/namespaces/shop/configmaps/settings"
@@ -125,5 +130,34 @@ func TestWhatCannotBeReadIsNotGreen(t *testing.T) {
 				t.Errorf("afterwards it says %q", unread)
 			}
 		})
+	}
+}
+
+// TestAStatusThatChangedWhileNoWatchWasOpenIsTold: nothing else is different, so that no worker has anything to do.
+func TestAStatusThatChangedWhileNoWatchWasOpenIsTold(t *testing.T) {
+	h := newHub()
+	m := New("aws", h.options(), h, h)
+	s := unconnected(m, func() {})
+	t.Cleanup(s.queue.Stop)
+	s.kinds[deployments()] = &kind{read: true, listed: true, stop: func() {}}
+	in := &sink{session: s, gr: deployments()}
+	web := deploymentOf(2)
+	meta := web["metadata"].(map[string]any)
+	meta["uid"], meta["resourceVersion"] = "there", "7"
+	origin := lineage.Origin{Hub: hubUID, Session: "now", Revision: 7, Template: "template-web", On: template.Key{GR: deployments(), Namespace: "shop", Name: "web"}.Object()}
+	meta["annotations"] = map[string]any{v1alpha1.AnnotationOrigin: origin.String()}
+	meta["labels"] = map[string]any{v1alpha1.LabelManaged: "true"}
+	in.replace([]*unstructured.Unstructured{unstructuredOf(web)}, 7)
+	h.statuses = 0
+	in.replace([]*unstructured.Unstructured{unstructuredOf(web)}, 8)
+	if h.statuses != 0 {
+		t.Errorf("nothing has changed, and %d statuses are made again", h.statuses)
+	}
+	next := runtime.DeepCopyJSON(web)
+	next["metadata"].(map[string]any)["resourceVersion"] = "9"
+	next["status"] = map[string]any{"readyReplicas": int64(2)}
+	in.replace([]*unstructured.Unstructured{unstructuredOf(next)}, 9)
+	if h.statuses != 1 {
+		t.Errorf("one has changed, and %d statuses are made again", h.statuses)
 	}
 }
