@@ -265,7 +265,9 @@ func (f *federation) setReady(m *member, ready bool) {
 		"allocatable": object{"cpu": strconv.Itoa(nodeCPU), "memory": "400Gi", "pods": "1000"},
 		"conditions":  []any{object{"type": "Ready", "status": status, "reason": "Reachable", "message": "", "lastTransitionTime": stamp()}},
 	}
+	f.watch.away()
 	f.hub.put(r, obj)
+	f.watch.away()
 	f.note("cluster %s is %s", m.name, phase)
 }
 

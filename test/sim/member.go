@@ -30,6 +30,7 @@ type member struct {
 	due     map[ref]bool // to be looked at by its controllers
 	pods    map[ref][]*pod
 	tasks   map[ref][]*time.Timer // of running pods of Jobs
+	worksOn map[ref]string        // the UIDs of these Jobs
 	serial  int
 	drops   bool // it is older, and does not know a field
 	copies  int
@@ -49,7 +50,7 @@ type pod struct {
 
 func newMember(name string, seed uint64, mu *sync.Mutex) *member {
 	m := &member{
-		server: newServer(name, mu, memberKinds()), seed: seed, due: map[ref]bool{}, pods: map[ref][]*pod{}, tasks: map[ref][]*time.Timer{}, backups: map[ref]object{},
+		server: newServer(name, mu, memberKinds()), seed: seed, due: map[ref]bool{}, pods: map[ref][]*pod{}, tasks: map[ref][]*time.Timer{}, worksOn: map[ref]string{}, backups: map[ref]object{},
 	}
 	for _, ns := range []string{"kube-system", "default"} {
 		m.put(ref{gr: namespaces, name: ns}, m.newObject("v1", "Namespace", "", ns, object{"status": object{"phase": "Active"}}))
@@ -328,11 +329,14 @@ func (m *member) setStatus(r ref, status object) {
 // job runs as many pods of a Job as it says, and counts what they complete. mu is held.
 func (m *member) job(r ref) {
 	j := m.get(r)
-	if j == nil {
+	uid := text(j, "metadata", "uid")
+	if m.worksOn[r] != uid {
 		for _, t := range m.tasks[r] {
 			t.Stop()
 		}
 		delete(m.tasks, r)
+	}
+	if m.worksOn[r] = uid; j == nil {
 		return
 	}
 	done, total := number(j, "status", "succeeded"), completionsOf(j)
@@ -344,7 +348,6 @@ func (m *member) job(r ref) {
 	}
 	for int64(len(running)) < want {
 		var t *time.Timer
-		uid := text(j, "metadata", "uid")
 		t = time.AfterFunc(m.pace(3*time.Second, 40*time.Second), func() { m.complete(r, uid, t) })
 		running = append(running, t)
 	}

@@ -29,6 +29,7 @@ type monitor struct {
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
+	cutOff  time.Time                   // when half of the clusters were out of reach last, so that the hub takes itself to be the one
 }
 
 type drop struct {
@@ -152,10 +153,6 @@ func (m *monitor) deleted(at *member, c *call) {
 
 func (m *monitor) key(r ref) string { return r.String() }
 
-// settlingIn is how long after its start, or that of a session, the hub may take ready replicas away that are wanted, in the
-// midst of a move: a member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
-const settlingIn = 3 * time.Second
-
 // patience is how long the hub has to hear of a change of rules.
 const patience = 3 * time.Second
 
@@ -265,7 +262,7 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	if !m.f.allows(c.ref, at.name) && (cpuOf(template) > 0 || !slices.ContainsFunc(m.f.members, open)) {
 		return // it may not stay, and can go nowhere, or nobody here knows whether there is room
 	}
-	if known && last > wanted || time.Since(m.f.run.began) < settlingIn || time.Since(at.disturbed) < settlingIn {
+	if known && last > wanted {
 		return
 	}
 	var were, are int64
@@ -291,17 +288,36 @@ func (m *monitor) credit(r ref) (n int64) {
 			until = now.Add(time.Second)
 		}
 		if d.death {
-			from := d.at
-			if m.f.run.began.After(from) {
-				from = m.f.run.began
-			}
-			until = from.Add(failoverAfter + 20*time.Second)
+			until = m.lostBy(d.at)
 		}
 		if now.Before(until) {
 			n += int64(d.n)
 		}
 	}
 	return n
+}
+
+// lostBy is when the hub knows that a cluster is lost that died at a time.
+func (m *monitor) lostBy(died time.Time) time.Time {
+	for _, from := range []time.Time{m.f.run.began, m.cutOff} {
+		if from.After(died) {
+			died = from
+		}
+	}
+	return died.Add(failoverAfter + 20*time.Second)
+}
+
+// away is called when the hub's word on whether clusters are in reach is about to change, and when it has. mu is held.
+func (m *monitor) away() {
+	all, out := m.f.joined(), 0
+	for _, one := range all {
+		if text(m.f.hub.get(ref{gr: clusters, name: one.name}), "status", "phase") == "Unreachable" {
+			out++
+		}
+	}
+	if 2*out >= len(all) && out > 0 {
+		m.cutOff = time.Now()
+	}
 }
 
 // dropped notes that ready pods are gone, by no doing of the hub.
@@ -373,11 +389,7 @@ func (m *monitor) look() {
 			n += at.ready(r)
 			shaken = shaken || now.Before(at.disturbed.Add(15*time.Second)) || at.faults != (faults{}) && !at.dead
 			if at.dead {
-				from := at.died
-				if m.f.run.began.After(from) {
-					from = m.f.run.began
-				}
-				shaken = shaken || now.Before(from.Add(failoverAfter+20*time.Second))
+				shaken = shaken || now.Before(m.lostBy(at.died))
 			}
 		}
 		k := m.key(r) + text(o.obj, "metadata", "uid")
@@ -448,7 +460,7 @@ func (f *federation) unread() {
 		due := m.faults.forbidden != "" && now.Sub(m.since) > unreadAfter && now.Sub(f.run.began) > unreadAfter && m.session != "" &&
 			slices.Contains(f.joined(), m) && slices.ContainsFunc(m.theirs(), func(r ref) bool {
 			made, err := time.Parse(time.RFC3339, text(m.get(r), "metadata", "creationTimestamp"))
-			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
+			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && number(m.get(r), "spec", "replicas") > 0 && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
 		})
 		run := f.run
 		f.mu.Unlock()

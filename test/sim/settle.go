@@ -255,8 +255,8 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 	if places == 0 || f.watch.excused[uid] {
 		return
 	}
-	if len(f.watch.begun[uid]) == 0 && isComplete(obj) {
-		return // a copy from which the hub was restored has it as done: it was, and is not done again
+	if (len(f.watch.begun[uid]) == 0 || f.watch.again[uid]) && isComplete(obj) {
+		return // a copy from which the hub was restored has it as done: it was, and what was deleted since is not done again
 	}
 	var done int64
 	for _, m := range f.members {
