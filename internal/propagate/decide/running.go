@@ -84,7 +84,7 @@ func (w *World) moved(o *object, a *Assignment) bool {
 
 // runsMore says whether the member runs more of a than n replicas.
 func (o *Observed) runsMore(a *Assignment, n int32) bool {
-	return o.From(a.UID) && o.Replicas != nil && *o.Replicas > n
+	return o.From(a.UID) && !o.Deleting && o.Replicas != nil && *o.Replicas > n
 }
 
 // asWanted says whether the member was told already to run what it is to: if it runs more, somebody there has scaled it.
@@ -97,7 +97,7 @@ func (o *Observed) asWanted(s template.Share) bool {
 func (w *World) part(o *object, a *Assignment, cluster string, told map[string]int32, ordered bool) transition.Member {
 	p := transition.Member{Target: a.Shares[cluster].Replicas}
 	seen := o.seen[cluster]
-	if !w.shows(cluster, a.Key.GR) || !seen.From(a.UID) || seen.Replicas == nil {
+	if !w.shows(cluster, a.Key.GR) || !seen.From(a.UID) || seen.Replicas == nil || seen.Deleting {
 		return p
 	}
 	p.Has, p.Ready = *seen.Replicas, seen.Count("readyReplicas")

@@ -50,7 +50,8 @@ type hub struct {
 	told     []string
 	seen     map[template.Key]*decide.Observed
 	heard    int
-	statuses int // that were said to be other ones
+	lowered  *decide.Observed // with which it was asked last whether a member may be lowered
+	statuses int              // that were said to be other ones
 	engaged  bool
 	read     map[schema.GroupResource]bool
 }
@@ -140,7 +141,12 @@ func (h *hub) KeysIn(_, namespace string) (all []template.Key) {
 	return all
 }
 
-func (h *hub) Lowers(string, *decide.Wanted, *decide.Observed) bool { return !h.keepsReplicas }
+func (h *hub) Lowers(_ string, _ *decide.Wanted, o *decide.Observed) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lowered = o
+	return !h.keepsReplicas
+}
 
 func (h *hub) Begins(string, *decide.Wanted) bool {
 	h.mu.Lock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -159,5 +160,30 @@ func TestAStatusThatChangedWhileNoWatchWasOpenIsTold(t *testing.T) {
 	in.replace([]*unstructured.Unstructured{unstructuredOf(next)}, 9)
 	if h.statuses != 1 {
 		t.Errorf("one has changed, and %d statuses are made again", h.statuses)
+	}
+}
+
+// TestWhatCannotBeReadIsLookedAtBeforeItIsLowered: what was known of it is old, and more may be ready by now.
+func TestWhatCannotBeReadIsLookedAtBeforeItIsLowered(t *testing.T) {
+	m := newMemberAPI(t)
+	h := newHub()
+	member := m.join(t, h, "aws")
+	web := h.put(deployments(), deploymentOf(3))
+	h.waitForState(t, member, web, v1alpha1.StateSynced)
+	m.setFault(func(r *http.Request) (int, string) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/deployments") {
+			return 403, status(403, "Forbidden")
+		}
+		return 0, ""
+	})
+	m.cut()
+	h.waitForState(t, member, web, v1alpha1.StateUnknown)
+	m.change("/apis/apps/v1/namespaces/shop/deployments/web", func(obj map[string]any) {
+		obj["status"] = map[string]any{"readyReplicas": int64(3)}
+	})
+	h.with(web, func(w *decide.Wanted) { w.Share.Replicas = 1 })
+	waitFor(t, "the hub to be asked", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.lowered != nil })
+	if n := h.lowered.Count("readyReplicas"); n != 3 {
+		t.Errorf("it is asked as if %d were ready", n)
 	}
 }
