@@ -72,7 +72,7 @@ func (w *World) take(in Input) {
 
 // timely does what is due.
 func (w *World) timely() {
-	if due(w.losses.Next(), w.now) {
+	if agenda.Due(w.losses.Next(), w.now) {
 		w.weigh()
 	}
 	w.stepDrains()
@@ -107,11 +107,9 @@ func (w *World) ring(o *object) {
 	w.look(o, true)
 }
 
-func due(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
-
 // next is when something is due, zero if nothing is.
 func (w *World) next() (next time.Time) {
-	return earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.around.next(w.now), w.alarms.Next())
+	return agenda.Earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.room.Next(w.now), w.alarms.Next())
 }
 
 func (w *World) serve(in Served) {
@@ -149,7 +147,7 @@ func (w *World) engage(in Engaged) {
 			delete(o.told, in.Cluster)
 		}
 	}
-	w.backlog.Hurry(sorted(w.moving), agenda.Work{Look: true})
+	w.backlog.Hurry(template.SortedKeys(w.moving), agenda.Work{Look: true})
 	w.lookAtJobs(in.Cluster)
 	w.boundsSoon()
 	w.drainsChanged()

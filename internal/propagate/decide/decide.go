@@ -62,10 +62,10 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 		snapshot = o.undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
-	d := w.placeUnder(a, snapshot, &wl)
+	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
 	if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil && !d.Hold {
 		wl.Current = more
-		d = w.placeUnder(a, snapshot, &wl)
+		d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
 	}
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread

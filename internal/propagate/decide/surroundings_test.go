@@ -137,8 +137,8 @@ func TestUnplacedIsPlacedWhenThereIsRoom(t *testing.T) {
 		t.Fatalf("%s, because %s", got.Decision, got.Decision.Reason)
 	}
 	r.see("aws", 2, podsOf("web", 1)...)
-	if got = r.get("web"); got.Decision.String() != "aws=2" || got.Decision.Unplaced != 0 || len(r.w.around.short) != 0 {
-		t.Errorf("there is room now, and it is %s; waiting: %v", got.Decision, r.w.around.short)
+	if got = r.get("web"); got.Decision.String() != "aws=2" || got.Decision.Unplaced != 0 || len(r.w.room.Short()) != 0 {
+		t.Errorf("there is room now, and it is %s; waiting: %v", got.Decision, r.w.room.Short())
 	}
 	r.see("aws", 1, podsOf("web", 1)...)
 	if got = r.get("web"); got.Decision.String() != "aws=2" {
