@@ -26,6 +26,7 @@ type monitor struct {
 	begun   map[string]map[string]int64 // completions that were given to clusters, by the same
 	lost    map[string][]drop           // ready pods that went by no doing of the hub, by object
 	truth   map[string][]moment         // how many are ready, by object
+	parted  map[string]bool             // Jobs, by UID, and clusters that left with their part of them: it is done when they are back
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
@@ -48,7 +49,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -176,7 +177,7 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		m.had[before] = n
 	}
 	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
-	if !more || nowhere || m.f.allowsMore(c.ref, at.name) {
+	if !more || nowhere || m.f.allowsMore(c.ref, at.name) || m.parted[before] {
 		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
 	last := m.allowed[pair{c.ref, at.name}]
@@ -424,6 +425,7 @@ func (m *monitor) left(at *member) {
 	for _, o := range m.f.hub.all(jobs) {
 		if strings.Contains(text(o.obj, "metadata", "annotations", "hanse.dev/division"), `"`+at.name+`"`) {
 			m.excused[text(o.obj, "metadata", "uid")] = true
+			m.parted[text(o.obj, "metadata", "uid")+" "+at.name] = true
 		}
 	}
 	for key := range m.had {
