@@ -93,7 +93,7 @@ func newFederation(ctx context.Context, seed uint64) *federation {
 	f.watch = newMonitor(f)
 	for _, name := range []string{"aws", "azure", "google", "local"} {
 		m := newMember(name, seed, &f.mu)
-		m.onWork, m.onDrop, m.onReady = f.watch.worked, f.watch.dropped, f.watch.risen
+		m.onWork, m.onDrop, m.onReady, m.onGone = f.watch.worked, f.watch.dropped, f.watch.risen, f.watch.gone
 		f.members = append(f.members, m)
 	}
 	return f

@@ -19,7 +19,7 @@ func happenings() []happening {
 		{6, writePolicy}, {4, labelCluster}, {3, cordon}, {3, drain}, {3, taint}, {3, joinOrLeave},
 		{4, blip}, {3, loss}, {5, hiccups}, {3, cutWatches}, {2, forbid}, {2, deafen},
 		{3, killHub}, {2, copyHub}, {2, restoreHub}, {3, shakeHub},
-		{5, drift}, {3, copyInMember}, {2, backUpInMember}, {2, restoreInMember}, {3, crash}, {3, autoscale}, {2, finalizer}, {1, skew},
+		{5, drift}, {3, copyInMember}, {2, backUpInMember}, {2, restoreInMember}, {3, crash}, {3, autoscale}, {2, finalizer}, {2, holdNamespace}, {1, skew},
 		{25, wait},
 	}
 }

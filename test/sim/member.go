@@ -37,6 +37,7 @@ type member struct {
 	backups map[ref]object
 	onWork  func(m *member, job object)
 	onReady func(r ref)
+	onGone  func(m *member, r ref)
 	onDrop  func(m *member, r ref, n int) // ready pods are gone, by no doing of the hub
 }
 
@@ -97,6 +98,9 @@ func (m *member) pace(shortest, longest time.Duration) time.Duration {
 
 // look has the controllers look at what has changed. mu is held.
 func (m *member) look(r ref, _, after object) {
+	if after == nil && m.onGone != nil {
+		m.onGone(m, r)
+	}
 	switch r.gr {
 	case deployments, jobs:
 	case namespaces:

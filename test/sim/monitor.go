@@ -26,6 +26,7 @@ type monitor struct {
 	begun   map[string]map[string]int64 // completions that were given to clusters, by the same
 	lost    map[string][]drop           // ready pods that went by no doing of the hub, by object
 	truth   map[string][]moment         // how many are ready, by object
+	freed   map[string]time.Time        // when Namespace shop of a member was gone, by member
 	parted  map[string]bool             // Jobs, by UID, and clusters that left with their part of them: it is done when they are back
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
@@ -49,7 +50,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -382,6 +383,7 @@ func (m *monitor) risen(r ref) {
 func (m *monitor) look() {
 	now := time.Now()
 	m.rules()
+	m.freshNamespaces()
 	for _, o := range m.f.hub.all(deployments) {
 		r := ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")}
 		var n int64
@@ -404,6 +406,35 @@ func (m *monitor) look() {
 		}
 		if told := number(o.obj, "status", "readyReplicas"); told > best && !shaken {
 			m.fail("%s: the hub tells of %d ready replicas, there are %d", r, told, best)
+		}
+	}
+}
+
+// namespaceIn is how long what waited for a Namespace in a member may take to come.
+const namespaceIn = 8 * time.Second
+
+// gone notes that something is gone in a member.
+func (m *monitor) gone(at *member, r ref) {
+	cluster := m.f.hub.get(ref{gr: clusters, name: at.name})
+	if r == (ref{gr: namespaces, name: "shop"}) && cluster != nil && text(cluster, "metadata", "deletionTimestamp") == "" {
+		m.freed[at.name] = time.Now()
+	}
+}
+
+// freshNamespaces checks that what waited for a Namespace comes soon once it can. mu is held.
+func (m *monitor) freshNamespaces() {
+	now, r := time.Now(), ref{configMaps, "shop", "one"}
+	for _, at := range m.f.joined() {
+		since, was := m.freed[at.name]
+		if !was || now.Sub(since) < namespaceIn {
+			continue
+		}
+		delete(m.freed, at.name)
+		calm := !at.dead && at.faults == (faults{}) && at.disturbed.Add(5*time.Second).Before(since) && m.f.hubWay == (faults{}) &&
+			m.shaken.Before(since) && m.f.run.began.Before(since) && now.Sub(since) < 2*namespaceIn
+		made, err := time.Parse(time.RFC3339, text(m.f.hub.get(r), "metadata", "creationTimestamp"))
+		if calm && err == nil && made.Before(since) && m.f.allows(r, at.name) && at.get(r) == nil {
+			m.fail("%s is not in %s, %s after the namespace that held it up was gone", r, at.name, now.Sub(since).Round(time.Millisecond))
 		}
 	}
 }
@@ -462,7 +493,7 @@ func (f *federation) unread() {
 		due := m.faults.forbidden != "" && now.Sub(m.since) > unreadAfter && now.Sub(f.run.began) > unreadAfter && m.session != "" &&
 			slices.Contains(f.joined(), m) && slices.ContainsFunc(m.theirs(), func(r ref) bool {
 			made, err := time.Parse(time.RFC3339, text(m.get(r), "metadata", "creationTimestamp"))
-			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && number(m.get(r), "spec", "replicas") > 0 && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
+			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.given(r, m) && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
 		})
 		run := f.run
 		f.mu.Unlock()
@@ -473,4 +504,10 @@ func (f *federation) unread() {
 		f.watch.fail("deployments of %s cannot be read for %s, and the hub does not say so", m.name, now.Sub(m.since))
 		f.mu.Unlock()
 	}
+}
+
+// given says whether the hub has recorded that a member is to have replicas of a Deployment, which have some there. mu is held.
+func (f *federation) given(r ref, m *member) bool {
+	division := text(f.hub.get(r), "metadata", "annotations", "hanse.dev/division")
+	return number(m.get(r), "spec", "replicas") > 0 && strings.Contains(division, `"`+m.name+`":`) && !strings.Contains(division, `"`+m.name+`":0`)
 }

@@ -168,7 +168,11 @@ func (w *World) withRunning(a *Assignment, division map[string]int32, missing in
 			continue
 		}
 		seen := o.seen[name]
-		extra := min(missing, min(seen.runs(a), seen.Count("readyReplicas"))-division[name])
+		n := min(seen.runs(a), seen.Count("readyReplicas"))
+		if seen != nil && seen.Left != nil {
+			n = min(n, seen.Left.Share.Replicas) // what others in the member added is theirs
+		}
+		extra := min(missing, n-division[name])
 		if extra <= 0 {
 			continue
 		}
