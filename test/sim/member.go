@@ -321,11 +321,11 @@ func (m *member) status(r ref) {
 
 func (m *member) setStatus(r ref, status object) {
 	before := m.get(r)
-	obj := runtime.DeepCopyJSON(before)
-	obj["status"] = status
-	if fmt.Sprint(before["status"]) == fmt.Sprint(obj["status"]) {
+	if same(before["status"], status) {
 		return
 	}
+	obj := runtime.DeepCopyJSON(before)
+	obj["status"] = status
 	own(obj, "kube-controller-manager", "status", before, obj)
 	m.put(r, obj)
 }

@@ -25,7 +25,7 @@ var (
 
 func TestMain(m *testing.M) {
 	klog.SetLogger(logr.Discard())
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1600)
 	os.Exit(m.Run())
 }
 
