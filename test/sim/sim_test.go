@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 5, "how many histories")
+	histories = flag.Int("histories", 15, "how many histories")
 	steps     = flag.Int("steps", 100, "steps of each")
 	seed      = flag.Uint64("seed", 1, "the seed of the first; each further has the next")
 	verbose   = flag.Bool("replay", false, "print what happens as it happens")
