@@ -26,9 +26,12 @@ type monitor struct {
 	begun   map[string]map[string]int64 // completions that were given to clusters, by the same
 	lost    map[string][]drop           // ready pods that went by no doing of the hub, by object
 	truth   map[string][]moment         // how many are ready, by object
+	freed   map[string]time.Time        // when Namespace shop of a member was gone, by member
+	parted  map[string]bool             // Jobs, by UID, and clusters that left with their part of them: it is done when they are back
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
+	cutOff  time.Time                   // when half of the clusters were out of reach last, so that the hub takes itself to be the one
 }
 
 type drop struct {
@@ -47,7 +50,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -152,10 +155,6 @@ func (m *monitor) deleted(at *member, c *call) {
 
 func (m *monitor) key(r ref) string { return r.String() }
 
-// settlingIn is how long after its start, or that of a session, the hub may take ready replicas away that are wanted, in the
-// midst of a move: a member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
-const settlingIn = 3 * time.Second
-
 // patience is how long the hub has to hear of a change of rules.
 const patience = 3 * time.Second
 
@@ -179,7 +178,7 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		m.had[before] = n
 	}
 	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
-	if !more || nowhere || m.f.allowsMore(c.ref, at.name) {
+	if !more || nowhere || m.f.allowsMore(c.ref, at.name) || m.parted[before] {
 		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
 	last := m.allowed[pair{c.ref, at.name}]
@@ -265,7 +264,7 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	if !m.f.allows(c.ref, at.name) && (cpuOf(template) > 0 || !slices.ContainsFunc(m.f.members, open)) {
 		return // it may not stay, and can go nowhere, or nobody here knows whether there is room
 	}
-	if known && last > wanted || time.Since(m.f.run.began) < settlingIn || time.Since(at.disturbed) < settlingIn {
+	if known && last > wanted {
 		return
 	}
 	var were, are int64
@@ -291,17 +290,36 @@ func (m *monitor) credit(r ref) (n int64) {
 			until = now.Add(time.Second)
 		}
 		if d.death {
-			from := d.at
-			if m.f.run.began.After(from) {
-				from = m.f.run.began
-			}
-			until = from.Add(failoverAfter + 20*time.Second)
+			until = m.lostBy(d.at)
 		}
 		if now.Before(until) {
 			n += int64(d.n)
 		}
 	}
 	return n
+}
+
+// lostBy is when the hub knows that a cluster is lost that died at a time.
+func (m *monitor) lostBy(died time.Time) time.Time {
+	for _, from := range []time.Time{m.f.run.began, m.cutOff} {
+		if from.After(died) {
+			died = from
+		}
+	}
+	return died.Add(failoverAfter + 20*time.Second)
+}
+
+// away is called when the hub's word on whether clusters are in reach is about to change, and when it has. mu is held.
+func (m *monitor) away() {
+	all, out := m.f.joined(), 0
+	for _, one := range all {
+		if text(m.f.hub.get(ref{gr: clusters, name: one.name}), "status", "phase") == "Unreachable" {
+			out++
+		}
+	}
+	if 2*out >= len(all) && out > 0 {
+		m.cutOff = time.Now()
+	}
 }
 
 // dropped notes that ready pods are gone, by no doing of the hub.
@@ -365,6 +383,7 @@ func (m *monitor) risen(r ref) {
 func (m *monitor) look() {
 	now := time.Now()
 	m.rules()
+	m.freshNamespaces()
 	for _, o := range m.f.hub.all(deployments) {
 		r := ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")}
 		var n int64
@@ -373,11 +392,7 @@ func (m *monitor) look() {
 			n += at.ready(r)
 			shaken = shaken || now.Before(at.disturbed.Add(15*time.Second)) || at.faults != (faults{}) && !at.dead
 			if at.dead {
-				from := at.died
-				if m.f.run.began.After(from) {
-					from = m.f.run.began
-				}
-				shaken = shaken || now.Before(from.Add(failoverAfter+20*time.Second))
+				shaken = shaken || now.Before(m.lostBy(at.died))
 			}
 		}
 		k := m.key(r) + text(o.obj, "metadata", "uid")
@@ -391,6 +406,35 @@ func (m *monitor) look() {
 		}
 		if told := number(o.obj, "status", "readyReplicas"); told > best && !shaken {
 			m.fail("%s: the hub tells of %d ready replicas, there are %d", r, told, best)
+		}
+	}
+}
+
+// namespaceIn is how long what waited for a Namespace in a member may take to come.
+const namespaceIn = 8 * time.Second
+
+// gone notes that something is gone in a member.
+func (m *monitor) gone(at *member, r ref) {
+	cluster := m.f.hub.get(ref{gr: clusters, name: at.name})
+	if r == (ref{gr: namespaces, name: "shop"}) && cluster != nil && text(cluster, "metadata", "deletionTimestamp") == "" {
+		m.freed[at.name] = time.Now()
+	}
+}
+
+// freshNamespaces checks that what waited for a Namespace comes soon once it can. mu is held.
+func (m *monitor) freshNamespaces() {
+	now, r := time.Now(), ref{configMaps, "shop", "one"}
+	for _, at := range m.f.joined() {
+		since, was := m.freed[at.name]
+		if !was || now.Sub(since) < namespaceIn {
+			continue
+		}
+		delete(m.freed, at.name)
+		calm := !at.dead && at.faults == (faults{}) && at.disturbed.Add(5*time.Second).Before(since) && m.f.hubWay == (faults{}) &&
+			m.shaken.Before(since) && m.f.run.began.Before(since) && now.Sub(since) < 2*namespaceIn
+		made, err := time.Parse(time.RFC3339, text(m.f.hub.get(r), "metadata", "creationTimestamp"))
+		if calm && err == nil && made.Before(since) && m.f.allows(r, at.name) && at.get(r) == nil {
+			m.fail("%s is not in %s, %s after the namespace that held it up was gone", r, at.name, now.Sub(since).Round(time.Millisecond))
 		}
 	}
 }
@@ -412,6 +456,7 @@ func (m *monitor) left(at *member) {
 	for _, o := range m.f.hub.all(jobs) {
 		if strings.Contains(text(o.obj, "metadata", "annotations", "hanse.dev/division"), `"`+at.name+`"`) {
 			m.excused[text(o.obj, "metadata", "uid")] = true
+			m.parted[text(o.obj, "metadata", "uid")+" "+at.name] = true
 		}
 	}
 	for key := range m.had {
@@ -448,7 +493,7 @@ func (f *federation) unread() {
 		due := m.faults.forbidden != "" && now.Sub(m.since) > unreadAfter && now.Sub(f.run.began) > unreadAfter && m.session != "" &&
 			slices.Contains(f.joined(), m) && slices.ContainsFunc(m.theirs(), func(r ref) bool {
 			made, err := time.Parse(time.RFC3339, text(m.get(r), "metadata", "creationTimestamp"))
-			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
+			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.given(r, m) && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
 		})
 		run := f.run
 		f.mu.Unlock()
@@ -459,4 +504,10 @@ func (f *federation) unread() {
 		f.watch.fail("deployments of %s cannot be read for %s, and the hub does not say so", m.name, now.Sub(m.since))
 		f.mu.Unlock()
 	}
+}
+
+// given says whether the hub has recorded that a member is to have replicas of a Deployment, which have some there. mu is held.
+func (f *federation) given(r ref, m *member) bool {
+	division := text(f.hub.get(r), "metadata", "annotations", "hanse.dev/division")
+	return number(m.get(r), "spec", "replicas") > 0 && strings.Contains(division, `"`+m.name+`":`) && !strings.Contains(division, `"`+m.name+`":0`)
 }

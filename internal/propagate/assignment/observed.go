@@ -90,7 +90,7 @@ func (o *Observed) Runs(a *Assignment) int32 {
 
 // RunsMore says whether the member runs more of a than n replicas.
 func (o *Observed) RunsMore(a *Assignment, n int32) bool {
-	return o.From(a.UID) && o.Replicas != nil && *o.Replicas > n
+	return o.From(a.UID) && !o.Deleting && o.Replicas != nil && *o.Replicas > n
 }
 
 // AsWanted says whether the member was told already to run what it is to: if it runs more, somebody there has scaled it.

@@ -179,6 +179,9 @@ func (w *World) read(in Read) {
 	if in.GR == template.Jobs() {
 		w.lookAtJobs(in.Cluster)
 	}
+	if w.Restored {
+		w.backlog.Hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.mayHaveLapsed(o.a.Template) }), agenda.Work{Decide: true})
+	}
 }
 
 // lookAtJobs is for when it is another question what a cluster has of Jobs.

@@ -49,6 +49,9 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	if w.begun(a) {
 		return w.kept(a, o, &wl)
 	}
+	if unread := w.unreadWork(a.Template); unread != "" {
+		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: unread, Hold: true}
+	}
 	waiting := w.awaited(a, o, &wl)
 	if waiting != "" && len(wl.Current) == 0 {
 		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}
@@ -166,7 +169,11 @@ func (w *World) withRunning(a *Assignment, division map[string]int32, missing in
 			continue
 		}
 		seen := o.seen[name]
-		extra := min(missing, min(seen.Runs(a), seen.Count("readyReplicas"))-division[name])
+		n := min(seen.Runs(a), seen.Count("readyReplicas"))
+		if seen != nil && seen.Left != nil {
+			n = min(n, seen.Left.Share.Replicas) // what others in the member added is theirs
+		}
+		extra := min(missing, n-division[name])
 		if extra <= 0 {
 			continue
 		}

@@ -87,6 +87,7 @@ func (w *World) decideWritten(o *object, t *template.Template) {
 			w.asked(b)
 		}
 	}
+	a.Template = w.recovered(a.Template)
 	d := w.decide(a, b)
 	if known {
 		d.Shares = assignment.LastingReasons(b.Decision.Shares, d.Shares)
@@ -224,6 +225,12 @@ func (w *World) unrecorded(a *Assignment) bool {
 // renew has an object decided as the clusters ask for now.
 func (w *World) renew(o *object) {
 	a := o.a
+	if t := w.recovered(a.Template); t != a.Template {
+		next := *a
+		next.Template = t
+		w.assign(o, &next, w.decide(&next, a))
+		return
+	}
 	d, shapes := w.decide(a, a), w.outlook(a.Policy).Shapes
 	same := assignment.SameDecision(&a.Decision, &d) && assignment.SameShapes(a.Shapes, shapes) && assignment.SameMap(a.Shares, w.workShares(o, a))
 	if same && assignment.SameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {

@@ -26,6 +26,8 @@ type Options struct {
 	// Measures says that somebody measures members' nodes and pods. Without it decisions go by what the Clusters'
 	// statuses say of nodes, as if nothing ran there.
 	Measures bool
+	// Restored says that the hub was restored from an older copy once, in this run or before.
+	Restored bool `json:",omitempty"`
 }
 
 // World is all that decisions depend on. It is not safe for concurrent use, but its forks are: see Fork.

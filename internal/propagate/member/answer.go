@@ -150,10 +150,23 @@ func (v *view) removed(s step, err error) step {
 		return waits("a newer version of the object to delete")
 	case err != nil && !apierrors.IsNotFound(err):
 		return v.refused("delete", err)
-	case s.replaces:
-		return waits("the object's predecessor to be deleted")
 	}
-	return v.fine() // the watch says when it is gone
+	var out step
+	if s.replaces {
+		out = waits("the object's predecessor to be deleted")
+	}
+	now, gone := v.now, err != nil
+	out.remember = func(r *record) {
+		r.setFault(nil, now)
+		switch {
+		case r.seen.uid != s.uid:
+		case gone:
+			r.seen, r.live, r.left = seen{}, nil, nil
+		default: // the watch says when it is gone; until then it does not count
+			r.seen.deleting = true
+		}
+	}
+	return out
 }
 
 // read takes in an object that was read.

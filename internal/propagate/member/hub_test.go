@@ -46,12 +46,14 @@ type hub struct {
 	change        map[template.Key]func(*decide.Wanted) // of what is wanted, for lack of decisions
 	refuses       bool                                  // what stays put does not begin
 
-	members []*Member
-	told    []string
-	seen    map[template.Key]*decide.Observed
-	heard   int
-	engaged bool
-	read    map[schema.GroupResource]bool
+	members  []*Member
+	told     []string
+	seen     map[template.Key]*decide.Observed
+	heard    int
+	lowered  *decide.Observed // with which it was asked last whether a member may be lowered
+	statuses int              // that were said to be other ones
+	engaged  bool
+	read     map[schema.GroupResource]bool
 }
 
 func newHub() *hub {
@@ -139,7 +141,12 @@ func (h *hub) KeysIn(_, namespace string) (all []template.Key) {
 	return all
 }
 
-func (h *hub) Lowers(string, *decide.Wanted, *decide.Observed) bool { return !h.keepsReplicas }
+func (h *hub) Lowers(_ string, _ *decide.Wanted, o *decide.Observed) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lowered = o
+	return !h.keepsReplicas
+}
 
 func (h *hub) Begins(string, *decide.Wanted) bool {
 	h.mu.Lock()
@@ -157,8 +164,14 @@ func (h *hub) Seen(_ string, key template.Key, o *decide.Observed) {
 	}
 }
 
-func (h *hub) StatusChanged(string, ...template.Key) { h.count() }
-func (h *hub) Changed(...template.Key)               { h.count() }
+func (h *hub) StatusChanged(_ string, keys ...template.Key) {
+	h.count()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.statuses += len(keys)
+}
+
+func (h *hub) Changed(...template.Key) { h.count() }
 
 func (h *hub) count() {
 	h.mu.Lock()

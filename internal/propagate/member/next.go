@@ -34,6 +34,7 @@ type view struct {
 	leaving, stays bool
 	approved       bool // somebody was shown this very object and wants it deleted
 	namespaceGoes  bool // the member is deleting the namespace that the object is in
+	namespaceNext  bool // … or will, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -217,6 +218,9 @@ func (v *view) forget() step {
 func (v *view) create() step {
 	if v.want.Finished() {
 		return v.forget()
+	}
+	if v.namespaceNext {
+		return waits("namespace " + v.key.Namespace + " in the member, which is to be replaced")
 	}
 	if v.want.Division == kinds.Replicas && !v.scalersKnown {
 		return waits("the member's autoscalers")

@@ -79,17 +79,19 @@ func TestNext(t *testing.T) {
 		err    string
 		again  bool
 	}{
-		"as it is to be":                 {verb: nothing},
-		"changed at the hub":             {hub: func(v *view) { other(v.want) }, verb: patch, body: `"data":{"key":"new"}`},
-		"changed in the member":          {member: set("drift", "data", "key"), verb: patch, body: `"data":{"key":"value"}`},
-		"what is not the hub's":          {member: set("x", "metadata", "labels", "team"), verb: nothing},
-		"gone":                           {record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: create},
-		"gone, and not wanted":           {hub: func(v *view) { v.want = nil }, record: func(r *record) { r.seen = seen{} }, verb: nothing},
-		"not wanted any more":            {hub: func(v *view) { v.want = nil }, verb: remove},
-		"not placed here any more":       {hub: func(v *view) { v.want.Placed = false }, verb: remove},
-		"withheld":                       {hub: func(v *view) { v.want.Withheld, v.want.Placed = true, false }, verb: nothing},
-		"being deleted":                  {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
-		"its namespace goes":             {hub: func(v *view) { v.want, v.namespaceGoes = nil, true }, verb: nothing},
+		"as it is to be":           {verb: nothing},
+		"changed at the hub":       {hub: func(v *view) { other(v.want) }, verb: patch, body: `"data":{"key":"new"}`},
+		"changed in the member":    {member: set("drift", "data", "key"), verb: patch, body: `"data":{"key":"value"}`},
+		"what is not the hub's":    {member: set("x", "metadata", "labels", "team"), verb: nothing},
+		"gone":                     {record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: create},
+		"gone, and not wanted":     {hub: func(v *view) { v.want = nil }, record: func(r *record) { r.seen = seen{} }, verb: nothing},
+		"not wanted any more":      {hub: func(v *view) { v.want = nil }, verb: remove},
+		"not placed here any more": {hub: func(v *view) { v.want.Placed = false }, verb: remove},
+		"withheld":                 {hub: func(v *view) { v.want.Withheld, v.want.Placed = true, false }, verb: nothing},
+		"being deleted":            {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
+		"its namespace goes":       {hub: func(v *view) { v.want, v.namespaceGoes = nil, true }, verb: nothing},
+		"its namespace is to be another": {hub: func(v *view) { v.namespaceNext = true }, record: func(r *record) { r.seen = seen{} }, verb: nothing,
+			err: "waiting for namespace shop in the member, which is to be replaced"},
 		"another template":               {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template = &w }, verb: remove},
 		"of a session that is not known": {hub: func(v *view) { v.want, v.history.Sessions = nil, nil }, verb: nothing},
 		"the member leaves":              {hub: func(v *view) { v.leaving = true }, verb: remove},
@@ -126,6 +128,22 @@ func TestNext(t *testing.T) {
 				t.Errorf("it may hit a namesake: %s", body)
 			}
 		})
+	}
+}
+
+// TestWhatWasDeletedDoesNotCount: no watch has shown yet that it goes, or has gone.
+func TestWhatWasDeletedDoesNotCount(t *testing.T) {
+	for _, err := range []error{nil, apierrors.NewNotFound(deployments(), "web")} {
+		v := viewOf(t, deployments(), deploymentOf(2))
+		v.want = nil
+		s := next(v)
+		if s.verb != remove {
+			t.Fatalf("what is not wanted is not removed: %+v", s)
+		}
+		v.answered(s, nil, err).remember(&v.rec)
+		if o := v.rec.observed(hubUID); o.Exists() != (err == nil) || o.Exists() && !o.Deleting {
+			t.Errorf("answered with %v it is known as %+v", err, o)
+		}
 	}
 }
 
