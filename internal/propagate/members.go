@@ -172,6 +172,7 @@ func (e *Engine) Report(name string) Report {
 		return nil
 	})
 	if err != nil {
+		guard.Count(r.ctx, "propagation")
 		klog.FromContext(r.ctx).Error(err, "A cluster's objects cannot be counted", "cluster", name, "stack", string(guard.Stack(err)))
 		counts = report.Counts{Failing: 1, Message: err.Error()}
 	}
@@ -259,7 +260,7 @@ func (l listener) Engaged(cluster string, engaged bool) {
 
 // Tell makes an event about an object at the hub.
 func (l listener) Tell(cluster string, w *decide.Wanted, eventType, reason, message string) {
-	l.engine.events.Tell(decide.Tell{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
+	l.engine.events.Tell(decide.Event{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
 }
 
 // Placed is how many objects a member is to have.
