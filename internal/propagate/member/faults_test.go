@@ -235,7 +235,8 @@ func underFaults(t *testing.T, random *rand.Rand) {
 	member.Disengage()
 	leave()
 	leave = m.engage(t, member)
-	waitOr(t, "all to be as it is to be", func() bool { return h.difference(m, member, strange) == "" }, func() string { return h.difference(m, member, strange) })
+	// What was put back often is put back later and later.
+	waitLonger(t, longestTruce+patience, "all to be as it is to be", func() bool { return h.difference(m, member, strange) == "" }, func() string { return h.difference(m, member, strange) })
 	waitFor(t, "nothing to be left to do", func() bool { return m.isQuiet(member) })
 	before := m.allWrites()
 	for _, key := range append(h.Keys("aws", configMaps()), h.Keys("aws", deployments())...) {
