@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 )
 
 // TestACorrectionThatFailsIsNoFight: a member that refuses writes for a while does not fight, and what drifted there is not left for
@@ -18,7 +19,7 @@ func TestACorrectionThatFailsIsNoFight(t *testing.T) {
 	var refused atomic.Int32
 	m.setFault(func(r *http.Request) (int, string) {
 		if r.Method == http.MethodPatch && refused.Add(1) <= freeCorrections+1 {
-			return 503, status(503, "ServiceUnavailable")
+			return 503, apitest.Status(503, "ServiceUnavailable")
 		}
 		return 0, ""
 	})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 )
 
 const settings = "/api/v1/namespaces/shop/configmaps/settings"
@@ -48,7 +49,7 @@ func TestPartialDiscoveryKeepsWhatIsKnown(t *testing.T) {
 	m := newMemberAPI(t)
 	m.setFault(func(r *http.Request) (int, string) {
 		if r.URL.Path == "/apis/apps/v1" {
-			return 503, status(503, "ServiceUnavailable")
+			return 503, apitest.Status(503, "ServiceUnavailable")
 		}
 		return 0, ""
 	})
@@ -67,7 +68,7 @@ func TestPartialDiscoveryKeepsWhatIsKnown(t *testing.T) {
 	// And the other way round: what is watched goes on when discovery fails.
 	m.setFault(func(r *http.Request) (int, string) {
 		if isDiscovery(r) || r.URL.Path == "/apis/apps/v1" {
-			return 503, status(503, "ServiceUnavailable")
+			return 503, apitest.Status(503, "ServiceUnavailable")
 		}
 		return 0, ""
 	})
@@ -99,7 +100,7 @@ func TestWhatCannotBeReadIsNotGreen(t *testing.T) {
 
 			m.setFault(func(r *http.Request) (int, string) {
 				if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/v1/configmaps") {
-					return code, status(code, http.StatusText(code))
+					return code, apitest.Status(code, http.StatusText(code))
 				}
 				return 0, ""
 			})
