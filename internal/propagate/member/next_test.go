@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -176,7 +177,7 @@ func TestDriftBesideAChangeIsPutBack(t *testing.T) {
 		live := v.changed(t, func(map[string]any) {})
 		v.rec.seen, v.rec.live = seen, nil
 		before := live.DeepCopy()
-		mergeInto(live.Object, toJSON(s.body))
+		apitest.Merge(live.Object, toJSON(s.body))
 		(&memberAPI{}).own(before.Object, live.Object, v1alpha1.FieldManager)
 		if drift != nil {
 			between := live.DeepCopy()

@@ -71,8 +71,7 @@ func (s *session) serve(ctx context.Context, served []Resource) {
 	for range min(looksAtOnce, len(unknown)) {
 		wg.Go(func() {
 			for k := range next {
-				if err := guard.Run(func() error { s.look(ctx, k); return nil }); err != nil {
-					guard.Count(ctx, "propagation")
+				if err := guard.RunCounted(ctx, "propagation", func() error { s.look(ctx, k); return nil }); err != nil {
 					klog.FromContext(ctx).Error(err, "The objects of a resource could not be processed", "resource", k.resource.GVR.GroupResource().String(), "stack", string(guard.Stack(err)))
 				}
 			}

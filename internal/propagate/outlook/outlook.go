@@ -62,7 +62,8 @@ func (o *Outlooks) Forget() {
 
 // Roll is the clusters' names, in order, and when each joined.
 type Roll struct {
-	names  []string
+	// Names are in order.
+	Names  []string
 	joined []time.Time
 	// Last is when the last of them joined.
 	Last time.Time
@@ -73,8 +74,8 @@ func (o *Outlooks) Roll(clusters map[string]*cluster.Cluster) *Roll {
 	if o.roll != nil {
 		return o.roll
 	}
-	r := &Roll{names: slices.Sorted(maps.Keys(clusters))}
-	for _, name := range r.names {
+	r := &Roll{Names: slices.Sorted(maps.Keys(clusters))}
+	for _, name := range r.Names {
 		at := clusters[name].Joined
 		r.joined = append(r.joined, at)
 		if at.After(r.Last) {
@@ -88,10 +89,10 @@ func (o *Outlooks) Roll(clusters map[string]*cluster.Cluster) *Roll {
 // JoinedBy is the names of those that had joined at a time.
 func (r *Roll) JoinedBy(at time.Time) []string {
 	if !r.Last.After(at) {
-		return r.names
+		return r.Names
 	}
 	var names []string
-	for i, name := range r.names {
+	for i, name := range r.Names {
 		if !r.joined[i].After(at) {
 			names = append(names, name)
 		}
