@@ -18,6 +18,8 @@ type Override struct {
 	// Name as "override eu (the 2nd) of PlacementPolicy shop/web".
 	Name string
 	Spec *v1alpha1.Override
+	// Namespaced: it is of a PlacementPolicy, which never changes a Guarded kind.
+	Namespaced bool
 }
 
 // Change is one thing that an override changed.
@@ -56,7 +58,7 @@ func Apply(content map[string]any, overrides []Override) (map[string]any, []Chan
 	gk := groupKind(content)
 	var d *draft
 	for _, o := range overrides {
-		if !ForKind(o.Spec, gk) {
+		if !ForKind(o.Spec, gk) || o.Namespaced && Guarded(gk) {
 			continue
 		}
 		if d == nil {

@@ -243,7 +243,7 @@ type clusterOverride struct {
 
 func (p *Policy) readOverrides(in []v1alpha1.Override) error {
 	for i := range in {
-		o := clusterOverride{Override: override.Override{Name: fmt.Sprintf("overrides[%d] of %s", i, p), Spec: &in[i]}}
+		o := clusterOverride{Override: override.Override{Name: fmt.Sprintf("overrides[%d] of %s", i, p), Spec: &in[i], Namespaced: p.Namespace != ""}}
 		if in[i].Name != "" {
 			o.Name = fmt.Sprintf("override %s (overrides[%d]) of %s", in[i].Name, i, p)
 		}
