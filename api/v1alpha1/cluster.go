@@ -31,7 +31,8 @@ type Cluster struct {
 
 // ClusterSpec says how the hub reaches a member, and what may run there.
 type ClusterSpec struct {
-	// Endpoint is the URL of the member's API server.
+	// Endpoint is the URL of the member's API server. It, CABundle and TLSServerName belong to
+	// the credential, which is sent by no other way: hanse join changes them.
 	// +kubebuilder:validation:MinLength=1
 	Endpoint string `json:"endpoint"`
 	// CABundle is the PEM bundle that signs the member's serving certificate;
@@ -183,6 +184,7 @@ const (
 	ReasonPermissionDenied     = "PermissionDenied"
 	ReasonNotReady             = "NotReady" // it answers, but /readyz says no, or it answers errors
 	ReasonIdentityChanged      = "IdentityChanged"
+	ReasonCredentialForOther   = "CredentialForOther" // endpoint, caBundle or tlsServerName are not those that the credential was given for
 	ReasonDuplicate            = "DuplicateCluster" // another Cluster, made earlier, is the same cluster: that one is used
 	ReasonInternalFault        = "InternalFault"    // the hub's own code fails over what it answers
 )
