@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -273,17 +274,32 @@ type PlacementPolicyStatus struct {
 	Objects int32 `json:"objects,omitempty"`
 	// Overruled is how many more it selects, that another policy applies to.
 	Overruled int32 `json:"overruled,omitempty"`
+	// InEffect is the spec that is in effect while that of the policy makes no sense to the hub:
+	// the last that did. Nobody but the hub may write it.
+	InEffect *PolicyInEffect `json:"inEffect,omitempty"`
 	// Conditions: Accepted (the spec is valid).
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// PolicyInEffect is an earlier spec of a policy.
+type PolicyInEffect struct {
+	// Generation that it was of.
+	Generation int64 `json:"generation"`
+	// Spec as it was.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	Spec apiextensionsv1.JSON `json:"spec"`
+}
+
 // Reasons of ConditionAccepted of a policy.
 const (
 	ReasonPolicyAccepted = "InEffect"
 	// ReasonPolicyProblem: the message says what is not valid, or not valid now,
-	// such as clusters that do not exist. What runs stays where it is.
+	// such as clusters that do not exist. What runs stays where it is. A policy that
+	// never made sense to the hub holds what it selects: nothing new is placed.
 	ReasonPolicyProblem = "Problem"
 )
 

@@ -2,9 +2,11 @@ package admission
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 
@@ -21,6 +23,10 @@ func way() []string {
 func (p *Plugin) cluster(ctx context.Context, a admission.Attributes, before, after *unstructured.Unstructured) error {
 	if a.GetSubresource() != "" {
 		return nil
+	}
+	// One Cluster that cannot be decoded would keep the hub from reading all of them.
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(after.Object, &v1alpha1.Cluster{}); err != nil {
+		return fmt.Errorf("the hub would not understand it: %w", err)
 	}
 	var changed []string
 	for _, field := range way() {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/override"
@@ -19,11 +21,18 @@ import (
 // policy refuses a placement policy of either kind that the hub would not understand, and one whose overrides change what its
 // author may not write. One whose spec is as it was stays, whoever touches it.
 func (p *Plugin) policy(ctx context.Context, a admission.Attributes, before, after *unstructured.Unstructured) error {
+	if !sameField(before, after, "status", "inEffect") && !slices.Contains(a.GetUserInfo().GetGroups(), user.SystemPrivilegedGroup) {
+		return errors.New("status.inEffect is what the hub goes by when it does not understand the spec: nobody else may write it. Try: change the spec")
+	}
 	if a.GetSubresource() != "" || sameField(before, after, "spec") {
 		return nil
 	}
-	spec, err := read(after)
-	if err != nil {
+	if _, err := policy.Read(after); err != nil {
+		return err
+	}
+	var spec v1alpha1.PlacementPolicySpec
+	fields, _, _ := unstructured.NestedMap(after.Object, "spec")
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &spec); err != nil {
 		return err
 	}
 	for i := range spec.Overrides {
@@ -33,24 +42,6 @@ func (p *Plugin) policy(ctx context.Context, a admission.Attributes, before, aft
 		}
 	}
 	return nil
-}
-
-// read is the spec that both kinds have. The error says what the hub would not understand.
-func read(obj *unstructured.Unstructured) (*v1alpha1.PlacementPolicySpec, error) {
-	if obj.GetNamespace() == "" {
-		var in v1alpha1.ClusterPlacementPolicy
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &in); err != nil {
-			return nil, err
-		}
-		_, err := policy.FromClusterPolicy(&in)
-		return &in.Spec.PlacementPolicySpec, err
-	}
-	var in v1alpha1.PlacementPolicy
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &in); err != nil {
-		return nil, err
-	}
-	_, err := policy.FromPolicy(&in)
-	return &in.Spec, err
 }
 
 // overrider looks at one override of a policy.

@@ -44,6 +44,7 @@ type Policy struct {
 	groups    []group // where to, in order; empty: everywhere
 	overrides []clusterOverride
 	named     []string // clusters that the spec names anywhere, sorted
+	held      string   // see Held
 	summary   v1alpha1.PolicySummary
 }
 

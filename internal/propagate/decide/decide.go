@@ -34,6 +34,10 @@ func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
 
 // decideFreely is decide, and may panic.
 func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
+	if why := a.Policy.WhyHeld(); why != "" {
+		// What is recorded, or would be by the formula, may be what the policy is to prevent: it is left alone everywhere.
+		return schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Problem: why, Reason: why}
+	}
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
 	if w.begun(a) {

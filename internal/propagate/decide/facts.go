@@ -20,12 +20,20 @@ type Facts struct {
 }
 
 // KnownPolicy is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
-// was before that.
+// was before that. One that never made sense holds what it selects.
 type KnownPolicy struct {
 	Object   *unstructured.Unstructured
-	InEffect *policy.Policy // nil: it never made sense
+	InEffect *policy.Policy
 	Mistake  string
-	source   *unstructured.Unstructured // of InEffect
+	source   *unstructured.Unstructured // of InEffect; nil: it never made sense
+}
+
+// Earlier is the policy as it is in effect, if that is not as it is written now; else nil.
+func (k KnownPolicy) Earlier() *unstructured.Unstructured {
+	if k.Mistake == "" {
+		return nil
+	}
+	return k.source
 }
 
 // Lost says whether a cluster is lost for the workloads of a policy: what they run there fails over.

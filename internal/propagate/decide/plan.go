@@ -145,7 +145,7 @@ func (p *Planner) take(objects []*unstructured.Unstructured, already []*policy.P
 		case isNamespace(obj):
 			names[obj.GetName()] = obj.GetLabels()
 		case isPolicy(obj):
-			read, err := parsePolicy(obj)
+			read, err := policy.Read(obj)
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", obj.GetKind(), obj.GetName(), err)
 			}
@@ -206,7 +206,7 @@ func (p *Planner) effect(ctx context.Context, obj *unstructured.Unstructured) (s
 	if !isPolicy(obj) {
 		return "", nil
 	}
-	read, err := parsePolicy(obj)
+	read, err := policy.Read(obj)
 	if err != nil {
 		return "", nil // NewPlanner has said so
 	}

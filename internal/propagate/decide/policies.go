@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -49,9 +47,7 @@ func (w *World) changePolicies(written []*unstructured.Unstructured, gone []type
 	}
 	var all []*policy.Policy
 	for _, known := range w.policies.all {
-		if known.InEffect != nil {
-			all = append(all, known.InEffect)
-		}
+		all = append(all, known.InEffect)
 	}
 	w.policies.index = policy.NewIndex(all)
 	w.surroundingsChanged() // drops the outlooks of policies that are no more
@@ -65,27 +61,23 @@ func (k KnownPolicy) next(obj *unstructured.Unstructured) KnownPolicy {
 		k.Object = obj
 		return k
 	}
-	read, err := parsePolicy(obj)
-	if err != nil {
-		return KnownPolicy{Object: obj, InEffect: k.InEffect, Mistake: err.Error(), source: k.source}
+	read, err := policy.Read(obj)
+	if err == nil {
+		return KnownPolicy{Object: obj, InEffect: read, source: obj}
 	}
-	return KnownPolicy{Object: obj, InEffect: read, source: obj}
-}
-
-func parsePolicy(obj *unstructured.Unstructured) (*policy.Policy, error) {
-	converter := runtime.DefaultUnstructuredConverter
-	if obj.GetKind() == "ClusterPlacementPolicy" {
-		var in v1alpha1.ClusterPlacementPolicy
-		if err := converter.FromUnstructured(obj.Object, &in); err != nil {
-			return nil, err
+	out := KnownPolicy{Object: obj, InEffect: k.InEffect, Mistake: err.Error(), source: k.source}
+	if out.source != nil {
+		return out
+	}
+	// Before this run of the hub it may have made sense.
+	if last := policy.LastRead(obj); last != nil {
+		if read, err := policy.Read(last); err == nil {
+			out.InEffect, out.source = read, last
+			return out
 		}
-		return policy.FromClusterPolicy(&in)
 	}
-	var in v1alpha1.PlacementPolicy
-	if err := converter.FromUnstructured(obj.Object, &in); err != nil {
-		return nil, err
-	}
-	return policy.FromPolicy(&in)
+	out.InEffect = policy.Held(obj, err)
+	return out
 }
 
 // policyFor is the policy that applies to a template, and that which says nothing if none does.
