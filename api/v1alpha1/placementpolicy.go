@@ -12,7 +12,8 @@ import (
 //
 // Of several policies that select an object one applies: one of its namespace
 // before a ClusterPlacementPolicy; then one that selects by name before one by
-// labels before one by kind; then the older.
+// labels before one by kind; then the older. A ClusterPlacementPolicy that is
+// enforced holds besides.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -56,13 +57,29 @@ type ClusterPlacementPolicy struct {
 }
 
 // ClusterPlacementPolicySpec is a PlacementPolicySpec with namespaces.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'Enforced' || !has(self.select) || !(has(self.select.names) || has(self.select.labels))",message="what is enforced selects by kinds and namespaces only: names and labels are chosen by those whom it is to bind"
 type ClusterPlacementPolicySpec struct {
+	// Mode is Default, for what no more specific policy applies to, or Enforced. An
+	// enforced policy also holds where another applies: only clusters that both allow
+	// are used, of two maxima the lower counts, of the other's tolerations only those
+	// that the enforced one has, if it has any, and its overrides come last. Several
+	// that are enforced all hold.
+	// +kubebuilder:validation:Enum=Default;Enforced
+	// +kubebuilder:default=Default
+	Mode string `json:"mode,omitempty"`
 	// Namespaces are those whose objects are selected; empty: all, and also
 	// objects that are in no namespace, if select.kinds names their kind.
 	Namespaces *NamespaceSelector `json:"namespaces,omitempty"`
 
 	PlacementPolicySpec `json:",inline"`
 }
+
+// Modes of a ClusterPlacementPolicy.
+const (
+	ModeDefault  = "Default"
+	ModeEnforced = "Enforced"
+)
 
 // NamespaceSelector selects namespaces. All that it says must hold.
 //

@@ -167,6 +167,49 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// TestOnlyTheHubSaysWhatWasInEffect: by the status, or with a policy that is made from a backup.
+func TestOnlyTheHubSaysWhatWasInEffect(t *testing.T) {
+	before, after := parse(t, namespaced("{}")), parse(t, namespaced("{}"))
+	after.Object["status"] = map[string]any{"inEffect": map[string]any{"generation": int64(1), "spec": map[string]any{}}}
+	p, _ := plugin(t, "update *.* in namespace shop", "update placementpolicies.hanse.dev in namespace shop")
+	policies := v1alpha1.Resource("placementpolicies")
+	expect(t, p.Validate(t.Context(), write(policies, "status", before, after), nil), "nobody else may write it")
+	expect(t, p.Validate(t.Context(), write(policies, "status", after, before), nil), "nobody else may write it")
+	expect(t, p.Validate(t.Context(), write(policies, "status", after, after), nil))
+	hub := &user.DefaultInfo{Name: "system:hanse", Groups: []string{user.SystemPrivilegedGroup}}
+	expect(t, p.Validate(t.Context(), admission.NewAttributesRecord(after, before, after.GroupVersionKind(), "shop", "p", policies, "status", admission.Update, nil, false, hub), nil))
+}
+
+func TestClusters(t *testing.T) {
+	cluster := func(spec string) *unstructured.Unstructured {
+		return parse(t, "apiVersion: hanse.dev/v1alpha1\nkind: Cluster\nmetadata: {name: aws}\nspec: "+spec)
+	}
+	const way = "endpoint: 'https://a', credentialSecret: cluster-aws, uid: u"
+	clusters := v1alpha1.Resource("clusters")
+	before := cluster("{" + way + "}")
+	for name, c := range map[string]struct {
+		before, after *unstructured.Unstructured
+		rights        []string
+		refusal       []string
+	}{
+		"a new one":                      {after: before, refusal: []string{"create secrets in namespace hanse-system", "hanse join"}},
+		"a new one, by who may":          {after: before, rights: []string{"create secrets in namespace hanse-system"}},
+		"cordoned":                       {before: before, after: cluster("{" + way + ", unschedulable: true}")},
+		"another endpoint":               {before: before, after: cluster("{endpoint: 'https://b', credentialSecret: cluster-aws, uid: u}"), refusal: []string{"spec.endpoint: ", "update secrets cluster-aws in namespace hanse-system"}},
+		"another CA":                     {before: before, after: cluster("{" + way + ", caBundle: AAAA}"), refusal: []string{"spec.caBundle: "}},
+		"another server name":            {before: before, after: cluster("{" + way + ", tlsServerName: b}"), refusal: []string{"spec.tlsServerName: "}},
+		"another Secret":                 {before: before, after: cluster("{endpoint: 'https://a', credentialSecret: cluster-azure, uid: u}"), rights: []string{"update secrets cluster-aws in namespace hanse-system"}, refusal: []string{"update secrets cluster-azure"}},
+		"another endpoint, by who may":   {before: before, after: cluster("{endpoint: 'https://b', credentialSecret: cluster-aws, uid: u}"), rights: []string{"update secrets cluster-aws in namespace hanse-system"}},
+		"one that the hub cannot decode": {before: before, after: cluster("{" + way + ", taints: [{key: a, effect: NoExecute, timeAdded: yesterday}]}"), refusal: []string{"would not understand"}},
+		"one whose status is written":    {before: before, after: before},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := plugin(t, c.rights...)
+			expect(t, p.Validate(t.Context(), write(clusters, "", c.before, c.after), nil), c.refusal...)
+		})
+	}
+}
+
 func TestWholeRules(t *testing.T) {
 	for change, whole := range map[string]bool{
 		"{strategicMerge: {rules: []}}":                                                     true,

@@ -18,6 +18,8 @@ type Override struct {
 	// Name as "override eu (the 2nd) of PlacementPolicy shop/web".
 	Name string
 	Spec *v1alpha1.Override
+	// AtMost bounds the replicas, or the pods of a Job at once, whatever others made of them; nil: they are not bounded.
+	AtMost *int32
 	// Namespaced: it is of a PlacementPolicy, which never changes a Guarded kind.
 	Namespaced bool
 }
@@ -63,6 +65,11 @@ func Apply(content map[string]any, overrides []Override) (map[string]any, []Chan
 		}
 		if d == nil {
 			d = &draft{kind: gk, content: runtime.DeepCopyJSON(content)}
+		}
+		if o.AtMost != nil {
+			d.override = o.Name
+			d.atMost(int64(*o.AtMost))
+			continue
 		}
 		if err := d.apply(o, content); err != nil {
 			return nil, nil, err

@@ -47,6 +47,8 @@ func Held(obj *unstructured.Unstructured, mistake error) *Policy {
 	p := NoPolicy()
 	p.Namespace, p.Name, p.UID, p.Generation = obj.GetNamespace(), obj.GetName(), obj.GetUID(), obj.GetGeneration()
 	p.Created = obj.GetCreationTimestamp().Time
+	mode, _, _ := unstructured.NestedString(obj.Object, "spec", "mode")
+	p.isEnforced = obj.GetNamespace() == "" && mode != v1alpha1.ModeDefault && mode != "" // what is not understood is rather too much
 	p.held = fmt.Sprintf("the policy that selects it makes no sense, so nothing is placed anew: %v. Try: correct the policy", mistake)
 	if err := p.readHeldObjects(obj); err != nil {
 		p.objects = objectSelector{namespace: p.Namespace, unread: true, text: "everything, as its selectors make no sense"}

@@ -49,7 +49,7 @@ func (w *World) changePolicies(written []*unstructured.Unstructured, gone []type
 	for _, known := range w.policies.all {
 		all = append(all, known.InEffect)
 	}
-	w.policies.index = policy.NewIndex(all)
+	w.policies.index = w.policies.index.Renew(all)
 	w.surroundingsChanged() // drops the outlooks of policies that are no more
 	w.backlog.Hurry(w.keys(func(o *object) bool { return w.matches(o) }), agenda.Work{Match: true})
 	w.weigh() // there may be other failover times

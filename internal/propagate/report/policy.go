@@ -32,6 +32,11 @@ func CountPolicies(facts *decide.Facts, all iter.Seq[*decide.Assignment]) map[*p
 		c := counts[match.Policy]
 		c.Applies++
 		counts[match.Policy] = c
+		for _, e := range match.Enforced {
+			c := counts[e]
+			c.Applies++
+			counts[e] = c
+		}
 		for _, o := range match.Overruled {
 			c := counts[o.Policy]
 			c.Overruled++
