@@ -291,8 +291,8 @@ type PlacementPolicyStatus struct {
 	Objects int32 `json:"objects,omitempty"`
 	// Overruled is how many more it selects, that another policy applies to.
 	Overruled int32 `json:"overruled,omitempty"`
-	// InEffect is the spec that is in effect while that of the policy makes no sense to the hub:
-	// the last that did. Nobody but the hub may write it.
+	// InEffect is the spec that is in effect while that of the policy is not valid:
+	// the last that was. Nobody but the hub may write it.
 	InEffect *PolicyInEffect `json:"inEffect,omitempty"`
 	// Conditions: Accepted (the spec is valid).
 	// +listType=map
@@ -316,7 +316,7 @@ const (
 	ReasonPolicyAccepted = "InEffect"
 	// ReasonPolicyProblem: the message says what is not valid, or not valid now,
 	// such as clusters that do not exist. What runs stays where it is. A policy that
-	// never made sense to the hub holds what it selects: nothing new is placed.
+	// was never valid holds what it selects: nothing new is placed.
 	ReasonPolicyProblem = "Problem"
 )
 

@@ -49,9 +49,9 @@ func Held(obj *unstructured.Unstructured, mistake error) *Policy {
 	p.Created = obj.GetCreationTimestamp().Time
 	mode, _, _ := unstructured.NestedString(obj.Object, "spec", "mode")
 	p.isEnforced = obj.GetNamespace() == "" && mode != v1alpha1.ModeDefault && mode != "" // what is not understood is rather too much
-	p.held = fmt.Sprintf("the policy that selects it makes no sense, so nothing is placed anew: %v. Try: correct the policy", mistake)
+	p.held = fmt.Sprintf("the policy that selects it is not valid, so nothing new is placed: %v. Try: correct the policy", mistake)
 	if err := p.readHeldObjects(obj); err != nil {
-		p.objects = objectSelector{namespace: p.Namespace, unread: true, text: "everything, as its selectors make no sense"}
+		p.objects = objectSelector{namespace: p.Namespace, unread: true, text: "everything, as its selectors are not valid"}
 	}
 	p.summary = v1alpha1.PolicySummary{Selects: p.objects.String(), Clusters: "none"}
 	return p

@@ -106,7 +106,7 @@ func TestAPolicyThatIsStoredAndNotUnderstoodHolds(t *testing.T) {
 	_, err = db.Put(t.Context(), "/registry/hanse.dev/placementpolicies/"+never+"/p", strings.NewReplacer(
 		`{"names":["nowhere"]}`, `{"names":["aws"]},"failover":{"after":"1d"}`, `"uid":"`, `"uid":"0`).Replace(string(got.Kvs[0].Value)))
 	must(t, err)
-	f.accepted(t, never, metav1.ConditionFalse, "nothing of what it selects is placed anew")
+	f.accepted(t, never, metav1.ConditionFalse, "nothing new of what it selects is placed")
 
 	for _, ns := range []string{never, edited} {
 		_, err := f.admin.CoreV1().Secrets(ns).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "key"}, StringData: map[string]string{"a": "b"}}, metav1.CreateOptions{})

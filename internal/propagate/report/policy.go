@@ -87,7 +87,7 @@ func policyStatus(p decide.KnownPolicy, count PolicyCount, clusters []policy.Clu
 	out.Summary = p.InEffect.Summary()
 	switch {
 	case p.InEffect.WhyHeld() != "":
-		problem += "; nothing of what it selects is placed anew, and what runs is left alone. Try: correct the policy"
+		problem += "; nothing new of what it selects is placed, and what runs is left alone. Try: correct the policy"
 	case problem != "":
 		problem += "; the policy stays in effect as it was before"
 	default:

@@ -57,7 +57,7 @@ func TestAPolicySaysWhetherItIsInEffect(t *testing.T) {
 	}
 	wrong.InEffect = policy.Held(wrong.Object, errors.New("min is more than max"))
 	got, _ = PolicyStatus(wrong, PolicyCount{}, clusters, at(30))
-	if c := conditionOf(t, got); c["message"] != "min is more than max; nothing of what it selects is placed anew, and what runs is left alone. Try: correct the policy" {
+	if c := conditionOf(t, got); c["message"] != "min is more than max; nothing new of what it selects is placed, and what runs is left alone. Try: correct the policy" {
 		t.Errorf("it never made sense: %v", got)
 	}
 }
