@@ -27,7 +27,7 @@ func (p *Plugin) policy(ctx context.Context, a admission.Attributes, before, aft
 	if a.GetSubresource() != "" || sameField(before, after, "spec") {
 		return nil
 	}
-	if _, err := policy.Read(after); err != nil {
+	if _, err := policy.Parse(after); err != nil {
 		return err
 	}
 	var spec v1alpha1.PlacementPolicySpec

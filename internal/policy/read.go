@@ -9,23 +9,6 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
-// Read makes a policy of either kind ready. The error says what the hub does not understand.
-func Read(obj *unstructured.Unstructured) (*Policy, error) {
-	converter := runtime.DefaultUnstructuredConverter
-	if obj.GetKind() == "ClusterPlacementPolicy" {
-		var in v1alpha1.ClusterPlacementPolicy
-		if err := converter.FromUnstructured(obj.Object, &in); err != nil {
-			return nil, fmt.Errorf("ClusterPlacementPolicy %s: %w", obj.GetName(), err)
-		}
-		return FromClusterPolicy(&in)
-	}
-	var in v1alpha1.PlacementPolicy
-	if err := converter.FromUnstructured(obj.Object, &in); err != nil {
-		return nil, fmt.Errorf("PlacementPolicy %s/%s: %w", obj.GetNamespace(), obj.GetName(), err)
-	}
-	return FromPolicy(&in)
-}
-
 // LastRead is a policy with the spec that its status says was in effect before one that the hub does not understand; nil if
 // there is none. Nobody but the hub writes that: see package admission.
 func LastRead(obj *unstructured.Unstructured) *unstructured.Unstructured {
