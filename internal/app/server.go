@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/admission"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
 )
@@ -93,6 +94,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
 		Filter:      later.filter,
+		Admission:   []controlplane.AdmissionPlugin{{Name: admission.Name, New: admission.New}},
 		Authors:     authors,
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,

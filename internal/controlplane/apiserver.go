@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/client-go/tools/cache"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -38,6 +40,7 @@ func newAPIServer(ctx context.Context, cfg Config, dir *datadir.Dir, c datadir.C
 	if err := parse(o.Flags(), flags); err != nil {
 		return nil, err
 	}
+	register(o.Admission.GenericAdmission, cfg.Admission)
 	o.SecureServing.Listener = listener
 	o.SecureServing.BindPort = listener.Addr().(*net.TCPAddr).Port
 	if o.InformerName, err = cache.NewInformerName("kube-apiserver"); err != nil {
@@ -87,6 +90,14 @@ func assemble(cfg Config, completed options.CompletedOptions) (*apiServer, error
 		return nil, err
 	}
 	return &apiServer{run: prepared.Run}, nil
+}
+
+// register has the API server run further admission plugins, after upstream's.
+func register(o *genericoptions.AdmissionOptions, plugins []AdmissionPlugin) {
+	for _, p := range plugins {
+		o.Plugins.Register(p.Name, p.New)
+		o.RecommendedPluginOrder = append(slices.Clone(o.RecommendedPluginOrder), p.Name) // it is upstream's, of the whole process
+	}
 }
 
 // wrapHandler wraps the handler of all requests, inside authentication and authorization.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/attribution"
@@ -37,6 +38,8 @@ type Config struct {
 	// Filter wraps the API server's handler, inside authentication and
 	// authorization; may be nil.
 	Filter func(http.Handler) http.Handler
+	// Admission are plugins of the API server besides upstream's.
+	Admission []AdmissionPlugin
 	// Authors remember who wrote which object last; nil: nobody does.
 	Authors *attribution.Authors
 	// ReadyChecks are part of /readyz. Start does not wait for them.
@@ -62,6 +65,13 @@ type Config struct {
 // EtcdTLS are files in PEM: the authority of an outside etcd, and the client's
 // certificate with its key. Each may be empty.
 type EtcdTLS struct{ CA, Cert, Key string }
+
+// AdmissionPlugin is an admission plugin of the API server. New is called for each of the servers that are in it, before
+// anything is served.
+type AdmissionPlugin struct {
+	Name string
+	New  admission.Factory
+}
 
 // ReadyCheck is one line of /readyz. Check is called at every request for it,
 // concurrently, and must not block; an error means not ready.

@@ -41,6 +41,10 @@ func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision
 
 // decideFreely is decideHow, and may panic.
 func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision {
+	if why := a.Policy.WhyHeld(); why != "" {
+		// What is recorded, or would be by the formula, may be what the policy is to prevent: it is left alone everywhere.
+		return schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Problem: why, Reason: why}
+	}
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
 	if anew {

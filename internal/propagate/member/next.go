@@ -144,6 +144,9 @@ func (v *view) placed() bool {
 	if v.want == nil || v.want.Going || v.leaving {
 		return false
 	}
+	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
+		return false
+	}
 	if v.want.Placed {
 		return true
 	}

@@ -164,7 +164,7 @@ func readPolicy(p *policy.Policy, clusters []policy.Cluster) *Outlook {
 
 // divides says whether a policy has a say in how replicas are divided over the clusters that it allows.
 func divides(p *policy.Policy) bool {
-	return p.Strategy != v1alpha1.DivideEven || len(p.Limits) > 0 || p.Rebalance || len(p.Spread) > 0 || len(p.Tolerations) > 0
+	return p.Strategy != v1alpha1.DivideEven || len(p.Limits) > 0 || p.Rebalance || len(p.Spread) > 0 || len(p.Tolerations) > 0 || p.Caps()
 }
 
 func forSchedule(p *policy.Policy, allowed policy.Allowed, clusters []policy.Cluster) *schedule.Policy {
@@ -177,6 +177,14 @@ func forSchedule(p *policy.Policy, allowed policy.Allowed, clusters []policy.Clu
 		Tolerations: p.Tolerations, Rebalance: p.Rebalance,
 	}
 	out.Weights, out.Min, out.Max = p.Numbers(names)
+	if p.Caps() {
+		out.Ceilings = map[string]int32{}
+		for _, name := range names {
+			if most, ok := p.Ceiling(name); ok {
+				out.Ceilings[name] = most
+			}
+		}
+	}
 	for _, s := range p.Spread {
 		out.Spread = append(out.Spread, schedule.Spread(s))
 	}
@@ -188,7 +196,7 @@ func shapeID(p *policy.Policy, overrides []override.Override) string {
 	for i, o := range overrides {
 		names[i] = o.Name
 	}
-	return fmt.Sprintf("%s/%d: %s", p.UID, p.Generation, strings.Join(names, "; "))
+	return fmt.Sprintf("%s: %s", p.Version(), strings.Join(names, "; "))
 }
 
 // schedulingCluster is a cluster as package schedule knows it: each of its zones is a domain, so that rules about zones count
