@@ -278,8 +278,24 @@ type GlobalRouteStatus struct {
 // Condition types of a GlobalRoute.
 const (
 	// ConditionAccepted is False when the spec names what there is not, or what
-	// another route has.
+	// another route has, or what its namespace may not have. Its reason is one of
+	// Reason…, Invalid or UnknownCluster.
 	ConditionAccepted = "Accepted"
+)
+
+// Reasons for which a host of a GlobalRoute is not answered.
+const (
+	// ReasonNotAllowedByZone: the DNSZone's allowedRoutes do not have the namespace, or the name.
+	ReasonNotAllowedByZone = "NotAllowedByZone"
+	// ReasonNameReserved: the name is the zone's own, such as a name server's.
+	ReasonNameReserved = "NameReserved"
+	// ReasonHostTaken: another GlobalRoute has the name, or one that it is below, or had
+	// it until not long ago.
+	ReasonHostTaken = "HostTaken"
+	// ReasonNoMatchingZone: no DNSZone has the name, and none may be made for it.
+	ReasonNoMatchingZone = "NoMatchingZone"
+	// ReasonTooManyHosts: the namespace has as many names as one may have.
+	ReasonTooManyHosts = "TooManyHosts"
 )
 
 // RouteSummary is a GlobalRoute in a line.

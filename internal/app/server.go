@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 )
 
 const (
@@ -60,6 +61,8 @@ type DNSOptions struct {
 	Resolver string
 	// RateLimit is how many equal answers a second a network gets; 0: no limit.
 	RateLimit int
+	// Names are what the administrator says of names.
+	Names grant.Terms
 }
 
 // Server runs a hub until ctx ends, which is no error, or a part of it dies.

@@ -20,6 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/flatten"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/status"
@@ -42,7 +43,9 @@ type Config struct {
 	RateLimit int
 	// HubUID owns the records in external zones that name no other owner.
 	HubUID string
-	Clock  clock.WithTickerAndDelayedExecution
+	// Names are what the administrator says of names.
+	Names grant.Terms
+	Clock clock.WithTickerAndDelayedExecution
 }
 
 // Controller is global DNS. There is one in a hub.
@@ -60,6 +63,7 @@ type Controller struct {
 	external  *external.Zones
 	announcer *announcer
 	deriver   *deriver
+	books     *bookkeeper
 	crashes   *crashes
 	loop      *loop
 
@@ -105,6 +109,7 @@ func newController(client dynamic.Interface, cfg Config) *Controller {
 		HubUID: cfg.HubUID, Credentials: c.caches, Status: c.statuses.Zone, Changed: c.caches.reported, Clock: cfg.Clock,
 	})
 	c.deriver = newDeriver(client, c.caches, c.announcer, cfg.Clock)
+	c.books = newBookkeeper(client, cfg.Clock)
 	wanted := make(chan struct{})
 	c.wanted = wanted
 	c.loop = &loop{
@@ -113,6 +118,7 @@ func newController(client dynamic.Interface, cfg Config) *Controller {
 		publisher: publisher{
 			caches: c.caches, clock: cfg.Clock, announcer: c.announcer, listener: c.listener, transfers: c.transfers,
 			external: c.external, statuses: c.statuses, off: len(cfg.Listen) == 0,
+			terms: cfg.Names, book: grant.NewBook(), keep: c.books.keep,
 		},
 	}
 	c.loop.start()
@@ -133,6 +139,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	wg.Go(func() { c.statuses.Run(ctx) })
 	wg.Go(func() { c.external.Run(ctx) })
 	wg.Go(func() { c.deriver.run(ctx) })
+	wg.Go(func() { c.books.run(ctx) })
 	wg.Go(func() {
 		d := delegations{resolver: resolverAt(c.cfg.Resolver), zones: c.caches.zoneList, say: c.statuses.Condition, clock: c.cfg.Clock}
 		d.check(ctx)
@@ -143,7 +150,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() {
-		if await(ctx, ready) {
+		// Without the book whoever asks first would be given what is another's.
+		if c.books.load(ctx, c.loop.publisher.book) && await(ctx, ready) {
 			c.loop.run(ctx)
 		}
 	})

@@ -10,7 +10,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -32,6 +34,7 @@ func (c *Controller) watchHub(ctx context.Context, synced func()) {
 	watchAtHub(h, "services", services(c.hub), func(listed func()) watch.Sink[*corev1.Service] {
 		return targets(c.caches, route.KindService, listed, func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) })
 	})
+	watchAtHub(h, "namespaces", namespaces(c.hub), c.namespaceSink)
 	watchAtHub(h, "secrets", secretsOf(c.hub), c.secretSink)
 	g := newHubGateways(c.caches)
 	h.absent = gatewayPoll
@@ -162,6 +165,34 @@ func (c *Controller) zoneSink(listed func()) watch.Sink[*unstructured.Unstructur
 				delete(k.zones, u.GetName())
 				d.zones, d.services = true, true
 			})
+		},
+	}
+}
+
+func namespaces(c rest.Interface) watch.Source[*corev1.Namespace] {
+	return typed[*corev1.Namespace](c, corev1.SchemeGroupVersion, "namespaces", "Namespace", "")
+}
+
+// namespaceSink keeps the labels of the hub's Namespaces, which zones select by.
+func (c *Controller) namespaceSink(listed func()) watch.Sink[*corev1.Namespace] {
+	k := c.caches
+	return watch.Sink[*corev1.Namespace]{
+		Replace: func(all []*corev1.Namespace) {
+			now := map[string]labels.Set{}
+			for _, n := range all {
+				now[n.Name] = n.Labels
+			}
+			k.change(func(d *dirty) { k.namespaces, d.zones = now, true })
+			listed()
+		},
+		Apply: func(n *corev1.Namespace) {
+			if before := k.labels(n.Name); before != nil && maps.Equal(before, n.Labels) {
+				return
+			}
+			k.change(func(d *dirty) { k.namespaces[n.Name], d.zones = n.Labels, true })
+		},
+		Remove: func(n *corev1.Namespace) {
+			k.change(func(*dirty) { delete(k.namespaces, n.Name) })
 		},
 	}
 }

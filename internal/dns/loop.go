@@ -98,9 +98,14 @@ func (l *loop) database(db *geo.DB, err error) {
 
 // run makes passes until ctx ends.
 func (l *loop) run(ctx context.Context) {
+	free := l.clock.NewTimer(bookRest)
+	defer free.Stop()
 	for {
 		select {
 		case <-l.caches.dirty.wake:
+		case <-free.C():
+			free.Reset(l.free())
+			continue
 		case <-ctx.Done():
 			return
 		}
@@ -119,10 +124,28 @@ func (l *loop) run(ctx context.Context) {
 		if err != nil && !l.crashed(ctx, err) {
 			return
 		}
+		free.Reset(l.free())
 		if !pause(ctx, l.clock, passRest) {
 			return
 		}
 	}
+}
+
+// bookRest is how long no name has to become free for it not to be looked at.
+const bookRest = time.Minute
+
+// free has names given anew of which one has become free, and returns when to look
+// again.
+func (l *loop) free() time.Duration {
+	next := l.publisher.book.Next()
+	if next.IsZero() {
+		return bookRest
+	}
+	if left := next.Sub(l.clock.Now()); left > 0 {
+		return min(left, bookRest)
+	}
+	l.caches.change(func(d *dirty) { d.zones = true })
+	return bookRest
 }
 
 // crashed says that a pass has panicked, and has everything worked out again after a

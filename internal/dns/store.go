@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -24,6 +25,8 @@ type caches struct {
 	sorted   []route.Cluster // of clusters, by name; nil when it has to be made again
 	members  map[string]*memberCache
 	secrets  map[string]map[string][]byte // of the hub's own namespace
+	// namespaces are the labels of the hub's Namespaces.
+	namespaces map[string]labels.Set
 
 	dirty dirty
 }
@@ -63,7 +66,9 @@ func newCaches() *caches {
 		clusters: map[string]route.Cluster{},
 		members:  map[string]*memberCache{},
 		secrets:  map[string]map[string][]byte{},
-		dirty:    newDirty(make(chan struct{}, 1)),
+
+		namespaces: map[string]labels.Set{},
+		dirty:      newDirty(make(chan struct{}, 1)),
 	}
 }
 
@@ -163,6 +168,13 @@ func (c *caches) clusterUID(name string) types.UID {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return types.UID(c.clusters[name].UID)
+}
+
+// labels are those of a Namespace at the hub; nobody changes them.
+func (c *caches) labels(namespace string) labels.Set {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.namespaces[namespace]
 }
 
 // needed says whether there is anything to answer.

@@ -175,9 +175,20 @@ func since(before []v1alpha1.RouteCluster, c *v1alpha1.RouteCluster, now metav1.
 
 // Forget drops what is remembered of a route that has gone.
 func (w *Writer) Forget(namespace, name string) {
-	k := routeKey(namespace, name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.forget(routeKey(namespace, name))
+}
+
+// ForgetZone drops what is remembered of a zone that has gone.
+func (w *Writer) ForgetZone(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget(key{resource: v1alpha1.Resource("dnszones"), name: name})
+}
+
+// forget drops all that is remembered of an object; the caller holds mu.
+func (w *Writer) forget(k key) {
 	delete(w.wanted, k)
 	delete(w.written, k)
 	delete(w.at, k)
@@ -226,8 +237,16 @@ func (w *Writer) work(ctx context.Context, k key) {
 	}
 	err := w.write(ctx, k, p)
 	log, object := klog.FromContext(ctx), klog.KRef(k.namespace, k.name)
-	if err == nil || ctx.Err() != nil || apierrors.IsNotFound(err) || apierrors.IsInvalid(err) && gone(err) {
-		w.trouble.Worked(log, k, "The status was written, or its object is gone", "resource", k.resource.Resource, "object", object)
+	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) && gone(err) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if _, newer := w.wanted[k]; !newer {
+			w.forget(k) // whatever was told of it, or not, while this was being written
+		}
+		return
+	}
+	if err == nil || ctx.Err() != nil {
+		w.trouble.Worked(log, k, "The status was written", "resource", k.resource.Resource, "object", object)
 		return
 	}
 	w.trouble.Failed(log, k, err, "The status could not be written", "resource", k.resource.Resource, "object", object)

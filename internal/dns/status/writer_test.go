@@ -229,6 +229,28 @@ func TestForget(t *testing.T) {
 	})
 }
 
+// TestNothingIsRemembered: of what has gone nothing is kept, whether it goes before its
+// status is written, after it, or meanwhile.
+func TestNothingIsRemembered(t *testing.T) {
+	for name, when := range map[string]time.Duration{"after": 5 * rest, "meanwhile": rest / 2, "before": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			w, s := startWriter(t)
+			s.slow = rest
+			z := dnsZone("example.org", nil)
+			w.Zone(z, hosts(1))
+			s.elapse(when)
+			s.fail = apierrors.NewNotFound(schema.GroupResource{}, "gone")
+			w.ForgetZone(z.Name)
+			// What is said of it by somebody who has not heard that it has gone.
+			w.Condition(z, metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue})
+			s.elapse(20 * rest)
+			if n := len(w.wanted) + len(w.written) + len(w.at); n != 0 {
+				t.Errorf("%s: wanted %v, written %v, at %v", name, w.wanted, w.written, w.at)
+			}
+		})
+	}
+}
+
 // TestStatusIsNotOvertaken: while a status is being written, however long that takes,
 // nobody else writes the same object's next.
 func TestStatusIsNotOvertaken(t *testing.T) {
