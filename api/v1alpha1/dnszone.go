@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // DNSZone is a part of the DNS that the hostnames of GlobalRoutes are in, who serves
@@ -51,6 +52,14 @@ type DNSZoneSpec struct {
 	// the zone's own is never a route's: its name servers' names, the names of records
 	// with addresses, what is delegated, Federation v1's names.
 	AllowedRoutes *AllowedRoutes `json:"allowedRoutes,omitempty"`
+	// ProbeNetworks are private networks, as 10.20.0.0/16, whose addresses the hub may probe
+	// for GlobalRoutes with names in the zone. It probes public addresses anyway, and its
+	// own, loopback and link-local ones not even so.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="must be a network, as 10.20.0.0/16"
+	ProbeNetworks []string `json:"probeNetworks,omitempty"`
 	// Embedded: served by the hub.
 	Embedded *EmbeddedZone `json:"embedded,omitempty"`
 	// Route53: kept in Amazon Route 53.
@@ -239,6 +248,10 @@ type DNSZoneStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastValid is the spec that is in effect: the last that could be understood, unless it
+	// is very large. The hub goes by it when it finds one that it cannot understand.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	LastValid *runtime.RawExtension `json:"lastValid,omitempty"`
 }
 
 // ConditionDelegated is True when the DNS leads to the zone's name servers.

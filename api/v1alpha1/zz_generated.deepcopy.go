@@ -555,6 +555,11 @@ func (in *DNSZoneSpec) DeepCopyInto(out *DNSZoneSpec) {
 		*out = new(AllowedRoutes)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.ProbeNetworks != nil {
+		in, out := &in.ProbeNetworks, &out.ProbeNetworks
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Embedded != nil {
 		in, out := &in.Embedded, &out.Embedded
 		*out = new(EmbeddedZone)
@@ -613,6 +618,11 @@ func (in *DNSZoneStatus) DeepCopyInto(out *DNSZoneStatus) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.LastValid != nil {
+		in, out := &in.LastValid, &out.LastValid
+		*out = new(runtime.RawExtension)
+		(*in).DeepCopyInto(*out)
 	}
 }
 
@@ -911,6 +921,11 @@ func (in *GlobalRouteStatus) DeepCopyInto(out *GlobalRouteStatus) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.LastValid != nil {
+		in, out := &in.LastValid, &out.LastValid
+		*out = new(runtime.RawExtension)
+		(*in).DeepCopyInto(*out)
 	}
 }
 

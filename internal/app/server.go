@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -63,6 +64,8 @@ type DNSOptions struct {
 	RateLimit int
 	// Names are what the administrator says of names.
 	Names grant.Terms
+	// ProbeNetworks are what may be probed, whatever it is.
+	ProbeNetworks []netip.Prefix
 }
 
 // Server runs a hub until ctx ends, which is no error, or a part of it dies.

@@ -40,6 +40,7 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 			d.options.Executable, "server", "--data-dir", d.at.hubData(),
 			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port), "--dns-listen", dnsAddress(),
 			"--dns-zones-under", strings.Join(nobodysDomains(), ","),
+			"--probe-networks", "127.0.0.0/8", // where local clusters' load balancers are
 		},
 		LogFile: d.at.hubLog(),
 		PIDFile: d.at.hubPID(),

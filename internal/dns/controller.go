@@ -45,7 +45,11 @@ type Config struct {
 	HubUID string
 	// Names are what the administrator says of names.
 	Names grant.Terms
-	Clock clock.WithTickerAndDelayedExecution
+	// ProbeNetworks are what may be probed, whatever it is.
+	ProbeNetworks []netip.Prefix
+	// Probes bound how much is probed.
+	Probes health.Limits
+	Clock  clock.WithTickerAndDelayedExecution
 }
 
 // Controller is global DNS. There is one in a hub.
@@ -96,7 +100,10 @@ func New(hub *rest.Config, cfg Config) (*Controller, error) {
 func newController(client dynamic.Interface, cfg Config) *Controller {
 	c := &Controller{cfg: cfg, caches: newCaches(), crashes: &crashes{}, broadcaster: record.NewBroadcaster()}
 	c.transfers = transfer.New(cfg.Clock)
-	c.prober = health.New(c.probed, cfg.Clock)
+	networks := health.Networks{
+		Allowed: cfg.ProbeNetworks, Own: (&machine{clock: cfg.Clock, ask: machineAddresses}).addresses,
+	}
+	c.prober = health.New(c.probed, health.Config{Clock: cfg.Clock, Networks: networks, Limits: cfg.Probes})
 	c.flat = flatten.New(cfg.Resolver, c.everything, cfg.Clock)
 	c.listener = newListener(cfg, c.transfers)
 	c.listener.changed = func() { c.caches.change(func(d *dirty) { d.zones = true }) }
@@ -121,7 +128,7 @@ func newController(client dynamic.Interface, cfg Config) *Controller {
 			terms: cfg.Names, book: grant.NewBook(), keep: c.books.keep,
 		},
 	}
-	c.loop.start()
+	c.loop.start(&networks)
 	return c
 }
 
@@ -185,8 +192,10 @@ func (c *Controller) probed(check health.Check, _ health.Result) {
 // world is what package route is told.
 type world struct {
 	*caches
-	prober *health.Prober
-	flat   *flatten.Resolver
+	prober   *health.Prober
+	flat     *flatten.Resolver
+	networks *health.Networks
+	leave    *leave // the loop's
 }
 
 func (w world) Probe(c health.Check) health.Result { return w.prober.Result(c) }

@@ -46,6 +46,9 @@ func (a *announcer) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolve
 	if now.Refused != "" && (before == nil || before.Refused != now.Refused) {
 		a.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Refused)
 	}
+	if now.Unread != "" && (before == nil || before.Unread != now.Unread) {
+		a.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Unread)
+	}
 	if now.Unknown != "" && (before == nil || before.Unknown != now.Unknown) {
 		a.events.Event(about, corev1.EventTypeWarning, reasonUnknownCluster, now.Unknown)
 	}

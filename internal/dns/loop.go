@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -62,12 +63,12 @@ type loop struct {
 // federation is the names of Federation v1 in one zone.
 type federation struct {
 	hosts  []steer.Host
-	checks []health.Check
+	checks map[string][]health.Check // by namespace
 }
 
 // start fills in what a loop begins with.
-func (l *loop) start() {
-	l.world = world{caches: l.caches, prober: l.prober, flat: l.flat}
+func (l *loop) start(networks *health.Networks) {
+	l.world = world{caches: l.caches, prober: l.prober, flat: l.flat, networks: networks}
 	l.resolved, l.federated = map[string]*route.Resolved{}, map[string]*federation{}
 	l.routesOf, l.fedCheck = map[health.Check][]string{}, map[health.Check]bool{}
 	l.publisher.zones, l.publisher.zonesOf = map[string]*zoneState{}, map[string][]string{}
@@ -166,6 +167,12 @@ func (l *loop) crashed(ctx context.Context, err error) bool {
 // pass works out what is dirty and publishes what came of it.
 func (l *loop) pass(ctx context.Context, d dirty) {
 	clusters := l.world.Clusters()
+	if d.zones || l.world.leave == nil {
+		if leave := leaveOf(l.caches.zoneList()); !leave.same(l.world.leave) {
+			l.world.leave = leave
+			d.everything = true
+		}
+	}
 	if !slices.EqualFunc(clusters, l.nearestOf, samePlace) {
 		l.nearest, l.nearestOf = route.Nearest(clusters), clusters
 		d.everything = true
@@ -183,11 +190,11 @@ func (l *loop) pass(ctx context.Context, d dirty) {
 		}
 		return
 	}
-	l.probe()
 	l.view.Store(l.publisher.publish(publication{
 		ctx: ctx, db: l.db.Load(), routes: routes, zones: zones, resolved: l.resolved, federated: l.federated,
 		changed: changed, all: d.zones || reloaded,
 	}))
+	l.probe()
 	l.derive(l.publisher.needs(zones))
 }
 
@@ -208,6 +215,7 @@ func (l *loop) resolve(routes map[string]*v1alpha1.GlobalRoute, d dirty) map[str
 		}
 		now := route.Resolve(r, l.world, l.nearest)
 		now.Problems = append(now.Problems, l.derivedProblems(r)...)
+		now.Unread, _ = l.caches.misread(key, "")
 		if before != nil && reflect.DeepEqual(before, now) {
 			continue
 		}
@@ -253,11 +261,16 @@ func (l *loop) federate(zones []*v1alpha1.DNSZone) bool {
 		if z.Spec.Federation == "" {
 			continue
 		}
-		f := &federation{}
+		f := &federation{checks: map[string][]health.Check{}}
+		names := map[string]int{} // by namespace
 		for _, t := range l.caches.services() {
 			hosts, checks := route.Federated(t, z.Spec.Federation, route.Canonical(z.Spec.Domain), l.world)
+			namespace := t.Key.Namespace
+			if names[namespace] += len(hosts); l.publisher.terms.Hosts > 0 && names[namespace] > l.publisher.terms.Hosts {
+				continue // as many as a namespace may have names of its own
+			}
 			f.hosts = append(f.hosts, hosts...)
-			f.checks = append(f.checks, checks...)
+			f.checks[namespace] = append(f.checks[namespace], checks...)
 		}
 		now[z.Name] = f
 		before := l.federated[z.Name]
@@ -268,39 +281,62 @@ func (l *loop) federate(zones []*v1alpha1.DNSZone) bool {
 	return changed
 }
 
-// probe tells the prober, and who looks up hostnames, what they are wanted for.
+// probe tells the prober, and who looks up hostnames, what they are wanted for: for hosts
+// that somebody has, and not for those that they only ask for.
 func (l *loop) probe() {
 	users, fed := map[health.Check][]string{}, map[health.Check]bool{}
-	var checks []health.Check
-	var hostnames []string
+	checks := map[string][]health.Check{} // by namespace
+	hostnames := map[string]map[string]bool{}
 	for key, r := range l.resolved {
-		for _, c := range r.Checks {
-			if users[c] == nil {
-				checks = append(checks, c)
+		namespace, _ := split(key)
+		any := false
+		for i := range r.Hosts {
+			if !l.publisher.has(key, r.Hosts[i].Name) {
+				continue
 			}
-			users[c] = append(users[c], key)
+			any = true
+			for _, c := range r.ByHost[r.Hosts[i].Name] {
+				if users[c] == nil {
+					checks[namespace] = append(checks[namespace], c)
+				}
+				if !slices.Contains(users[c], key) {
+					users[c] = append(users[c], key)
+				}
+			}
 		}
 		for _, s := range r.Clusters {
-			if s.Hostname != "" {
-				hostnames = append(hostnames, s.Hostname)
+			if any && s.Hostname != "" && len(hostnames[namespace]) < mostHostnames {
+				if hostnames[namespace] == nil {
+					hostnames[namespace] = map[string]bool{}
+				}
+				hostnames[namespace][s.Hostname] = true
 			}
 		}
 	}
 	for _, f := range l.federated {
-		for _, c := range f.checks {
-			if !fed[c] && users[c] == nil {
-				checks = append(checks, c)
+		for namespace, all := range f.checks {
+			for _, c := range all {
+				if !fed[c] && users[c] == nil {
+					checks[namespace] = append(checks[namespace], c)
+				}
+				fed[c] = true
 			}
-			fed[c] = true
 		}
 	}
-	slices.Sort(hostnames)
+	var wanted []string
+	for _, names := range hostnames {
+		wanted = slices.AppendSeq(wanted, maps.Keys(names))
+	}
+	slices.Sort(wanted)
 	l.mu.Lock()
 	l.routesOf, l.fedCheck = users, fed
 	l.mu.Unlock()
 	l.prober.Set(checks)
-	l.flat.Want(slices.Compact(hostnames))
+	l.flat.Want(slices.Compact(wanted))
 }
+
+// mostHostnames is how many names are looked up for one namespace.
+const mostHostnames = 256
 
 // users are the routes that an address is probed for.
 func (l *loop) users(c health.Check) []string {

@@ -52,15 +52,16 @@ type publisher struct {
 	// keep has pages of the book written; it does not block.
 	keep func(pages map[string][]byte)
 
-	snapshot *zone.Snapshot
-	zones    map[string]*zoneState               // by domain with a final dot
-	serials  uint32                              // the highest serial of zones that have gone
-	named    map[string]bool                     // DNSZones, last time
-	zonesOf  map[string][]string                 // the zones that a route had hosts in, last time
-	lost     map[string]map[string]grant.Refusal // why routes had lost hosts, last time; nil before the first
-	refused  map[string]bool                     // DNSZones whose domain another one has, last time
-	homeless []grant.Homeless                    // zones that hosts need which are in none
-	trouble  trouble.Log[string]
+	snapshot   *zone.Snapshot
+	zones      map[string]*zoneState               // by domain with a final dot
+	serials    uint32                              // the highest serial of zones that have gone
+	named      map[string]bool                     // DNSZones, last time
+	zonesOf    map[string][]string                 // the zones that a route had hosts in, last time
+	zoneOfHost map[string]string                   // the DNSZone of each host that is answered
+	lost       map[string]map[string]grant.Refusal // why routes had lost hosts, last time; nil before the first
+	refused    map[string]bool                     // DNSZones whose domain another one has, last time
+	homeless   []grant.Homeless                    // zones that hosts need which are in none
+	trouble    trouble.Log[string]
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
@@ -97,6 +98,7 @@ func (b *publisher) needs(zones []*v1alpha1.DNSZone) needs {
 // publish makes the answers those of p, and returns what is answered then.
 func (b *publisher) publish(p publication) *view {
 	hosts, verdict := b.assign(p)
+	b.zoneOfHost = verdict.zone
 	touched := b.touched(p, verdict)
 	var served []zone.Zone
 	var secondaries []transfer.Zone
@@ -125,6 +127,9 @@ func (b *publisher) publish(p publication) *view {
 		}
 		if err != nil {
 			made.problems = append(made.problems, err.Error())
+		}
+		if _, why := b.caches.misread("", z.Name); why != "" {
+			made.problems = append(made.problems, why)
 		}
 		reports[z.Name] = zoneReport{problems: made.problems, serial: state.serial, hosts: len(hosts[z.Name]), nameServers: made.nameServers}
 	}
@@ -206,6 +211,11 @@ func (b *publisher) assign(p publication) (map[string][]steer.Host, verdict) {
 		}
 	}
 	return hosts, v
+}
+
+// has says whether a route (NAMESPACE/NAME) had a host the last time that answers were published.
+func (b *publisher) has(key, host string) bool {
+	return b.zoneOfHost[host] != "" && b.lost[key][host].Reason == ""
 }
 
 // note has what has changed in the book written.

@@ -164,6 +164,8 @@ const (
 func routeConditions(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, unanswered []string, healthy int) []metav1.Condition {
 	accepted := metav1.Condition{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: reasonAccepted, ObservedGeneration: r.Generation}
 	switch lost := v.lost[res.Key]; {
+	case res.Unread != "":
+		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, reasonInvalid, res.Unread
 	case res.Refused != "":
 		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, reasonInvalid, res.Refused
 	case len(lost) > 0:

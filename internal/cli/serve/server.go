@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/app"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
+	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
 
@@ -20,6 +21,7 @@ import (
 func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o app.ServerOptions
 	var tell, recorder string
+	var probe []string
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
 		Short: "Run a hub in the foreground",
@@ -41,6 +43,9 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 			err := namesAreSound(o.DNS.Names)
 			if err != nil {
 				return err
+			}
+			if o.DNS.ProbeNetworks, err = health.ParseNetworks(probe); err != nil {
+				return fmt.Errorf("--probe-networks: %w", err)
 			}
 			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
 				return fmt.Errorf("--tell-members: %w", err)
@@ -66,6 +71,7 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.DurationVar(&o.DNS.Names.Grace, "dns-name-grace", time.Hour, "how long a hostname stays its namespace's after its last GlobalRoute has gone")
 	f.IntVar(&o.DNS.Names.Hosts, "dns-hosts-per-namespace", 1000, "hostnames that the GlobalRoutes of a namespace may have together, those in their grace time among them")
 	f.IntVar(&o.DNS.Names.Zones, "dns-zones-per-namespace", 20, "DNSZones that are made for one namespace")
+	f.StringSliceVar(&probe, "probe-networks", nil, "networks that health checks of GlobalRoutes may reach although they are private or loopback, as 10.20.0.0/16")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -74,6 +75,7 @@ func (w *Writer) Route(r *v1alpha1.GlobalRoute, s v1alpha1.GlobalRouteStatus) {
 		before = b
 	}
 	now := w.now()
+	s.LastValid = record(&r.Spec)
 	s.Conditions = merge(before.Conditions, s.Conditions, now)
 	for i := range s.Clusters {
 		since(before.Clusters, &s.Clusters[i], now)
@@ -94,8 +96,25 @@ func (w *Writer) Zone(z *v1alpha1.DNSZone, s v1alpha1.DNSZoneStatus) {
 	kept := slices.DeleteFunc(slices.Clone(before.Conditions), func(c metav1.Condition) bool {
 		return c.Type != v1alpha1.ConditionDelegated && apimeta.FindStatusCondition(s.Conditions, c.Type) == nil
 	})
+	s.LastValid = record(&z.Spec)
 	s.Conditions = merge(kept, s.Conditions, w.now())
 	w.want(zoneKey(z), z.UID, before, s)
+}
+
+// maxRecord is how large a spec is at most that is noted in a status.
+const maxRecord = 64 << 10
+
+// record is a spec in the form in which it is read back, so that the same is the same.
+func record(spec any) *runtime.RawExtension {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(spec)
+	if err != nil {
+		return nil
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil || len(raw) > maxRecord {
+		return nil
+	}
+	return &runtime.RawExtension{Raw: raw}
 }
 
 // Condition has one condition of a zone written, beside what else is known of it.
