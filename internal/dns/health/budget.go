@@ -103,12 +103,60 @@ func (l Limits) tooMany(owner string, left int) string {
 	return fmt.Sprintf("not probed: namespace %s has %d probes more than it may have, or than the hub makes. Try: fewer hosts, or addresses", owner, left)
 }
 
+// bucket holds what may be probed without a pause: new checks are made soon, and whoever
+// replaces theirs all the time gets no further with that.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// slack is how much faster than a limit's rate a bucket fills, so that checks that keep to
+// the rate never find it empty; depth is how many seconds of it a bucket holds.
+const (
+	slack = 1.2
+	depth = 2
+)
+
+// fill brings a bucket up to a time.
+func (b *bucket) fill(now time.Time, rate float64) {
+	if b.at.IsZero() {
+		b.tokens = depth * rate
+	} else {
+		b.tokens = min(depth*rate, b.tokens+slack*rate*max(0, now.Sub(b.at).Seconds()))
+	}
+	b.at = now
+}
+
+// tidy forgets the buckets of those who have no checks any more, once they are full. The
+// caller holds mu.
+func (p *Prober) tidy(owners map[string]*share) {
+	for owner, b := range p.buckets {
+		if b.fill(p.clock.Now(), p.cfg.Limits.Rate); owners[owner] == nil && b.tokens >= depth*p.cfg.Limits.Rate {
+			delete(p.buckets, owner)
+		}
+	}
+}
+
 // begin says whether a probe of an owner may begin now; end has to follow if so. The caller
 // holds mu.
 func (p *Prober) begin(owner string) bool {
 	l := p.cfg.Limits
 	if l.AllSockets > 0 && p.running >= l.AllSockets || l.Sockets > 0 && p.by[owner] >= l.Sockets {
 		return false
+	}
+	if now := p.clock.Now(); l.Rate > 0 && l.AllRate > 0 {
+		b := p.buckets[owner]
+		if b == nil {
+			b = &bucket{}
+			p.buckets[owner] = b
+		}
+		b.fill(now, l.Rate)
+		p.all.fill(now, l.AllRate)
+		if b.tokens < 1 || p.all.tokens < 1 {
+			return false
+		}
+		b.tokens--
+		p.all.tokens--
 	}
 	p.running++
 	p.by[owner]++

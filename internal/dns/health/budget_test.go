@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -127,6 +128,36 @@ func TestSocketsAreBounded(t *testing.T) {
 	if n := most.Load(); n > 5+1 { // one that is being closed
 		t.Errorf("%d sockets at a time, 5 are allowed", n)
 	}
+}
+
+// TestNewChecksAreNoWayAround: whoever has other checks made every second is held to the
+// same rate.
+func TestNewChecksAreNoWayAround(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := anywhere()
+		cfg.Limits = Limits{Checks: 100, Rate: 10, AllChecks: 1000, AllRate: 1000}
+		p := New(func(Check, Result) {}, cfg)
+		made := 0
+		for second := range 60 {
+			for range 100 {
+				if p.begin("evil") {
+					made++
+					p.end("evil")
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+			p.Set(map[string][]Check{"evil": many(100*second, 100, time.Second)})
+		}
+		if made < 600 || made > 60*10*12/10+20 {
+			t.Errorf("%d probes in a minute, 600 are allowed", made)
+		}
+		p.Set(nil)
+		<-time.After(time.Minute)
+		p.Set(nil)
+		if len(p.buckets) != 0 {
+			t.Errorf("%v is kept for ever", p.buckets)
+		}
+	})
 }
 
 // TestWhatIsLeftOutIsSaid: a check that is not made says so.

@@ -38,6 +38,8 @@ type Prober struct {
 	left    map[Check]string // checks that are not made, and why
 	running int              // probes under way
 	by      map[string]int   // … by owner
+	buckets map[string]*bucket
+	all     bucket
 	// ctx is that of Run; nil before.
 	ctx context.Context
 	// probes are those that are under way.
@@ -67,7 +69,7 @@ type target struct {
 func New(changed func(Check, Result), cfg Config) *Prober {
 	return &Prober{
 		cfg: cfg, clock: cfg.Clock, changed: changed, pool: newPool(&cfg.Networks, cfg.Limits.Idle), seed: maphash.MakeSeed(),
-		targets: map[Check]*target{}, left: map[Check]string{}, by: map[string]int{},
+		targets: map[Check]*target{}, left: map[Check]string{}, by: map[string]int{}, buckets: map[string]*bucket{},
 	}
 }
 
@@ -101,6 +103,7 @@ func (p *Prober) Set(checks map[string][]Check) {
 		}
 	}
 	p.left = left
+	p.tidy(shares)
 	for c, t := range p.targets {
 		if _, ok := wanted[c]; !ok {
 			delete(p.targets, c)
