@@ -63,7 +63,7 @@ func (k *bookkeeper) load(ctx context.Context, into *grant.Book) bool {
 				page, _, _ := unstructured.NestedString(list.Items[i].Object, "data", pageKey)
 				namespace := strings.TrimPrefix(list.Items[i].GetName(), pagePrefix)
 				if err := into.Load(namespace, []byte(page)); err != nil {
-					klog.FromContext(ctx).Error(err, "Which names a namespace has is not known any more", "configMap", klog.KObj(&list.Items[i]))
+					klog.FromContext(ctx).Error(err, "Which names a namespace has is no longer known", "configMap", klog.KObj(&list.Items[i]))
 				}
 			}
 			return true

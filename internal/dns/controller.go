@@ -101,7 +101,7 @@ func newController(client dynamic.Interface, cfg Config) *Controller {
 	c := &Controller{cfg: cfg, caches: newCaches(), crashes: &crashes{}, broadcaster: record.NewBroadcaster()}
 	c.transfers = transfer.New(cfg.Clock)
 	networks := health.Networks{
-		Allowed: cfg.ProbeNetworks, Own: (&machine{clock: cfg.Clock, ask: machineAddresses}).addresses,
+		Allowed: cfg.ProbeNetworks, Own: (&health.Machine{Clock: cfg.Clock, Ask: machineAddresses}).Addresses,
 	}
 	c.prober = health.New(c.probed, health.Config{Clock: cfg.Clock, Networks: networks, Limits: cfg.Probes})
 	c.flat = flatten.New(cfg.Resolver, c.everything, cfg.Clock)
@@ -195,7 +195,7 @@ type world struct {
 	prober   *health.Prober
 	flat     *flatten.Resolver
 	networks *health.Networks
-	leave    *leave // the loop's
+	probing  *grant.Probing // the loop's
 }
 
 func (w world) Probe(c health.Check) health.Result { return w.prober.Result(c) }
@@ -203,6 +203,20 @@ func (w world) Probe(c health.Check) health.Result { return w.prober.Result(c) }
 func (w world) Flat(hostname string) []netip.Addr {
 	addresses, _ := w.flat.Addresses(hostname)
 	return addresses
+}
+
+// Refuse is part of route.World.
+func (w world) Refuse(a netip.Addr, host string) (why string, within netip.Prefix) {
+	networks := w.probing.Of(host)
+	if why := w.networks.Refuse(a, networks); why != "" {
+		return why, netip.Prefix{}
+	}
+	for _, p := range networks {
+		if p.Contains(a) {
+			return "", p
+		}
+	}
+	return "", netip.Prefix{}
 }
 
 func sameCluster(a, b route.Cluster) bool { return reflect.DeepEqual(a, b) }

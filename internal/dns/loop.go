@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/flatten"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
@@ -167,9 +168,9 @@ func (l *loop) crashed(ctx context.Context, err error) bool {
 // pass works out what is dirty and publishes what came of it.
 func (l *loop) pass(ctx context.Context, d dirty) {
 	clusters := l.world.Clusters()
-	if d.zones || l.world.leave == nil {
-		if leave := leaveOf(l.caches.zoneList()); !leave.same(l.world.leave) {
-			l.world.leave = leave
+	if d.zones || l.world.probing == nil {
+		if probing := grant.ProbingOf(l.caches.zoneList()); !probing.Same(l.world.probing) {
+			l.world.probing = probing
 			d.everything = true
 		}
 	}
