@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,6 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/dns"
+	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/fleet"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/metrics"
@@ -72,11 +74,21 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 	return &federation{engine: engine, dns: names, fleet: members}, nil
 }
 
+// openFiles is how many files this process may have open.
+func openFiles() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 1024 // as is usual
+	}
+	return limit.Cur
+}
+
 // config is the settings in the terms of package dns.
 func (o DNSOptions) config(hubUID string, clock clock.WithTickerAndDelayedExecution) dns.Config {
 	return dns.Config{
 		Listen:   slices.DeleteFunc(slices.Clone(o.Listen), func(s string) bool { return s == "" || s == "off" }),
-		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Clock: clock,
+		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Names: o.Names, Clock: clock,
+		ProbeNetworks: o.ProbeNetworks, Probes: health.DefaultLimits().Within(openFiles()),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/admission"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 )
 
 const (
@@ -61,6 +63,10 @@ type DNSOptions struct {
 	Resolver string
 	// RateLimit is how many equal answers a second a network gets; 0: no limit.
 	RateLimit int
+	// Names are what the administrator says of names.
+	Names grant.Terms
+	// ProbeNetworks are what may be probed, whatever it is.
+	ProbeNetworks []netip.Prefix
 }
 
 // Server runs a hub until ctx ends, which is no error, or a part of it dies.
