@@ -38,6 +38,8 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 		Argv: []string{
 			d.options.Executable, "server", "--data-dir", d.at.hubData(),
 			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port), "--dns-listen", dnsAddress(),
+			// The demo's kubeconfig is a copy of the hub's, and may be used for days.
+			"--admin-kubeconfig-validity", "8760h",
 		},
 		LogFile: d.at.hubLog(),
 		PIDFile: d.at.hubPID(),
