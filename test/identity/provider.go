@@ -14,6 +14,7 @@ import (
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/crypto"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
@@ -167,3 +168,16 @@ func (people) GetUserByID(id string) *storage.User {
 
 func (p people) GetUserByUsername(name string) *storage.User { return p.GetUserByID(name) }
 func (people) ExampleClientID() string                       { return "service" }
+
+// Sign makes an ID token with the claims, which none of its own logins may have had.
+func (p *Provider) Sign(ctx context.Context, claims map[string]any) (string, error) {
+	key, err := p.storage.SigningKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	signer, err := op.SignerFromKey(key)
+	if err != nil {
+		return "", err
+	}
+	return crypto.Sign(claims, signer)
+}
