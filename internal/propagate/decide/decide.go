@@ -2,22 +2,29 @@ package decide
 
 import (
 	"cmp"
+	"maps"
 	"slices"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
 // decide places an object; before is what was decided about it, nil if nothing was. What cannot be decided for a fault stays as it
 // is.
-func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
+func (w *World) decide(a, before *Assignment) schedule.Decision { return w.decideHow(a, before, false) }
+
+// decideAnew places an object as if nobody had before, but with the room that its replicas take where they are.
+func (w *World) decideAnew(a, before *Assignment) schedule.Decision {
+	return w.decideHow(a, before, true)
+}
+
+func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision) {
 	err := guard.Run(func() error {
-		d = w.decideFreely(a, before)
+		d = w.decideFreely(a, before, anew)
 		return nil
 	})
 	if err == nil {
@@ -32,10 +39,13 @@ func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
 	return d
 }
 
-// decideFreely is decide, and may panic.
-func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
+// decideFreely is decideHow, and may panic.
+func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision {
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
+	if anew {
+		rebalance(&wl)
+	}
 	if w.begun(a) {
 		return w.kept(a, o, &wl)
 	}
@@ -43,12 +53,16 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 	if waiting != "" && len(wl.Current) == 0 {
 		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}
 	}
-	snapshot := o.snapshot
+	snapshot := o.Snapshot
 	if w.awaitsTurn(a) {
-		snapshot = o.undrained
+		snapshot = o.Undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
-	d := w.placeUnder(a, snapshot, &wl)
+	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+	if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil && !d.Hold {
+		wl.Current = more
+		d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+	}
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread
 		d = snapshot.Schedule(&wl)
@@ -57,10 +71,10 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 	}
 	if waiting != "" {
 		d.Unplaced, d.Reason = a.Total-wl.Total, waiting
-		d.Hold = a.Recorded != nil && sameDivision(d.Division(), a.Recorded)
+		d.Hold = a.Recorded != nil && assignment.SameDivision(d.Division(), a.Recorded)
 	}
 	for i := range d.Rejected {
-		if why := o.rejected[d.Rejected[i].Cluster]; why != "" {
+		if why := o.Rejected[d.Rejected[i].Cluster]; why != "" {
 			d.Rejected[i].Reason = why
 		}
 	}
@@ -71,10 +85,10 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 }
 
 // workload is what scheduling has to know of an object.
-func (w *World) workload(a, before *Assignment, o *outlook) schedule.Workload {
+func (w *World) workload(a, before *Assignment, o *outlook.Outlook) schedule.Workload {
 	wl := schedule.Workload{
 		Key: a.Key.String(), Divided: a.Division != kinds.Everywhere, Total: a.Total,
-		Namespace: a.Key.Namespace, Template: a.Constraints, Policy: o.policy,
+		Namespace: a.Key.Namespace, Template: a.Constraints, Policy: o.Policy,
 	}
 	wl.ReadFederation(a.Object.GetAnnotations(), a.Preferences())
 	wl.Warning = cmp.Or(wl.Warning, a.Mistake)
@@ -84,32 +98,97 @@ func (w *World) workload(a, before *Assignment, o *outlook) schedule.Workload {
 	return wl
 }
 
+// rebalance has a workload divided again instead of keeping what runs where it is.
+func rebalance(wl *schedule.Workload) {
+	p := schedule.Policy{}
+	if wl.Policy != nil {
+		p = *wl.Policy
+	}
+	p.Rebalance = true
+	wl.Policy = &p
+	if wl.Preferences != nil {
+		preferences := *wl.Preferences
+		preferences.Rebalance = true
+		wl.Preferences = &preferences
+	}
+}
+
 // current is how an object is divided; nil if it is new.
-func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook) map[string]int32 {
+func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook.Outlook) map[string]int32 {
 	demanding := a.Under(wl.Policy) != nil
 	switch {
 	case a.Recorded != nil:
 		return a.Recorded
 	case before != nil && before.UID == a.UID && (before.Decision.Unplaced == 0 || before.Placed() > 0):
-		return before.Decision.Division()
+		if division := before.Decision.Division(); len(division) > 0 {
+			return division
+		}
+		return w.runningNow(a)
 	case demanding && (w.steered(a) || !w.mayRun(a)):
-		return nil
+		return w.runningNow(a)
 	}
-	all := o.snapshot.Clusters()
-	if !w.isFirst(a) && o.closed {
+	all := o.Snapshot.Clusters()
+	if !w.isFirst(a) && o.Closed {
 		return nil // it is new, or was nowhere until now: what is closed gets none of it
 	}
-	if demanding || !o.ready || w.roll().last.After(a.Created) || o.closed && w.isFirst(a) {
+	if demanding || !o.Ready || w.roll().Last.After(a.Created) || o.Closed && w.isFirst(a) {
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*wl, w.founding(a, all))
 	}
 	return nil
 }
 
+// runningNow is how members show an object to be divided of which no division is known, because the hub was restored from
+// a copy without it; nil if it runs nowhere.
+func (w *World) runningNow(a *Assignment) (division map[string]int32) {
+	if o := w.stored(a.Key); o != nil && a.Division == replicas {
+		for name, seen := range o.seen {
+			if n := seen.Runs(a); n > 0 {
+				division = with(division, name, min(n, a.Total))
+			}
+		}
+	}
+	return division
+}
+
+// withRunning is a division to which so many replicas are missing, with those that are ready beyond it: they may stay as far as
+// rules let them. A hub that was restored does not know of them, and what has no place may have run where it was. Nil if there
+// are none.
+func (w *World) withRunning(a *Assignment, division map[string]int32, missing int32) (more map[string]int32) {
+	o := w.stored(a.Key)
+	if o == nil || a.Division != replicas {
+		return nil
+	}
+	for _, name := range w.names {
+		if missing <= 0 || !w.shows(name, a.Key.GR) || w.clusters[name] == nil {
+			continue
+		}
+		seen := o.seen[name]
+		extra := min(missing, min(seen.Runs(a), seen.Count("readyReplicas"))-division[name])
+		if extra <= 0 {
+			continue
+		}
+		if more == nil {
+			more = maps.Clone(division)
+		}
+		more = with(more, name, division[name]+extra)
+		missing -= extra
+	}
+	return more
+}
+
+func with(division map[string]int32, cluster string, n int32) map[string]int32 {
+	if division == nil {
+		division = map[string]int32{}
+	}
+	division[cluster] = n
+	return division
+}
+
 // steered says whether an object's division depends on more than its number and its clusters, so that it has to be recorded.
 func (w *World) steered(a *Assignment) bool {
 	annotations := a.Object.GetAnnotations()
-	return a.Constraints != nil || w.outlook(a.Policy).policy != nil ||
+	return a.Constraints != nil || w.outlook(a.Policy).Policy != nil ||
 		annotations[a.Preferences()] != "" || annotations[schedule.AnnotationClusterSelector] != ""
 }
 
@@ -125,7 +204,7 @@ func (w *World) founded(a *Assignment, name string) bool {
 func (w *World) founding(a *Assignment, all []schedule.Cluster) (founding []schedule.Cluster) {
 	for i := range all {
 		if w.founded(a, all[i].Name) {
-			founding = append(founding, bare(all[i]))
+			founding = append(founding, outlook.Bare(all[i]))
 		}
 	}
 	return founding
@@ -137,68 +216,18 @@ func (w *World) isFirst(a *Assignment) bool {
 	return r != nil && !r.synced
 }
 
-// schedulingCluster is a cluster as package schedule knows it: each of its zones is a domain, so that rules about zones count
-// those of all clusters.
-func (w *World) schedulingCluster(c *Cluster, p *policy.Policy) schedule.Cluster {
-	s := schedule.Cluster{
-		Name: c.Name, Ready: c.Ready, Labels: c.Labels, Price: c.Price,
-		Taints: w.losses.TaintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.IsLost(c, p),
-	}
-	for _, zone := range c.Zones {
-		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})
-	}
-	return s
+// outlook is the clusters as the objects that p applies to see them.
+func (w *World) outlook(p *policy.Policy) *outlook.Outlook {
+	return w.outlooks.Of(p, outlook.Around{Clusters: w.clusters, Losses: &w.losses, Namespaces: w.policies.Namespaces(), Now: w.now})
 }
 
-// schedulingClusters is all clusters by name.
-func (w *World) schedulingClusters(p *policy.Policy) []schedule.Cluster {
-	all := make([]schedule.Cluster, 0, len(w.clusters))
-	for _, c := range w.clusters {
-		all = append(all, w.schedulingCluster(c, p))
-	}
-	slices.SortFunc(all, func(a, b schedule.Cluster) int { return strings.Compare(a.Name, b.Name) })
-	return all
+func (w *World) roll() *outlook.Roll { return w.outlooks.Roll(w.clusters) }
+
+// surroundingsChanged lets all be worked out again that clusters are seen by: something changed of what it is made of.
+func (w *World) surroundingsChanged() {
+	w.room.Changed()
+	w.outlooks.Forget()
 }
 
-func allReady(clusters []schedule.Cluster) bool {
-	return !slices.ContainsFunc(clusters, func(c schedule.Cluster) bool { return !c.Ready })
-}
-
-// bare is a cluster without all that keeps pods out of it.
-func bare(c schedule.Cluster) schedule.Cluster {
-	c.Taints, c.Cordoned, c.Drained, c.Lost = nil, false, false, false
-	return c
-}
-
-func anyClosed(all []schedule.Cluster) bool {
-	return slices.ContainsFunc(all, func(c schedule.Cluster) bool { return len(c.Taints) > 0 || c.Cordoned || c.Drained || c.Lost })
-}
-
-// unharmed is the clusters as if nothing were wrong with any of them: what rules say.
-func unharmed(clusters []schedule.Cluster) []schedule.Cluster {
-	out := slices.Clone(clusters)
-	for i := range out {
-		out[i] = bare(out[i])
-		out[i].Ready = true
-	}
-	return out
-}
-
-// undrained is the clusters without drains; those that are drained are cordoned, too.
-func undrained(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) {
-	out = slices.Clone(clusters)
-	for i := range out {
-		differ = differ || out[i].Drained
-		out[i].Drained = false
-	}
-	return out, differ
-}
-
-// asked copies a with another number to divide, and another division.
-func (a *Assignment) asked(total int32, division map[string]int32) *Assignment {
-	t := *a.Template
-	t.Total, t.Recorded = total, division
-	asked := *a
-	asked.Template = &t
-	return &asked
-}
+// policyClusters is what policies select the clusters by, by name.
+func (w *World) policyClusters() []policy.Cluster { return outlook.PolicyClusters(w.clusters) }

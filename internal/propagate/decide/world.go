@@ -7,9 +7,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
+	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -29,20 +32,19 @@ type World struct {
 	Options
 	now time.Time // of the Apply, or the question, that goes on
 
-	owner     *owner
-	resources map[schema.GroupResource]*resource
-	clusters  map[string]*Cluster // replaced, never changed
-	members   map[string]*member
-	names     []string // of members, sorted; replaced, never changed
-	unready   map[string]int
-	// namespaces are the labels of Namespaces by name; replaced, never changed, because snapshots share them.
-	namespaces map[string]map[string]string
-	policies   policies
+	owner      *owner
+	resources  map[schema.GroupResource]*resource
+	clusters   map[string]*Cluster // replaced, never changed
+	members    map[string]*member
+	names      []string // of members, sorted; replaced, never changed
+	unready    map[string]int
+	policies   policies.Policies
 	losses     cluster.Losses
 	drains     drains
 	stuck      stuck
-	around     surroundings
-	outlooks   outlooks
+	room       room.Room
+	priorities map[string]int32 // the value of each PriorityClass; nil: to be read again
+	outlooks   outlook.Outlooks
 	scalers    map[template.Key]template.Key // of autoscalers, by what they scale
 	pasts      map[types.UID]past
 	moving     map[template.Key]bool // of which some cluster runs more than it is to
@@ -105,11 +107,11 @@ func NewWorld(o Options) *World {
 	w := &World{
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
-		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
-		stuck: stuck{ceilings: map[template.Key]map[string]ceiling{}}, around: newSurroundings(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
+		policies: policies.New(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
+		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlook.New(),
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
-	w.facts = w.newFacts()
+	w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
 	return w
 }
 
@@ -117,11 +119,10 @@ func NewWorld(o Options) *World {
 func (w *World) Fork() *World {
 	f := w.asking(w.now)
 	f.resources, f.members, f.unready = maps.Clone(w.resources), maps.Clone(w.members), maps.Clone(w.unready)
-	f.policies.all = maps.Clone(w.policies.all)
+	f.policies = w.policies.Clone()
 	f.losses = w.losses.Clone()
-	f.stuck.ceilings = maps.Clone(w.stuck.ceilings)
-	f.around.short, f.around.demanding = maps.Clone(w.around.short), maps.Clone(w.around.demanding)
-	f.around.views = maps.Clone(w.around.views)
+	f.stuck.ceilings = w.stuck.ceilings.Clone()
+	f.room = w.room.Clone()
 	f.scalers, f.pasts, f.moving = maps.Clone(w.scalers), maps.Clone(w.pasts), maps.Clone(w.moving)
 	f.backlog, f.alarms = w.backlog.Clone(), w.alarms.Clone()
 	w.owner = &owner{}
@@ -132,8 +133,8 @@ func (w *World) Fork() *World {
 func (w *World) asking(now time.Time) *World {
 	f := *w
 	f.owner, f.now, f.out = &owner{}, now, effects{}
-	f.outlooks.all = maps.Clone(w.outlooks.all)
-	f.around.accounts, f.around.asked = maps.Clone(w.around.accounts), maps.Clone(w.around.asked)
+	f.outlooks = w.outlooks.Clone()
+	f.room = w.room.Asking()
 	return &f
 }
 
@@ -207,6 +208,6 @@ func (w *World) keys(which func(o *object) bool) []template.Key {
 			}
 		}
 	}
-	sortKeys(keys)
+	template.SortKeys(keys)
 	return keys
 }
