@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hanse-dev/hanse/test/identity"
@@ -84,6 +85,25 @@ func TestBrowser(t *testing.T) {
 	got, err := w.token()
 	if err != nil || got.IDToken != s.IDToken || w.provider.Refreshes() != 0 {
 		t.Errorf("%v after %d refreshes", err, w.provider.Refreshes())
+	}
+}
+
+// TestAnswerToAnotherLogin has somebody slip in the ID token of a login that is not this one.
+func TestAnswerToAnotherLogin(t *testing.T) {
+	w := newWorld(t)
+	s := w.login()
+	ctx, p, err := discover(t.Context(), w.client)
+	w.must(err)
+	answer := (&oauth2.Token{}).WithExtra(map[string]any{"id_token": s.IDToken})
+	if _, err := p.session(ctx, answer, "another", w.clock.Now()); err == nil || !strings.Contains(err.Error(), "another login") {
+		t.Error(err)
+	}
+	if _, err := p.session(ctx, &oauth2.Token{}, "", w.clock.Now()); err == nil || !strings.Contains(err.Error(), "no ID token") {
+		t.Error(err)
+	}
+	p.client.ID = identity.OtherClientID
+	if _, err := p.session(ctx, answer, "", w.clock.Now()); err == nil || !strings.Contains(err.Error(), "cannot be trusted") {
+		t.Errorf("a token for another client: %v", err)
 	}
 }
 
