@@ -145,6 +145,7 @@ type late struct {
 	clock  clock.PassiveClock
 	engine atomic.Pointer[propagate.Engine]
 	dns    atomic.Pointer[dns.Controller]
+	people people
 	// standby: another hub on the same database propagates; this one serves.
 	standby atomic.Bool
 }
@@ -174,7 +175,7 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
+	return l.people.filter(placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next))))
 }
 
 func (l *late) ready() error {

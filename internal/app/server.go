@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/admission"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 )
 
@@ -49,6 +50,12 @@ type ServerOptions struct {
 	FailoverAfter time.Duration
 	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
 	FlightBytes int64
+	// OIDC is the identity provider whose users the hub knows; nil: there is none.
+	OIDC *datadir.OIDC
+	// APIServer are flags of kube-apiserver, of those that controlplane.PassedOn names.
+	APIServer map[string]string
+	// CertificateLife is how long the hub's own certificates are valid, AdminLife how long admin.kubeconfig is.
+	CertificateLife, AdminLife time.Duration
 	// TellMembers is what members are told of the author of the write at the hub that led to one there.
 	TellMembers attribution.Tell
 }
@@ -89,7 +96,8 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	later := late{clock: clock}
+	later := late{clock: clock, people: people{provider: o.OIDC}}
+	renewed := &renewals{}
 	authors := attribution.NewAuthors(o.TellMembers)
 	hub, err := controlplane.Start(starting, controlplane.Config{
 		DataDir:     o.DataDir,
@@ -104,15 +112,22 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		Authors:     authors,
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
+
+		OIDC:            o.OIDC,
+		Flags:           o.APIServer,
+		CertificateLife: o.CertificateLife,
+		AdminLife:       o.AdminLife,
+		Renewed:         renewed.told,
 	})
 	if err != nil {
 		return interrupted(ctx, err)
 	}
+	later.people.hub.Store(hub)
 
 	// Then its own kinds and its Namespace, which everything else refers to, and
 	// last what speaks to members.
 	var members *federation
-	err = prepare(starting, hub.RESTConfig())
+	err = errors.Join(prepare(starting, hub.RESTConfig()), renewed.record(observed(over, measured, hub.Log()), hub.RESTConfig()))
 	if err == nil {
 		members, err = newFederation(starting, hub.RESTConfig(), shared{clock: clock, metrics: measured, authors: authors, ends: hub.Ends()}, o)
 	}
@@ -174,6 +189,9 @@ func prepare(ctx context.Context, config *rest.Config) error {
 	}
 	if err := ensureRoles(ctx, config); err != nil {
 		return fmt.Errorf("creating the roles for the hub's kinds: %w", err)
+	}
+	if err := ensureAdmins(ctx, config); err != nil {
+		return fmt.Errorf("creating the rights of administrators: %w", err)
 	}
 	return nil
 }

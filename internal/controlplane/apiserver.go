@@ -123,24 +123,22 @@ func recordAuthors(config *app.Config, authors *attribution.Authors) {
 // apiServerFlags are the flags as kube-apiserver's documentation has them.
 func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []string) ([]string, error) {
 	p := cfg.Role.profile()
-	authentication, err := dir.WriteAuthentication()
+	access, err := accessFlags(cfg, dir)
 	if err != nil {
 		return nil, err
 	}
-	flags := []string{
-		"--etcd-servers=" + strings.Join(etcd, ","),
-		"--etcd-cafile=" + cfg.EtcdTLS.CA,
-		"--etcd-certfile=" + cfg.EtcdTLS.Cert,
-		"--etcd-keyfile=" + cfg.EtcdTLS.Key,
-		"--authorization-mode=RBAC",
-		"--authentication-config=" + authentication,
-		"--client-ca-file=" + c.CA,
-		"--tls-cert-file=" + c.Serving,
-		"--tls-private-key-file=" + c.ServingKey,
+	flags := append(access,
+		"--etcd-servers="+strings.Join(etcd, ","),
+		"--etcd-cafile="+cfg.EtcdTLS.CA,
+		"--etcd-certfile="+cfg.EtcdTLS.Cert,
+		"--etcd-keyfile="+cfg.EtcdTLS.Key,
+		"--client-ca-file="+c.CA,
+		"--tls-cert-file="+c.Serving,
+		"--tls-private-key-file="+c.ServingKey,
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file=" + c.ServiceAccountKey,
-		"--service-account-signing-key-file=" + c.ServiceAccountKey,
-		"--service-cluster-ip-range=" + serviceRange,
+		"--service-account-key-file="+c.ServiceAccountKey,
+		"--service-account-signing-key-file="+c.ServiceAccountKey,
+		"--service-cluster-ip-range="+serviceRange,
 		"--allow-privileged=true",
 		"--profiling=true", // /debug/pprof, for administrators
 		// Nobody reaches the API server by the Service "kubernetes": it has no
@@ -148,7 +146,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		"--endpoint-reconciler-type=none",
 		"--advertise-address=127.0.0.1",
 		"--shutdown-delay-duration=0s",
-	}
+	)
 	flags = append(flags, p.apiserver...)
 	if cfg.EmulatedVersion != "" {
 		flags = append(flags, "--emulated-version="+cfg.EmulatedVersion)
@@ -173,7 +171,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 			"--audit-log-maxage=90", // days
 		)
 	}
-	return flags, nil
+	return append(flags, cfg.passedOn()...), nil // the last one counts
 }
 
 // parse sets what the flags say in the options that the sets were made from.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
+	"time"
 
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/utils/clock"
@@ -26,7 +27,16 @@ type Config struct {
 	Name string
 	Role Role
 	// Clock is what certificates and the database's revision go by.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
+	// CertificateLife and AdminLife are how long the control plane's own certificates and the administrator's kubeconfig are
+	// valid; 0: a year. They are replaced in time.
+	CertificateLife, AdminLife time.Duration
+	// Renewed is told after every look at the certificates which ones were replaced, or why one could not be; may be nil.
+	Renewed func(names []string, err error)
+	// OIDC is the provider whose users the API server knows; nil: there is none.
+	OIDC *datadir.OIDC
+	// Flags are further flags of kube-apiserver, of those that PassedOn names, by their names.
+	Flags map[string]string
 	// Listen is HOST:PORT. Port 0 is chosen once and remembered in DataDir, so
 	// that a restart has the same.
 	Listen string

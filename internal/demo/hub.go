@@ -41,6 +41,8 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port), "--dns-listen", dnsAddress(),
 			"--dns-zones-under", strings.Join(nobodysDomains(), ","),
 			"--probe-networks", "127.0.0.0/8", // where local clusters' load balancers are
+			// The demo's kubeconfig is a copy of the hub's, and may be used for days.
+			"--admin-kubeconfig-validity", "8760h",
 		},
 		LogFile: d.at.hubLog(),
 		PIDFile: d.at.hubPID(),

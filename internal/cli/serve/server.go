@@ -22,14 +22,21 @@ func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o app.ServerOptions
 	var tell, recorder string
 	var probe []string
+	var access accessFlags
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
 		Short: "Run a hub in the foreground",
 		Long: `Run a hub: the API server of a federation, with its own etcd. It needs nothing
 but a directory, and ends in order on SIGTERM or Ctrl-C. The administrator's
-kubeconfig is DIR/admin.kubeconfig, context federation.`,
+kubeconfig is DIR/admin.kubeconfig, context federation. While the hub runs it
+renews that file, and its certificates, before they expire.
+
+People log in with hanse login, at the identity provider that --oidc-issuer-url
+names, or at those of an AuthenticationConfiguration.`,
 		Example: `  hanse server --data-dir /var/lib/hanse
   hanse server --data-dir hub --listen 127.0.0.1:0
+  hanse server --data-dir hub --oidc-issuer-url https://id.example.com --oidc-client-id hanse \
+    --oidc-username-claim email --oidc-groups-claim groups
   hanse server --data-dir hub --etcd-servers https://10.0.0.5:2379 --etcd-cafile ca.crt \
     --etcd-certfile client.crt --etcd-keyfile client.key`,
 		Args: cobra.NoArgs,
@@ -51,6 +58,9 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 				return fmt.Errorf("--tell-members: %w", err)
 			}
 			if o.FlightBytes, err = recorderSize(recorder); err != nil {
+				return err
+			}
+			if err := access.complete(cmd.Flags(), &o); err != nil {
 				return err
 			}
 			return app.Server(cmd.Context(), o, s.ErrOut)
@@ -75,6 +85,7 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
+	access.bind(f, &o)
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd
