@@ -1,5 +1,5 @@
 // Package objects is client-go's dynamic client, with objects decoded and encoded once: upstream's serializer reads each answer
-// three times, to find its kind, to part it, and to decode it, and writes each object twice, with its fields sorted.
+// three times, to find its kind, to part it, and to decode it, and writes each object twice, with its fields sorted. It also knows what an API server serves.
 package objects
 
 import (
