@@ -204,7 +204,7 @@ func (s *session) missing() (all []schema.GroupResource) {
 // discovery never makes the hub forget what a member serves. The error is about resources that the hub has, too: what
 // else is down in a member is not the hub's business.
 func (s *session) discover(ctx context.Context) error {
-	found, failed, err := servedVersions(s.discovery)
+	found, failed, err := objects.Served(s.discovery)
 	wanted := s.member.source.Resources()
 	if err != nil {
 		s.undiscovered(wanted, func(schema.GroupResource) error { return err })

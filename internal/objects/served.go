@@ -1,4 +1,4 @@
-package member
+package objects
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// servedVersions is what a member serves that can be written and watched. failed are the groups of which that could not be
+// Served is what an API server serves that can be written and watched. failed are the groups of which that could not be
 // found out, and why; err is that nothing could.
-func servedVersions(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, failed map[string]error, err error) {
+func Served(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, failed map[string]error, err error) {
 	_, lists, err := d.ServerGroupsAndResources()
 	if failed = failedGroups(err); err != nil && failed == nil {
 		return nil, nil, err
@@ -24,7 +24,7 @@ func servedVersions(d discovery.DiscoveryInterface) (found map[schema.GroupVersi
 			continue
 		}
 		for _, r := range list.APIResources {
-			if writable(r) && !strings.Contains(r.Name, "/") {
+			if Writable(r) {
 				found[gv.WithResource(r.Name)] = true
 			}
 		}
@@ -45,11 +45,13 @@ func failedGroups(err error) map[string]error {
 	return failed
 }
 
-func writable(r metav1.APIResource) bool {
+// Writable says whether objects of a resource can be listed, watched, created, changed and deleted; those of subresources
+// cannot.
+func Writable(r metav1.APIResource) bool {
 	for _, verb := range []string{"list", "watch", "create", "patch", "delete"} {
 		if !slices.Contains(r.Verbs, verb) {
 			return false
 		}
 	}
-	return true
+	return !strings.Contains(r.Name, "/")
 }
