@@ -290,12 +290,12 @@ func (l *loop) probe() {
 	hostnames := map[string]map[string]bool{}
 	for key, r := range l.resolved {
 		namespace, _ := split(key)
-		any := false
+		some := false
 		for i := range r.Hosts {
 			if !l.publisher.has(key, r.Hosts[i].Name) {
 				continue
 			}
-			any = true
+			some = true
 			for _, c := range r.ByHost[r.Hosts[i].Name] {
 				if users[c] == nil {
 					checks[namespace] = append(checks[namespace], c)
@@ -306,7 +306,7 @@ func (l *loop) probe() {
 			}
 		}
 		for _, s := range r.Clusters {
-			if any && s.Hostname != "" && len(hostnames[namespace]) < mostHostnames {
+			if some && s.Hostname != "" && len(hostnames[namespace]) < mostHostnames {
 				if hostnames[namespace] == nil {
 					hostnames[namespace] = map[string]bool{}
 				}
