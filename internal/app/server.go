@@ -181,6 +181,10 @@ func serve(ctx context.Context, hub *controlplane.ControlPlane, federate func(co
 
 // prepare installs what the hub needs in its own API. Idempotent.
 func prepare(ctx context.Context, config *rest.Config) error {
+	// First, so that whoever waits for the hub with admin.kubeconfig gets answers.
+	if err := ensureAdmins(ctx, config); err != nil {
+		return fmt.Errorf("creating the rights of administrators: %w", err)
+	}
 	if err := installKinds(ctx, config); err != nil {
 		return fmt.Errorf("installing the kinds of hanse.dev: %w", err)
 	}
@@ -189,9 +193,6 @@ func prepare(ctx context.Context, config *rest.Config) error {
 	}
 	if err := ensureRoles(ctx, config); err != nil {
 		return fmt.Errorf("creating the roles for the hub's kinds: %w", err)
-	}
-	if err := ensureAdmins(ctx, config); err != nil {
-		return fmt.Errorf("creating the rights of administrators: %w", err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type Stage string
 const (
 	// Requested: somebody wants the authority replaced.
 	Requested Stage = "Requested"
-	// Published: the successor is trusted, and signs nothing so far.
+	// Published: the successor is trusted, and signs nothing yet.
 	Published Stage = "Published"
 	// Signing: the successor signs, its predecessor is still trusted.
 	Signing Stage = "Signing"
