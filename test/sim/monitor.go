@@ -226,6 +226,14 @@ func (m *monitor) hubChanged(r ref, before, after object) {
 	if after == nil && r.gr != clusters {
 		m.f.people.deleted[text(before, "metadata", "uid")] = true
 	}
+	if r.gr == deployments && after != nil {
+		for name, n := range divisionOf(after) { // what runs there may have been given, too
+			key := text(after, "metadata", "uid") + " " + name
+			if had, was := m.had[key]; was && n > had && m.f.allowsMore(r, name) {
+				m.had[key] = n
+			}
+		}
+	}
 	switch r.gr {
 	case clusters, policies:
 		m.rules()
@@ -508,6 +516,5 @@ func (f *federation) unread() {
 
 // given says whether the hub has recorded that a member is to have replicas of a Deployment, which have some there. mu is held.
 func (f *federation) given(r ref, m *member) bool {
-	division := text(f.hub.get(r), "metadata", "annotations", "hanse.dev/division")
-	return number(m.get(r), "spec", "replicas") > 0 && strings.Contains(division, `"`+m.name+`":`) && !strings.Contains(division, `"`+m.name+`":0`)
+	return number(m.get(r), "spec", "replicas") > 0 && divisionOf(f.hub.get(r))[m.name] > 0
 }
