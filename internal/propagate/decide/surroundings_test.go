@@ -345,9 +345,10 @@ func TestWhatHadNoPlaceIsNotTakenForDivided(t *testing.T) {
 	drained.Cordoned, drained.Drained = true, true
 	r := demandingRig(drained)
 	r.see("aws", 9)
-	r.demanding(t, "web", 3, 4, nil, "")
+	r.demanding(t, "web", 100, 4, nil, "")
 	r.record()
 	again := newRigWith(deployments(), Options{Began: at(500), Measures: true})
+	again.w.ownResource(again.gr).synced = false // it reads all for the first time
 	again.clusters(drained)
 	if got := again.write(again.gr, r.get("web").Object.DeepCopy()); got.Placed() > 0 {
 		t.Errorf("after a restart it is %s", got.Decision)
