@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type monitor struct {
 	copies  map[string]bool             // UIDs of copies that somebody made under other names
 	may     map[pair]bool               // what the rules let be now
 	allowed map[pair]time.Time          // until when they did
+	since   map[pair]time.Time          // since when they do
 	total   map[string]int64            // how many were wanted in all when the hub wrote it last, by UID in a member
 	had     map[string]int64            // replicas that the hub gave, by template and cluster
 	work    map[string]int64            // completions by the UID of a Job at the hub
@@ -49,7 +51,7 @@ type moment struct {
 
 func newMonitor(f *federation) *monitor {
 	return &monitor{
-		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{},
+		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{}, since: map[pair]time.Time{},
 		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
@@ -160,7 +162,8 @@ const patience = 3 * time.Second
 
 // wasAllowed says whether the rules let an object be in a cluster, when the hub may have known them last.
 func (m *monitor) wasAllowed(r ref, cluster string, sent time.Time) bool {
-	return m.f.allows(r, cluster) // now
+	since, known := m.since[pair{r, cluster}]
+	return m.f.allows(r, cluster) && (!known || sent.Sub(since) > patience)
 }
 
 // gained checks that a cluster that gets something, or more of it, may have it.
@@ -206,6 +209,7 @@ type pair struct {
 // rules notes what is allowed now, and that what was so before has been until now. mu is held.
 func (m *monitor) rules() {
 	now := time.Now()
+	before := maps.Clone(m.may)
 	for p := range m.may {
 		m.allowed[p] = now
 	}
@@ -214,7 +218,10 @@ func (m *monitor) rules() {
 		for r := range m.f.hub.byKind[gr] {
 			for _, at := range m.f.members {
 				if m.f.allowsMore(r, at.name) {
-					m.may[pair{r, at.name}] = true
+					p := pair{r, at.name}
+					if m.may[p] = true; !before[p] {
+						m.since[p] = now
+					}
 				}
 			}
 		}
@@ -225,6 +232,14 @@ func (m *monitor) rules() {
 func (m *monitor) hubChanged(r ref, before, after object) {
 	if after == nil && r.gr != clusters {
 		m.f.people.deleted[text(before, "metadata", "uid")] = true
+	}
+	if r.gr == deployments && after != nil {
+		for name, n := range divisionOf(after) { // what runs there may have been given, too
+			key := text(after, "metadata", "uid") + " " + name
+			if had, was := m.had[key]; was && n > had && m.f.allowsMore(r, name) {
+				m.had[key] = n
+			}
+		}
 	}
 	switch r.gr {
 	case clusters, policies:
@@ -508,6 +523,5 @@ func (f *federation) unread() {
 
 // given says whether the hub has recorded that a member is to have replicas of a Deployment, which have some there. mu is held.
 func (f *federation) given(r ref, m *member) bool {
-	division := text(f.hub.get(r), "metadata", "annotations", "hanse.dev/division")
-	return number(m.get(r), "spec", "replicas") > 0 && strings.Contains(division, `"`+m.name+`":`) && !strings.Contains(division, `"`+m.name+`":0`)
+	return number(m.get(r), "spec", "replicas") > 0 && divisionOf(f.hub.get(r))[m.name] > 0
 }

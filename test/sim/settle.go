@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,6 +245,12 @@ func isComplete(job object) bool {
 	})
 }
 
+// divisionOf is what the hub has recorded on an object.
+func divisionOf(obj object) (division map[string]int64) {
+	_ = json.Unmarshal([]byte(text(obj, "metadata", "annotations", "hanse.dev/division")), &division)
+	return division
+}
+
 // awaitsReading says whether a Job rightly waits for a member that stays dead: the hub was restored, and says that the Job may have
 // begun there.
 func (f *federation) awaitsReading(job object, joined []*member) bool {
@@ -279,7 +286,7 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 		if j := m.get(r); j != nil && origin(j) == uid {
 			done += number(j, "status", "succeeded")
 		}
-		if m.dead && f.watch.begun[uid][m.name] > 0 {
+		if m.dead && (f.watch.begun[uid][m.name] > 0 || divisionOf(obj)[m.name] > 0) {
 			return // it cannot be done again by itself
 		}
 	}
