@@ -64,7 +64,7 @@ func (f *fed) globalRoute(ctx context.Context, ns, name string) (*v1alpha1.Globa
 }
 
 // accepted waits until a route is accepted, or is refused for a reason with words.
-func (f *fed) accepted(t *testing.T, ns, name, reason string, words ...string) {
+func (f *fed) routeAccepted(t *testing.T, ns, name, reason string, words ...string) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {
 		r, err := f.globalRoute(ctx, ns, name)
@@ -136,7 +136,7 @@ func TestNamesHaveOwners(t *testing.T) {
   records: [{name: fixed, type: A, values: [192.0.2.1]}]
 `)))
 	must(t, owner.create(t, named(bank, "web", "www.own-names.example", "pay.shared-names.example", "*.team.shared-names.example")))
-	f.accepted(t, bank, "web", "Accepted")
+	f.routeAccepted(t, bank, "web", "Accepted")
 	for name, c := range map[string]struct{ host, reason, says string }{
 		"another-zone": {"x.own-names.example", v1alpha1.ReasonNotAllowedByZone, "Whoever may update that DNSZone"},
 		"www":          {"www.own-names.example", v1alpha1.ReasonNotAllowedByZone, "names-own"},
@@ -150,10 +150,10 @@ func TestNamesHaveOwners(t *testing.T) {
 		"challenge":    {"_acme-challenge.shared-names.example", v1alpha1.ReasonNotAllowedByZone, "Try: "},
 	} {
 		must(t, editor.create(t, named(evil, name, c.host)))
-		f.accepted(t, evil, name, c.reason, c.host, c.says)
+		f.routeAccepted(t, evil, name, c.reason, c.host, c.says)
 	}
 	must(t, editor.create(t, named(evil, "mine", "mine.shared-names.example")))
-	f.accepted(t, evil, "mine", "Accepted")
+	f.routeAccepted(t, evil, "mine", "Accepted")
 	f.answers(t, "mine.shared-names.example", addressOf(evil))
 	f.answers(t, "www.own-names.example", addressOf(bank))
 	f.answers(t, "x.team.shared-names.example", addressOf(bank))
@@ -177,12 +177,12 @@ func TestNoZonesOfOthersDomains(t *testing.T) {
 	first, evil := f.namespace(t, "zones-first"), f.namespace(t, "zones-evil")
 	owner, editor := f.person(t, "owner", as("edit", first)), f.person(t, "editor", as("edit", evil))
 	must(t, editor.create(t, named(evil, "corp", "www.corp.com", "example", "*.example")))
-	f.accepted(t, evil, "corp", v1alpha1.ReasonNoMatchingZone, "www.corp.com", "may create DNSZones", "names")
+	f.routeAccepted(t, evil, "corp", v1alpha1.ReasonNoMatchingZone, "www.corp.com", "may create DNSZones", "names")
 	must(t, owner.create(t, named(first, "web", "www.zones-first.example")))
-	f.accepted(t, first, "web", "Accepted")
+	f.routeAccepted(t, first, "web", "Accepted")
 	f.answers(t, "www.zones-first.example", addressOf(first))
 	must(t, editor.create(t, named(evil, "web", "api.zones-first.example", "zones-first.example")))
-	f.accepted(t, evil, "web", v1alpha1.ReasonNotAllowedByZone, "api.zones-first.example")
+	f.routeAccepted(t, evil, "web", v1alpha1.ReasonNotAllowedByZone, "api.zones-first.example")
 	zones, err := f.admin.dynamic.Resource(v1alpha1.Resource("dnszones")).List(t.Context(), metav1.ListOptions{})
 	must(t, err)
 	for i := range zones.Items {
@@ -217,9 +217,9 @@ func TestClaimsOutliveRoutesAndHubs(t *testing.T) {
 	owner, editor := f.person(t, "owner", as("edit", bank)), f.person(t, "editor", as("edit", evil))
 	must(t, f.admin.create(t, zoned("shared", "shared.example", "  allowedRoutes: {namespaces: {from: All}}\n")))
 	must(t, editor.create(t, named(evil, "old", "harmless.shared.example")))
-	f.accepted(t, evil, "old", "Accepted")
+	f.routeAccepted(t, evil, "old", "Accepted")
 	must(t, owner.create(t, named(bank, "web", "www.shared.example")))
-	f.accepted(t, bank, "web", "Accepted")
+	f.routeAccepted(t, bank, "web", "Accepted")
 	must(t, editor.apply(t, named(evil, "old", "harmless.shared.example", "www.shared.example")))
 	restart := func() {
 		t.Helper()
@@ -234,27 +234,27 @@ func TestClaimsOutliveRoutesAndHubs(t *testing.T) {
 		must(t, f.hub.Start(t.Context()))
 		must(t, f.connect())
 	}
-	f.accepted(t, evil, "old", v1alpha1.ReasonHostTaken, "www.shared.example belongs to GlobalRoute bank/web")
+	f.routeAccepted(t, evil, "old", v1alpha1.ReasonHostTaken, "www.shared.example belongs to GlobalRoute bank/web")
 	restart()
-	f.accepted(t, evil, "old", v1alpha1.ReasonHostTaken, "www.shared.example belongs to GlobalRoute bank/web")
+	f.routeAccepted(t, evil, "old", v1alpha1.ReasonHostTaken, "www.shared.example belongs to GlobalRoute bank/web")
 	f.answers(t, "www.shared.example", addressOf(bank))
 
 	routes := f.admin.dynamic.Resource(v1alpha1.Resource("globalroutes")).Namespace(bank)
 	must(t, routes.Delete(t.Context(), "web", metav1.DeleteOptions{}))
-	f.accepted(t, evil, "old", v1alpha1.ReasonHostTaken, "namespace bank's until not long ago", "ask whoever may update the DNSZone")
+	f.routeAccepted(t, evil, "old", v1alpha1.ReasonHostTaken, "namespace bank's until not long ago", "ask whoever may update the DNSZone")
 	restart()
-	f.accepted(t, evil, "old", v1alpha1.ReasonHostTaken, "namespace bank's until not long ago")
+	f.routeAccepted(t, evil, "old", v1alpha1.ReasonHostTaken, "namespace bank's until not long ago")
 	f.answers(t, "www.shared.example")
 	must(t, owner.create(t, named(bank, "again", "www.shared.example")))
-	f.accepted(t, bank, "again", "Accepted")
+	f.routeAccepted(t, bank, "again", "Accepted")
 	f.answers(t, "www.shared.example", addressOf(bank))
 
 	// Whoever may change the zone may hand the name over at once.
 	_, err := f.admin.dynamic.Resource(v1alpha1.Resource("dnszones")).Patch(t.Context(), "shared", types.MergePatchType,
 		[]byte(`{"spec":{"namespace":"evil","allowedRoutes":null}}`), metav1.PatchOptions{})
 	must(t, err)
-	f.accepted(t, bank, "again", v1alpha1.ReasonNotAllowedByZone)
-	f.accepted(t, evil, "old", "Accepted")
+	f.routeAccepted(t, bank, "again", v1alpha1.ReasonNotAllowedByZone)
+	f.routeAccepted(t, evil, "old", "Accepted")
 	f.answers(t, "www.shared.example", addressOf(evil))
 }
 
@@ -296,13 +296,13 @@ func TestRoutesThatAreNotUnderstood(t *testing.T) {
 	_, err = crds.Update(t.Context(), crd, metav1.UpdateOptions{})
 	must(t, err)
 	eventually(t, func(context.Context) error { return check("interval", "1d") })
-	f.accepted(t, ns, "web", "Invalid", "what was understood last is in effect")
+	f.routeAccepted(t, ns, "web", "Invalid", "what was understood last is in effect")
 	f.answers(t, "www.understood.example", addressOf(ns))
 	must(t, f.hub.Kill(t.Context()))
 	must(t, f.hub.Start(t.Context()))
 	must(t, f.connect())
 	f.answers(t, "www.understood.example", addressOf(ns))
-	f.accepted(t, ns, "web", "Invalid", "what was understood last is in effect")
+	f.routeAccepted(t, ns, "web", "Invalid", "what was understood last is in effect")
 }
 
 // counting accepts connections on a port of several loopback addresses, and hands them on.
@@ -397,7 +397,7 @@ func TestProbesAreBounded(t *testing.T) {
 	if len(files) > 600 {
 		t.Errorf("the hub has %d files open", len(files))
 	}
-	f.accepted(t, evil, "flood-0", "Accepted")
+	f.routeAccepted(t, evil, "flood-0", "Accepted")
 }
 
 // TestProbesReadNothing: an editor reads, by what a health check expects, what only the hub

@@ -89,16 +89,16 @@ func TestAPolicyThatIsStoredAndNotUnderstoodHolds(t *testing.T) {
 	unread := func(spec map[string]any) { spec["failover"] = map[string]any{"after": "1d"} }
 	editor := f.person(t, "editor", as("edit", never), as("edit", edited))
 	must(t, editor.create(t, policyIn(edited, "{clusters: {names: [aws]}}")))
-	f.accepted(t, edited, metav1.ConditionTrue, "")
+	f.policyAccepted(t, edited, metav1.ConditionTrue, "")
 	store(edited, unread)
-	f.accepted(t, edited, metav1.ConditionFalse, "stays in effect as it was before")
+	f.policyAccepted(t, edited, metav1.ConditionFalse, "stays in effect as it was before")
 
 	must(t, f.hub.Stop(t.Context())) // while no hub is there that could understand it first
 	must(t, f.hub.Start(t.Context()))
 	must(t, f.connect())
 	db = database(t, f)
 	must(t, f.admin.create(t, policyIn(never, "{clusters: {names: [nowhere]}}")))
-	f.accepted(t, never, metav1.ConditionFalse, "selects none")
+	f.policyAccepted(t, never, metav1.ConditionFalse, "selects none")
 	got, err := db.Get(t.Context(), "/registry/hanse.dev/placementpolicies/"+never+"/p")
 	must(t, err)
 	_, err = db.Delete(t.Context(), "/registry/hanse.dev/placementpolicies/"+never+"/p")
@@ -106,7 +106,7 @@ func TestAPolicyThatIsStoredAndNotUnderstoodHolds(t *testing.T) {
 	_, err = db.Put(t.Context(), "/registry/hanse.dev/placementpolicies/"+never+"/p", strings.NewReplacer(
 		`{"names":["nowhere"]}`, `{"names":["aws"]},"failover":{"after":"1d"}`, `"uid":"`, `"uid":"0`).Replace(string(got.Kvs[0].Value)))
 	must(t, err)
-	f.accepted(t, never, metav1.ConditionFalse, "nothing new of what it selects is placed")
+	f.policyAccepted(t, never, metav1.ConditionFalse, "nothing new of what it selects is placed")
 
 	for _, ns := range []string{never, edited} {
 		_, err := f.admin.CoreV1().Secrets(ns).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "key"}, StringData: map[string]string{"a": "b"}}, metav1.CreateOptions{})
@@ -125,7 +125,7 @@ func TestAPolicyThatIsStoredAndNotUnderstoodHolds(t *testing.T) {
 }
 
 // accepted waits until the condition of the policy p has that status and says that.
-func (f *fed) accepted(t *testing.T, ns string, status metav1.ConditionStatus, words string) {
+func (f *fed) policyAccepted(t *testing.T, ns string, status metav1.ConditionStatus, words string) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {
 		u, err := f.admin.dynamic.Resource(v1alpha1.Resource("placementpolicies")).Namespace(ns).Get(ctx, "p", metav1.GetOptions{})
