@@ -63,7 +63,7 @@ func (f *fed) globalRoute(ctx context.Context, ns, name string) (*v1alpha1.Globa
 	return r, runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, r)
 }
 
-// accepted waits until a route is accepted, or is refused for a reason with words.
+// routeAccepted waits until a route is accepted, or is refused for a reason with words.
 func (f *fed) routeAccepted(t *testing.T, ns, name, reason string, words ...string) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {

@@ -124,7 +124,7 @@ func TestAPolicyThatIsStoredAndNotUnderstoodHolds(t *testing.T) {
 	}
 }
 
-// accepted waits until the condition of the policy p has that status and says that.
+// policyAccepted waits until the condition of the policy p has that status and says that.
 func (f *fed) policyAccepted(t *testing.T, ns string, status metav1.ConditionStatus, words string) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {

@@ -216,7 +216,7 @@ func (w *World) unrecorded(a *Assignment) bool {
 	case d.Unplaced > 0 && a.Placed() == 0:
 		// After a restart it would be taken for divided by the formula, in clusters that were closed to it.
 		o := w.outlook(a.Policy)
-		return a.Recorded == nil && a.Division == replicas && (o.closed || a.Under(o.policy) != nil)
+		return a.Recorded == nil && a.Division == replicas && (o.Closed || a.Under(o.Policy) != nil)
 	case a.Recorded != nil || a.StaysPut() || w.steered(a):
 		// What steers it, as the clusters' labels and policies, may be other after a restart. So may those be between
 		// which and the hub's end work that stays put has begun.
