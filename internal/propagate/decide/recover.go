@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
@@ -51,7 +53,7 @@ func (w *World) unreadWork(t *template.Template) string {
 		return ""
 	}
 	var names []string
-	for _, name := range w.roll().names {
+	for _, name := range slices.Sorted(maps.Keys(w.clusters)) {
 		if !w.hasRead(name, t.Key.GR) {
 			names = append(names, name)
 		}

@@ -15,12 +15,13 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/objects"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
 // session is a member that is engaged: what is watched, a queue and its workers, all of which end with it. While nothing is
-// placed in the member, it costs two goroutines.
+// placed in the member, it costs three goroutines.
 type session struct {
 	member    *Member
 	cancel    context.CancelFunc
@@ -48,6 +49,12 @@ const workersAtOnce = 32
 
 func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
 	s := unconnected(m, cancel)
+	made := false
+	defer func() {
+		if !made {
+			s.queue.Stop()
+		}
+	}()
 	cfg = limits.Responses(cfg, limits.Response, s.exceed)
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := rest.HTTPClientFor(cfg)
@@ -55,7 +62,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	s.cfg, s.http = cfg, client
-	if s.client, err = dynamic.NewForConfigAndClient(cfg, client); err != nil {
+	if s.client, err = objects.NewClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	if s.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(cfg, client); err != nil {
@@ -65,6 +72,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	s.events.cfg, s.events.client = cfg, client
+	made = true
 	return s, nil
 }
 
@@ -74,7 +82,7 @@ func unconnected(m *Member, cancel context.CancelFunc) *session {
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
 		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
 	}
-	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, s.fails)
+	s.queue = work.NewPool(m.options.Workqueues.Open("member", m.name), m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
 }
 
@@ -130,6 +138,9 @@ func (s *session) watchAll(ctx context.Context) {
 		retry := lookAgain
 		switch {
 		case err != nil:
+			if guard.Stack(err) != nil {
+				guard.Count(ctx, "propagation")
+			}
 			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error(), "stack", string(guard.Stack(err)))
 			retry = failed
 			failed = min(2*failed, longestDiscovery)

@@ -72,6 +72,7 @@ func (s *session) serve(ctx context.Context, served []Resource) {
 		wg.Go(func() {
 			for k := range next {
 				if err := guard.Run(func() error { s.look(ctx, k); return nil }); err != nil {
+					guard.Count(ctx, "propagation")
 					klog.FromContext(ctx).Error(err, "The objects of a resource could not be processed", "resource", k.resource.GVR.GroupResource().String(), "stack", string(guard.Stack(err)))
 				}
 			}
@@ -148,8 +149,9 @@ func (s *session) watchSoon(gr schema.GroupResource) {
 	if scalable(gr) {
 		s.scalers.watch(s)
 	}
+	sink := &sink{session: s, gr: gr}
 	go s.follow(ctx, followed{
-		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: &sink{session: s, gr: gr},
+		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: sink, known: sink.knows,
 		told: func(err error) { s.setUnread(ctx, gr, err) },
 	})
 }
