@@ -3,7 +3,6 @@ package member
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/objects"
+	"github.com/hanse-dev/hanse/internal/propagate/endpoint"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -25,12 +25,11 @@ import (
 type session struct {
 	member    *Member
 	cancel    context.CancelFunc
-	cfg       *rest.Config
-	http      *http.Client
 	client    dynamic.Interface
 	discovery discovery.DiscoveryInterface
 	queue     *work.Pool
-	events    eventSink
+	events    endpoint.Events
+	rights    *endpoint.Rights // nil: it has no way to the member
 	again     chan struct{}
 	scalers   scalers
 	schemas   schemas
@@ -40,8 +39,7 @@ type session struct {
 	mu       sync.Mutex
 	ctx      context.Context // of watches; nil before run
 	kinds    map[schema.GroupResource]*kind
-	exceeded error           // why it was ended: the member is too large
-	granted  map[string]bool // rights to custom resources that the role has
+	exceeded error // why it was ended: the member is too large
 }
 
 // workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
@@ -61,7 +59,6 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	s.cfg, s.http = cfg, client
 	if s.client, err = objects.NewClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
@@ -71,7 +68,8 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	if s.watches, err = newRESTClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	s.events.cfg, s.events.client = cfg, client
+	s.events.Connect(cfg, client)
+	s.rights = endpoint.NewRights(cfg, client)
 	made = true
 	return s, nil
 }
@@ -80,7 +78,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 func unconnected(m *Member, cancel context.CancelFunc) *session {
 	s := &session{
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
-		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
+		kinds: map[schema.GroupResource]*kind{}, schemas: newSchemas(),
 	}
 	s.queue = work.NewPool(m.options.Workqueues.Open("member", m.name), m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
@@ -105,7 +103,7 @@ func (s *session) run(ctx context.Context) {
 	s.schemas.watch(s) // for what was dropped in an earlier session
 	work.Keep(ctx, s.member.clock, s.member.name+"/discovery", s.watchAll)
 	s.queue.Stop()
-	s.events.stop()
+	s.events.Stop()
 	s.member.ended(s)
 	s.tellAll()
 }
@@ -215,7 +213,7 @@ func (s *session) missing() (all []schema.GroupResource) {
 // discovery never makes the hub forget what a member serves. The error is about resources that the hub has, too: what
 // else is down in a member is not the hub's business.
 func (s *session) discover(ctx context.Context) error {
-	found, failed, err := servedVersions(s.discovery)
+	found, failed, err := endpoint.Served(s.discovery)
 	wanted := s.member.source.Resources()
 	if err != nil {
 		s.undiscovered(wanted, func(schema.GroupResource) error { return err })
@@ -223,18 +221,19 @@ func (s *session) discover(ctx context.Context) error {
 	}
 	s.stopUnwanted(wanted)
 	var served []Resource
+	var versions []schema.GroupVersionResource
 	for _, r := range wanted {
 		gr := r.GVR.GroupResource()
 		switch {
 		case found[r.GVR]:
-			served = append(served, r)
+			served, versions = append(served, r), append(versions, r.GVR)
 		case failed[gr.Group] == nil:
 			s.stopServing(gr)
 		default:
 			err = fmt.Errorf("group %s: %w", gr.Group, failed[gr.Group])
 		}
 	}
-	if err := s.grantCustom(ctx, served); err != nil && ctx.Err() == nil {
+	if err := s.rights.Grant(ctx, versions); err != nil && ctx.Err() == nil {
 		klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
 	}
 	s.serve(ctx, served)
