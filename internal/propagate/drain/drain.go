@@ -38,7 +38,7 @@ func (d *Drains) Some() bool { return len(d.clusters) > 0 }
 // Drains says whether a cluster is being drained.
 func (d *Drains) Drains(cluster string) bool { return d.clusters[cluster] }
 
-// Keep is told which clusters are being drained. It says whether others are than before: then all begins anew, and Read has to be called.
+// Keep is told which clusters are being drained. It says whether others are than before: then all begins again, and Read has to be called.
 func (d *Drains) Keep(clusters map[string]bool, now time.Time) (changed bool) {
 	if maps.Equal(clusters, d.clusters) {
 		return false

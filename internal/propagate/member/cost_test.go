@@ -34,7 +34,7 @@ func TestAnIdleMemberCostsLittle(t *testing.T) {
 		return len(m.watching)
 	}
 	s := member.engaged()
-	if n := watching(); n > 0 || !s.queue.Idle() || s.events.broadcaster != nil {
+	if n := watching(); n > 0 || !s.queue.Idle() || s.events.Begun() {
 		t.Errorf("%d watches, idle %v", n, s.queue.Idle())
 	}
 	if m.get(settings) != nil {

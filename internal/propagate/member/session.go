@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/objects"
+	"github.com/hanse-dev/hanse/internal/propagate/endpoint"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -26,12 +26,11 @@ import (
 type session struct {
 	member    *Member
 	cancel    context.CancelFunc
-	cfg       *rest.Config
-	http      *http.Client
 	client    dynamic.Interface
 	discovery discovery.DiscoveryInterface
 	queue     *work.Pool
-	events    eventSink
+	events    endpoint.Events
+	rights    *endpoint.Rights // nil: it has no way to the member
 	again     chan struct{}
 	scalers   scalers
 	schemas   schemas
@@ -41,8 +40,7 @@ type session struct {
 	mu       sync.Mutex
 	ctx      context.Context // of watches; nil before run
 	kinds    map[schema.GroupResource]*kind
-	exceeded error           // why it was ended: the member is too large
-	granted  map[string]bool // rights to custom resources that the role has
+	exceeded error // why it was ended: the member is too large
 }
 
 // workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
@@ -63,8 +61,9 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	s = unconnected(m, cancel) // last, as its queue is to be stopped
-	s.cfg, s.http, s.client, s.discovery, s.watches = cfg, client, writes, served, watches
-	s.events.cfg, s.events.client = cfg, client
+	s.client, s.discovery, s.watches = writes, served, watches
+	s.events.Connect(cfg, client)
+	s.rights = endpoint.NewRights(cfg, client)
 	return s, nil
 }
 
@@ -72,7 +71,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 func unconnected(m *Member, cancel context.CancelFunc) *session {
 	s := &session{
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
-		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
+		kinds: map[schema.GroupResource]*kind{}, schemas: newSchemas(),
 	}
 	s.queue = work.NewPool(m.options.Workqueues.Open("member", m.name), m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
@@ -97,7 +96,7 @@ func (s *session) run(ctx context.Context) {
 	s.schemas.watch(s) // for what was dropped in an earlier session
 	work.Keep(ctx, s.member.clock, s.member.name+"/discovery", s.watchAll)
 	s.queue.Stop()
-	s.events.stop()
+	s.events.Stop()
 	s.member.ended(s)
 	s.tellAll()
 }
@@ -212,18 +211,19 @@ func (s *session) discover(ctx context.Context) error {
 	}
 	s.stopUnwanted(wanted)
 	var served []Resource
+	var versions []schema.GroupVersionResource
 	for _, r := range wanted {
 		gr := r.GVR.GroupResource()
 		switch {
 		case found[r.GVR]:
-			served = append(served, r)
+			served, versions = append(served, r), append(versions, r.GVR)
 		case failed[gr.Group] == nil:
 			s.stopServing(gr)
 		default:
 			err = fmt.Errorf("group %s: %w", gr.Group, failed[gr.Group])
 		}
 	}
-	if err := s.grantCustom(ctx, served); err != nil && ctx.Err() == nil {
+	if err := s.rights.Grant(ctx, versions); err != nil && ctx.Err() == nil {
 		klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
 	}
 	s.serve(ctx, served)

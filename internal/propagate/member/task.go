@@ -342,7 +342,7 @@ func (t *task) tell(n news) {
 	gvk := t.resource.GVK
 	there := &corev1.ObjectReference{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Namespace: t.key.Namespace, Name: t.key.Name,
 		UID: t.member.get(t.key).seen.uid}
-	t.events.event(there, n.eventType, n.reason, n.message+" (this object is managed by the federation's hub)")
+	t.events.Tell(there, n.eventType, n.reason, n.message+" (this object is managed by the federation's hub)")
 }
 
 // lateAfter is how long a request of a session may take at most where nothing else bounds it.

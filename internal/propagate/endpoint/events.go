@@ -1,4 +1,4 @@
-package member
+package endpoint
 
 import (
 	"net/http"
@@ -13,9 +13,9 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
-// eventSink writes events about objects to the member. Events are aggregated and rate-limited, and lost rather than waited
+// Events writes events about objects to the member. Events are aggregated and rate-limited, and lost rather than waited
 // for. It takes two goroutines and some memory from the first event on. Without a client it tells nobody.
-type eventSink struct {
+type Events struct {
 	cfg    *rest.Config
 	client *http.Client
 
@@ -25,7 +25,18 @@ type eventSink struct {
 	recorder    kuberecord.EventRecorder
 }
 
-func (s *eventSink) event(about *corev1.ObjectReference, eventType, reason, message string) {
+// Connect gives it its way to the member.
+func (s *Events) Connect(cfg *rest.Config, client *http.Client) { s.cfg, s.client = cfg, client }
+
+// Begun says whether there was an event.
+func (s *Events) Begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broadcaster != nil
+}
+
+// Tell makes an event.
+func (s *Events) Tell(about *corev1.ObjectReference, eventType, reason, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recorder == nil {
@@ -36,7 +47,7 @@ func (s *eventSink) event(about *corev1.ObjectReference, eventType, reason, mess
 	}
 }
 
-func (s *eventSink) begin() {
+func (s *Events) begin() {
 	if s.client == nil || s.over {
 		return
 	}
@@ -49,7 +60,8 @@ func (s *eventSink) begin() {
 	s.recorder = s.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: v1alpha1.FieldManager})
 }
 
-func (s *eventSink) stop() {
+// Stop ends it. What is told later is lost.
+func (s *Events) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true

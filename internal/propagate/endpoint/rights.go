@@ -1,28 +1,46 @@
-package member
+package endpoint
 
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	rbacclient "k8s.io/client-go/kubernetes/typed/rbac/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
-// grantCustom gives the hub's account in the member the right to the custom
+// Rights are those of the hub's account in one member.
+type Rights struct {
+	cfg    *rest.Config
+	client *http.Client
+
+	mu      sync.Mutex
+	granted map[string]bool // rights to custom resources that the role has
+}
+
+// NewRights is for a member that cfg and client reach.
+func NewRights(cfg *rest.Config, client *http.Client) *Rights {
+	return &Rights{cfg: cfg, client: client, granted: map[string]bool{}}
+}
+
+// Grant gives the hub's account in the member the right to the custom
 // resources that are propagated: a ClusterRole and a binding for each group,
 // so that no wildcard is needed. It writes nothing when all is as it should be.
-func (s *session) grantCustom(ctx context.Context, served []Resource) error {
+func (s *Rights) Grant(ctx context.Context, served []schema.GroupVersionResource) error {
 	groups := map[string][]string{}
 	for _, r := range served {
-		if !builtIn(r.GVR.Group) {
-			groups[r.GVR.Group] = append(groups[r.GVR.Group], r.GVR.Resource)
+		if !builtIn(r.Group) {
+			groups[r.Group] = append(groups[r.Group], r.Resource)
 		}
 	}
 	for group, resources := range groups {
@@ -34,7 +52,7 @@ func (s *session) grantCustom(ctx context.Context, served []Resource) error {
 	return nil
 }
 
-func (s *session) grantGroup(ctx context.Context, group string, resources []string) error {
+func (s *Rights) grantGroup(ctx context.Context, group string, resources []string) error {
 	granted := fmt.Sprint(group, resources)
 	s.mu.Lock()
 	done := s.granted[granted]
@@ -44,7 +62,7 @@ func (s *session) grantGroup(ctx context.Context, group string, resources []stri
 	}
 	name := v1alpha1.ServiceAccount + ":" + group
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: kinds.CustomRules(group, resources)}
-	client, err := rbacclient.NewForConfigAndClient(s.cfg, s.http)
+	client, err := rbacclient.NewForConfigAndClient(s.cfg, s.client)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
