@@ -136,7 +136,7 @@ func (l *loop) run(ctx context.Context) {
 // bookRest is how long no name has to become free for it not to be looked at.
 const bookRest = time.Minute
 
-// free has names given anew of which one has become free, and returns when to look
+// free has names given again of which one has become free, and returns when to look
 // again.
 func (l *loop) free() time.Duration {
 	next := l.publisher.book.Next()

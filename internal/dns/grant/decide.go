@@ -100,7 +100,7 @@ func Decide(q Question, book *Book) Verdict {
 }
 
 // zone is the one that a host is in. One that was made for nobody in particular is none:
-// it is made anew.
+// it is made again.
 func (d *decision) zone(host string) *rules {
 	z := d.Zones.Of(host)
 	if z == nil || z.Labels[v1alpha1.LabelDerivedFrom] != "" && z.Spec.Namespace == "" && z.Spec.AllowedRoutes == nil {
