@@ -25,7 +25,10 @@ func TestACorrectionThatFailsIsNoFight(t *testing.T) {
 	})
 	m.change(settings, set("drift", "data", "key"))
 	waitFor(t, "it to be put back", func() bool { return m.get(settings)["data"].(map[string]any)["key"] == "value" })
-	waitFor(t, "that to be noted", func() bool { rec := member.get(key); return rec.asLeft() && rec.trouble != nil && rec.trouble.corrections > 0 })
+	waitFor(t, "that to be noted", func() bool {
+		rec := member.get(key)
+		return rec.asLeft() && rec.trouble != nil && rec.trouble.corrections > 0
+	})
 	if n := member.get(key).trouble.corrections; n != 1 {
 		t.Errorf("%d corrections are counted, want 1", n)
 	}
