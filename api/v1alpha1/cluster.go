@@ -200,8 +200,8 @@ const (
 	ReasonNotReady             = "NotReady" // it answers, but /readyz says no, or it answers errors
 	ReasonIdentityChanged      = "IdentityChanged"
 	ReasonCredentialForOther   = "CredentialForOther" // endpoint, caBundle or tlsServerName are not those that the credential was given for
-	ReasonDuplicate            = "DuplicateCluster" // another Cluster, made earlier, is the same cluster: that one is used
-	ReasonInternalFault        = "InternalFault"    // the hub's own code fails over what it answers
+	ReasonDuplicate            = "DuplicateCluster"   // another Cluster, made earlier, is the same cluster: that one is used
+	ReasonInternalFault        = "InternalFault"      // the hub's own code fails over what it answers
 )
 
 // ClusterStatus is what the hub has found out about a member.
