@@ -86,6 +86,7 @@ func (f *federation) settle() error {
 	f.note("all is as it should be after %s", time.Since(begun))
 	f.mu.Unlock()
 	for tries := 0; ; tries++ {
+		f.untilNobodyWorks()
 		f.mu.Lock()
 		before := f.watch.writes
 		f.mu.Unlock()
@@ -106,6 +107,19 @@ func (f *federation) settle() error {
 		return fmt.Errorf("it did not last: %s", strings.Join(missing, "; "))
 	}
 	return nil
+}
+
+// untilNobodyWorks waits for Jobs that nobody waits for, of which the hub tells all the same. mu is not held.
+func (f *federation) untilNobodyWorks() {
+	for begun := time.Now(); time.Since(begun) < settling; time.Sleep(2 * time.Second) {
+		f.mu.Lock()
+		works := slices.ContainsFunc(f.members, func(m *member) bool { return m.works() })
+		f.mu.Unlock()
+		if !works {
+			break
+		}
+	}
+	time.Sleep(2 * time.Second) // until it is told
 }
 
 // missing is what is not as it should be. mu is held.
