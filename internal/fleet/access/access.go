@@ -45,7 +45,7 @@ func HubError(at string, err error) error {
 	p := Classify(err)
 	switch p.Reason {
 	case v1alpha1.ReasonAuthenticationFailed:
-		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: the admin.kubeconfig in the hub's data directory", at)
+		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: hanse login, or the admin.kubeconfig in the hub's data directory", at)
 	case v1alpha1.ReasonPermissionDenied:
 		return fmt.Errorf("the hub at %s does not let you do this: %s. Try: as an administrator of the hub", at, p.Detail)
 	}

@@ -1,8 +1,6 @@
 package decide
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
@@ -63,7 +61,7 @@ func (w *World) unreadWork(t *template.Template) string {
 		return ""
 	}
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(w.clusters)) {
+	for _, name := range w.roll().Names {
 		if !w.hasRead(name, t.Key.GR) {
 			names = append(names, name)
 		}

@@ -115,7 +115,7 @@ func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 	w.expire(a)
 	w.refresh(o, a, false)
 	w.put(o, a)
-	w.drainsChanged()
+	w.drains.Changed(w.now)
 	if a.FollowsMembers && o.hasOwn() {
 		w.followSoon(o)
 	}
@@ -180,7 +180,7 @@ func (w *World) gone(o *object) {
 	if by, scaled := w.scalers[o.key]; scaled {
 		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
 	}
-	w.drainsChanged()
+	w.drains.Changed(w.now)
 }
 
 func (w *World) forgetPast(o *object) {
@@ -192,7 +192,7 @@ func (w *World) forgetPast(o *object) {
 func (w *World) steers(gr schema.GroupResource) {
 	switch gr {
 	case template.Budgets():
-		w.drainsChanged()
+		w.drains.Changed(w.now)
 	case template.PriorityClasses():
 		w.priorities = nil
 		w.room.Changed()
@@ -321,8 +321,5 @@ func (w *World) announce(before, after *Assignment) {
 	w.tell(after.Template, corev1.EventTypeWarning, is.Reason, is.Message)
 }
 
-// Reasons of events.
-const (
-	reasonFollowed = "ReplicasFollowed"
-	reasonKept     = "Kept"
-)
+// reasonKept is that of an event.
+const reasonKept = "Kept"

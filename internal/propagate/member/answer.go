@@ -113,6 +113,12 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 	case s.adopts:
 		return out.telling(corev1.EventTypeNormal, ReasonAdopted, "existed before; the hub manages it from now on")
 	case len(s.drift) > 0:
+		remember := out.remember
+		out.remember = func(r *record) {
+			remember(r)
+			t := r.changed()
+			t.corrections, t.corrected = s.corrections, v.now
+		}
 		return out.telling(corev1.EventTypeWarning, ReasonDrift, v.putBack(s.drift))
 	case s.first:
 		return out.restored(changedBack(s.body))

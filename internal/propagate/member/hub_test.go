@@ -307,9 +307,17 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	waitOr(t, what, done, func() string { return "" })
 }
 
+// patience is for what takes a moment on a machine that is not busy.
+const patience = 20 * time.Second
+
 func waitOr(t *testing.T, what string, done func() bool, why func() string) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
+	waitLonger(t, patience, what, done, why)
+}
+
+func waitLonger(t *testing.T, atMost time.Duration, what string, done func() bool, why func() string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, atMost, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
 		t.Fatalf("timed out waiting for %s: %s", what, why())
 	}

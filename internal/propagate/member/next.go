@@ -72,8 +72,9 @@ type step struct {
 	skipped []string
 	// drift are fields that the member had changed, where that is why a patch is written; first: it is the first write since
 	// the hub was started.
-	drift []string
-	first bool
+	drift       []string
+	corrections int // this one included
+	first       bool
 	// adopts: the object was there before; replaces: what is removed is to be made again.
 	adopts, replaces bool
 
@@ -141,6 +142,9 @@ func (o *seen) marked() bool { return o.mark.Raw != "" }
 // replicas: scaling deletes nothing.
 func (v *view) placed() bool {
 	if v.want == nil || v.want.Going || v.leaving {
+		return false
+	}
+	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
 		return false
 	}
 	if v.want.Placed {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -79,17 +80,20 @@ func TestNext(t *testing.T) {
 		err    string
 		again  bool
 	}{
-		"as it is to be":           {verb: nothing},
-		"changed at the hub":       {hub: func(v *view) { other(v.want) }, verb: patch, body: `"data":{"key":"new"}`},
-		"changed in the member":    {member: set("drift", "data", "key"), verb: patch, body: `"data":{"key":"value"}`},
-		"what is not the hub's":    {member: set("x", "metadata", "labels", "team"), verb: nothing},
-		"gone":                     {record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: create},
-		"gone, and not wanted":     {hub: func(v *view) { v.want = nil }, record: func(r *record) { r.seen = seen{} }, verb: nothing},
-		"not wanted any more":      {hub: func(v *view) { v.want = nil }, verb: remove},
-		"not placed here any more": {hub: func(v *view) { v.want.Placed = false }, verb: remove},
-		"withheld":                 {hub: func(v *view) { v.want.Withheld, v.want.Placed = true, false }, verb: nothing},
-		"being deleted":            {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
-		"its namespace goes":       {hub: func(v *view) { v.want, v.namespaceGoes = nil, true }, verb: nothing},
+		"as it is to be":                 {verb: nothing},
+		"changed at the hub":             {hub: func(v *view) { other(v.want) }, verb: patch, body: `"data":{"key":"new"}`},
+		"changed in the member":          {member: set("drift", "data", "key"), verb: patch, body: `"data":{"key":"value"}`},
+		"what is not the hub's":          {member: set("x", "metadata", "labels", "team"), verb: nothing},
+		"gone":                           {record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: create},
+		"gone, and not wanted":           {hub: func(v *view) { v.want = nil }, record: func(r *record) { r.seen = seen{} }, verb: nothing},
+		"not wanted any more":            {hub: func(v *view) { v.want = nil }, verb: remove},
+		"not placed here any more":       {hub: func(v *view) { v.want.Placed = false }, verb: remove},
+		"withheld":                       {hub: func(v *view) { v.want.Withheld, v.want.Placed = true, false }, verb: nothing},
+		"barred, and here before":        {hub: func(v *view) { v.want.Barred = true }, verb: nothing},
+		"barred, and not here":           {hub: func(v *view) { v.want.Barred = true }, record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: nothing},
+		"barred, of an earlier template": {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template, v.want.Barred = &w, true }, verb: remove},
+		"being deleted":                  {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
+		"its namespace goes":             {hub: func(v *view) { v.want, v.namespaceGoes = nil, true }, verb: nothing},
 		"its namespace is to be another": {hub: func(v *view) { v.namespaceNext = true }, record: func(r *record) { r.seen = seen{} }, verb: nothing,
 			err: "waiting for namespace shop in the member, which is to be replaced"},
 		"another template":               {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template = &w }, verb: remove},
@@ -176,7 +180,7 @@ func TestDriftBesideAChangeIsPutBack(t *testing.T) {
 		live := v.changed(t, func(map[string]any) {})
 		v.rec.seen, v.rec.live = seen, nil
 		before := live.DeepCopy()
-		mergeInto(live.Object, toJSON(s.body))
+		apitest.Merge(live.Object, toJSON(s.body))
 		(&memberAPI{}).own(before.Object, live.Object, v1alpha1.FieldManager)
 		if drift != nil {
 			between := live.DeepCopy()

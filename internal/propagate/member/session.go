@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -46,31 +47,23 @@ type session struct {
 const workersAtOnce = 32
 
 func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
-	s := unconnected(m, cancel)
-	made := false
-	defer func() {
-		if !made {
-			s.queue.Stop()
-		}
-	}()
-	cfg = limits.Responses(cfg, limits.Response, s.exceed)
+	var s *session
+	cfg = limits.Responses(cfg, limits.Response, func(err error) { s.exceed(err) })
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	if s.client, err = objects.NewClient(cfg, client); err != nil {
+	writes, err := objects.NewClient(cfg, client)
+	served, err2 := discovery.NewDiscoveryClientForConfigAndClient(cfg, client)
+	watches, err3 := newRESTClient(cfg, client)
+	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	if s.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(cfg, client); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
-	}
-	if s.watches, err = newRESTClient(cfg, client); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
-	}
+	s = unconnected(m, cancel) // last, as its queue is to be stopped
+	s.client, s.discovery, s.watches = writes, served, watches
 	s.events.Connect(cfg, client)
 	s.rights = endpoint.NewRights(cfg, client)
-	made = true
 	return s, nil
 }
 
@@ -132,13 +125,10 @@ func (s *session) watchAll(ctx context.Context) {
 	log := klog.FromContext(ctx)
 	custom, failed := lookForCustom, retryDiscovery
 	for {
-		err := guard.Run(func() error { return s.discover(ctx) })
+		err := guard.RunCounted(ctx, "propagation", func() error { return s.discover(ctx) })
 		retry := lookAgain
 		switch {
 		case err != nil:
-			if guard.Stack(err) != nil {
-				guard.Count(ctx, "propagation")
-			}
 			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error(), "stack", string(guard.Stack(err)))
 			retry = failed
 			failed = min(2*failed, longestDiscovery)
@@ -213,7 +203,7 @@ func (s *session) missing() (all []schema.GroupResource) {
 // discovery never makes the hub forget what a member serves. The error is about resources that the hub has, too: what
 // else is down in a member is not the hub's business.
 func (s *session) discover(ctx context.Context) error {
-	found, failed, err := endpoint.Served(s.discovery)
+	found, failed, err := objects.Served(s.discovery)
 	wanted := s.member.source.Resources()
 	if err != nil {
 		s.undiscovered(wanted, func(schema.GroupResource) error { return err })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -54,7 +55,7 @@ func TestPartialDiscoveryKeepsWhatIsKnown(t *testing.T) {
 	m := newMemberAPI(t)
 	m.setFault(func(r *http.Request) (int, string) {
 		if r.URL.Path == "/apis/apps/v1" {
-			return 503, status(503, "ServiceUnavailable")
+			return 503, apitest.Status(503, "ServiceUnavailable")
 		}
 		return 0, ""
 	})
@@ -73,7 +74,7 @@ func TestPartialDiscoveryKeepsWhatIsKnown(t *testing.T) {
 	// And the other way round: what is watched goes on when discovery fails.
 	m.setFault(func(r *http.Request) (int, string) {
 		if isDiscovery(r) || r.URL.Path == "/apis/apps/v1" {
-			return 503, status(503, "ServiceUnavailable")
+			return 503, apitest.Status(503, "ServiceUnavailable")
 		}
 		return 0, ""
 	})
@@ -105,7 +106,7 @@ func TestWhatCannotBeReadIsNotGreen(t *testing.T) {
 
 			m.setFault(func(r *http.Request) (int, string) {
 				if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/v1/configmaps") {
-					return code, status(code, http.StatusText(code))
+					return code, apitest.Status(code, http.StatusText(code))
 				}
 				return 0, ""
 			})
@@ -172,7 +173,7 @@ func TestWhatCannotBeReadIsLookedAtBeforeItIsLowered(t *testing.T) {
 	h.waitForState(t, member, web, v1alpha1.StateSynced)
 	m.setFault(func(r *http.Request) (int, string) {
 		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/deployments") {
-			return 403, status(403, "Forbidden")
+			return 403, apitest.Status(403, "Forbidden")
 		}
 		return 0, ""
 	})
