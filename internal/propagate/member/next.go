@@ -34,7 +34,7 @@ type view struct {
 	leaving, stays bool
 	approved       bool // somebody was shown this very object and wants it deleted
 	namespaceGoes  bool // the member is deleting the namespace that the object is in
-	namespaceNext  bool // … or will, because the hub has another of that name by now
+	namespaceNext  bool // … or will or may, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
