@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,7 @@ type memory struct {
 	unused    uint64 // free, and not given back
 	total     uint64 // taken from the system, and not given back
 	fixed     uint64 // that of total which is no heap: stacks, above all
+	pieces    uint64 // free in parts of the heap that are in use
 }
 
 func readMemory() memory {
@@ -47,25 +49,28 @@ func readMemory() memory {
 		allocated: samples[0].Value.Uint64(), live: samples[1].Value.Uint64(), inUse: samples[2].Value.Uint64(),
 		unused: samples[3].Value.Uint64(), total: samples[4].Value.Uint64() - samples[5].Value.Uint64(),
 	}
-	m.fixed = m.total - min(m.total, m.inUse+m.unused+samples[6].Value.Uint64())
+	m.pieces = samples[6].Value.Uint64()
+	m.fixed = m.total - min(m.total, m.inUse+m.unused+m.pieces)
 	return m
 }
 
 // What a collection leaves free is free in pieces: after a burst of writes the heap is a half larger than what is in it, and with
 // gcPercent on top the hub took three times as much as it needs. So all that the runtime takes has a limit, which it keeps by
-// collecting a little more often as it comes near. The limit follows what is live and what stacks take, which
-// collecting does not help: otherwise a hub of many members would collect all the time.
+// collecting a little more often as it comes near. What collecting does not help is on top: stacks, and so much that is free
+// in pieces that the limit would otherwise have it collect all the time.
 const (
 	// limitLook is how often the limit is set: what is live grows by less than itself meanwhile.
 	limitLook = time.Second
-	// limitFactor is how often what is live the heap may be.
-	limitFactor = 2
 	// leastLimit is what a hub may have at any rate.
 	leastLimit = 400 << 20
+	// piecesFor is over how many looks that much was free in pieces, and was not used again.
+	piecesFor = 10
 )
 
-// limit is how much all that the runtime takes may be, in bytes.
-func (m memory) limit() int64 { return int64(max(leastLimit, limitFactor*m.live+m.fixed)) }
+// limit is how much all that the runtime takes may be, in bytes, if that much was free in pieces for a while.
+func (m memory) limit(pieces uint64) int64 {
+	return int64(m.fixed + max(leastLimit-min(leastLimit, m.fixed), 2*m.live, m.live+m.live/2+pieces))
+}
 
 // limitMemory keeps the limit until ctx ends, unless the environment sets one. Blocks.
 func limitMemory(ctx context.Context) {
@@ -75,8 +80,11 @@ func limitMemory(ctx context.Context) {
 	defer debug.SetMemoryLimit(math.MaxInt64)
 	tick := time.NewTicker(limitLook)
 	defer tick.Stop()
+	var pieces []uint64
 	for {
-		debug.SetMemoryLimit(readMemory().limit())
+		m := readMemory()
+		pieces = append(pieces[max(0, len(pieces)-piecesFor+1):], m.pieces)
+		debug.SetMemoryLimit(m.limit(slices.Min(pieces)))
 		select {
 		case <-ctx.Done():
 			return

@@ -37,9 +37,10 @@ func TestTheRuntimeKnowsWhatIsRead(t *testing.T) {
 func TestTheLimitFollowsWhatIsLive(t *testing.T) {
 	const mib = 1 << 20
 	for m, want := range map[memory]int64{
-		{}: 400 * mib, {live: 150 * mib, fixed: 60 * mib}: 400 * mib, {live: 216 * mib, fixed: 50 * mib}: 482 * mib, {live: 1000 * mib, fixed: 200 * mib}: 2200 * mib,
+		{}: 400 * mib, {live: 150 * mib, fixed: 60 * mib}: 400 * mib, {live: 216 * mib, fixed: 50 * mib, pieces: 80 * mib}: 482 * mib,
+		{live: 1000 * mib, fixed: 200 * mib}: 2200 * mib, {live: 240 * mib, fixed: 80 * mib, pieces: 240 * mib}: 680 * mib,
 	} {
-		if got := m.limit(); got != want {
+		if got := m.limit(m.pieces); got != want {
 			t.Errorf("%+v: %d MiB, want %d", m, got/mib, want/mib)
 		}
 	}
