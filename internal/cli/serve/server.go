@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,7 @@ names, or at those of an AuthenticationConfiguration.`,
 			if err := access.complete(cmd.Flags(), &o); err != nil {
 				return err
 			}
+			syscall.Umask(0o077) // etcd makes its snapshots, which it writes now and then, readable for everybody otherwise
 			return app.Server(cmd.Context(), o, s.ErrOut)
 		},
 	}
