@@ -3,7 +3,6 @@ package attack
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -129,11 +128,16 @@ func objects(t *testing.T, documents string) (all []*unstructured.Unstructured) 
 // at says where a person reaches objects of the kind of o, in its namespace.
 func (p *person) at(o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	gvk, mapper := o.GroupVersionKind(), suite.admin.mapper
-	m, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-	if meta.IsNoMatchError(err) {
-		mapper.Reset()
+	var m *meta.RESTMapping
+	err := wait.PollUntilContextTimeout(context.Background(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		var err error
 		m, err = mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-	}
+		if meta.IsNoMatchError(err) { // a hub that has just started does not serve its own kinds yet
+			mapper.Reset()
+			return false, nil
+		}
+		return true, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +153,7 @@ func (p *person) create(t *testing.T, documents string) error {
 		if _, err := at.Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
 			return err
 		}
-		if o.GetNamespace() == "" {
+		if o.GetNamespace() == "" && p.config.Host == suite.admin.config.Host { // what is in a hub of a test's own goes with it
 			t.Cleanup(func() { _ = suite.remove(o) })
 		}
 	}
@@ -181,15 +185,6 @@ func (f *fed) remove(o *unstructured.Unstructured) error {
 	return at.Delete(context.Background(), o.GetName(), metav1.DeleteOptions{})
 }
 
-// read is an object as a person sees it; o says which.
-func (p *person) read(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	at, err := p.at(o)
-	if err != nil {
-		return nil, err
-	}
-	return at.Get(ctx, o.GetName(), metav1.GetOptions{})
-}
-
 // cluster is a Cluster at the hub.
 func (f *fed) cluster(ctx context.Context, name string) (*v1alpha1.Cluster, error) {
 	u, err := f.admin.dynamic.Resource(v1alpha1.Resource("clusters")).Get(ctx, name, metav1.GetOptions{})
@@ -214,14 +209,4 @@ func refused(t *testing.T, err error, words ...string) {
 			t.Errorf("the refusal does not say %q: %v", word, err)
 		}
 	}
-}
-
-func present(err error) error {
-	if err == nil {
-		return fmt.Errorf("it is still there")
-	}
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
 }

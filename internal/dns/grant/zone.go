@@ -86,7 +86,9 @@ func compile(z *v1alpha1.DNSZone) *rules {
 				r.cuts = append(r.cuts, name)
 			}
 		default:
-			r.records[name] = r.records[name]
+			if _, is := r.records[name]; !is {
+				r.records[name] = false
+			}
 		}
 	}
 	return r
