@@ -131,6 +131,16 @@ func TestTotalFollowsMembers(t *testing.T) {
 	f.scaleThere(t, "amber", ns, "d", 1)
 	must(t, f.hub.Start(t.Context()))
 	f.have(t, ns, "d", 11, map[string]int32{"amber": 1, "basalt": 7, "cobalt": 3})
+	eventually(t, soon, func(ctx context.Context) error { // the total is what it was, so that does not show that the hub has followed
+		d, err := f.at.AppsV1().Deployments(ns).Get(ctx, "d", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if got, want := d.Annotations[v1alpha1.AnnotationDivision], `{"amber":1,"basalt":7,"cobalt":3}`; got != want {
+			return fmt.Errorf("recorded is %s, want %s", got, want)
+		}
+		return nil
+	})
 
 	// The hub decides, and is killed at once: what the members had is not taken
 	// for a new number.
