@@ -67,9 +67,10 @@ const (
 	piecesFor = 10
 )
 
-// limit is how much all that the runtime takes may be, in bytes, if that much was free in pieces for a while.
+// limit is how much all that the runtime takes may be, in bytes, if that much was free in pieces for a while. It is never less
+// than is taken already: what is beyond a limit counts as if it were in use.
 func (m memory) limit(pieces uint64) int64 {
-	return int64(m.fixed + max(leastLimit-min(leastLimit, m.fixed), 2*m.live, m.live+m.live/2+pieces))
+	return int64(max(leastLimit, m.total, m.fixed+2*m.live, m.fixed+m.live+m.live/2+pieces))
 }
 
 // limitMemory keeps the limit until ctx ends, unless the environment sets one. Blocks.

@@ -39,6 +39,7 @@ func TestTheLimitFollowsWhatIsLive(t *testing.T) {
 	for m, want := range map[memory]int64{
 		{}: 400 * mib, {live: 150 * mib, fixed: 60 * mib}: 400 * mib, {live: 216 * mib, fixed: 50 * mib, pieces: 80 * mib}: 482 * mib,
 		{live: 1000 * mib, fixed: 200 * mib}: 2200 * mib, {live: 240 * mib, fixed: 80 * mib, pieces: 240 * mib}: 680 * mib,
+		{live: 240 * mib, total: 700 * mib}: 700 * mib,
 	} {
 		if got := m.limit(m.pieces); got != want {
 			t.Errorf("%+v: %d MiB, want %d", m, got/mib, want/mib)
