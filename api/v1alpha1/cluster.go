@@ -47,6 +47,14 @@ type ClusterSpec struct {
 	// UID is the UID of the member's kube-system Namespace: its identity, by
 	// which a cluster that is joined twice is known.
 	UID string `json:"uid"`
+	// Namespaces says which namespaces of the member are the hub's to write in. That
+	// a namespace has the same name at the hub and in the member does not make the
+	// two the same: a Namespace in the member that the hub did not make is left
+	// alone, and everything of the hub's that is to be in it is held, unless its name
+	// is allowed here.
+	// +optional
+	// +kubebuilder:default={}
+	Namespaces ClusterNamespaces `json:"namespaces,omitzero"`
 	// Provider, Region and Zones override what is discovered from the nodes.
 	Provider string   `json:"provider,omitempty"`
 	Region   string   `json:"region,omitempty"`
@@ -69,6 +77,37 @@ type ClusterSpec struct {
 	// free does not limit what they are given.
 	Elastic bool `json:"elastic,omitempty"`
 }
+
+// ClusterNamespaces says in which namespaces of a member the hub writes. Who may
+// update the Cluster sets it, which by default is cluster-admin alone: whoever allows
+// a namespace gives everybody who may write in it at the hub what is in it in the
+// member, its service accounts above all.
+type ClusterNamespaces struct {
+	// Allow are the namespaces of the member that the hub may take over although it
+	// did not make them: names, or patterns in which * stands for any characters. If
+	// it is not set, that is default alone, which every cluster has.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"default"}
+	// +kubebuilder:validation:MaxItems=256
+	Allow []NamespacePattern `json:"allow,omitzero"`
+	// Deny are the namespaces that the hub never writes in, whoever made them. It goes
+	// before Allow. The hub's own namespace in the member, hanse-system, is always
+	// denied.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"kube-*","hanse-system"}
+	// +kubebuilder:validation:MaxItems=256
+	Deny []NamespacePattern `json:"deny,omitzero"`
+}
+
+// NamespacePattern is the name of a namespace, or a pattern of names, in which *
+// stands for any characters, also for none.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$`
+type NamespacePattern string
 
 // ClusterPrice is what resources cost in a cluster, per hour and in any currency
 // that is the same for all clusters.

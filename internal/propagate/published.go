@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
@@ -238,6 +239,14 @@ func (p *published) Wanted(cluster string, key template.Key) (w *decide.Wanted, 
 		return nil, known
 	}
 	return a.For(cluster, p.Facts()), true
+}
+
+// Namespaces are those of a cluster that the hub writes in: by default if nobody knows it.
+func (p *published) Namespaces(cluster string) adoption.Namespaces {
+	if c := p.Facts().Clusters[cluster]; c != nil {
+		return c.Namespaces
+	}
+	return adoption.DefaultNamespaces()
 }
 
 // Resources are all that are propagated.

@@ -111,7 +111,11 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 	}
 	switch {
 	case s.adopts:
-		return out.telling(corev1.EventTypeNormal, ReasonAdopted, "existed before; the hub manages it from now on")
+		message := "existed before; the hub manages it from now on"
+		if len(s.spared) > 0 {
+			message += ", but for " + strings.Join(s.spared, ", ") + ", which the hub wants weaker than the cluster may have it"
+		}
+		return out.telling(corev1.EventTypeNormal, ReasonAdopted, message)
 	case len(s.drift) > 0:
 		return out.telling(corev1.EventTypeWarning, ReasonDrift, v.putBack(s.drift))
 	case s.first:

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
@@ -43,6 +44,8 @@ type Source interface {
 	// Keys are the objects of a resource that a cluster may be to have, KeysIn those in a namespace, with it.
 	Keys(cluster string, gr schema.GroupResource) []template.Key
 	KeysIn(cluster, namespace string) []template.Key
+	// Namespaces says in which namespaces of a cluster the hub writes. After a change of it, the member is told by Rebound.
+	Namespaces(cluster string) adoption.Namespaces
 	// Begins asks before work that must not be done twice is written to a cluster; false: something else was decided by
 	// now. It waits for nothing but the owner of the World.
 	Begins(cluster string, w *decide.Wanted) bool

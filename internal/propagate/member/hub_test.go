@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
@@ -45,6 +46,8 @@ type hub struct {
 	templates     map[template.Key]*template.Template
 	change        map[template.Key]func(*decide.Wanted) // of what is wanted, for lack of decisions
 	refuses       bool                                  // what stays put does not begin
+
+	namespaces *adoption.Namespaces // nil: all that are there may be taken over
 
 	members []*Member
 	told    []string
@@ -137,6 +140,15 @@ func (h *hub) KeysIn(_, namespace string) (all []template.Key) {
 		}
 	}
 	return all
+}
+
+func (h *hub) Namespaces(string) adoption.Namespaces {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.namespaces == nil {
+		return adoption.Namespaces{Allow: []string{"*"}}
+	}
+	return *h.namespaces
 }
 
 func (h *hub) Lowers(string, *decide.Wanted, *decide.Observed) bool { return !h.keepsReplicas }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
@@ -32,8 +33,9 @@ type view struct {
 	hasher  fieldmerge.Hasher
 	// leaving: what the hub put there is to go; stays: without the hub's marks, it is to stay.
 	leaving, stays bool
-	approved       bool // somebody was shown this very object and wants it deleted
-	namespaceGoes  bool // the member is deleting the namespace that the object is in
+	approved       bool                // somebody was shown this very object and wants it deleted
+	namespaces     adoption.Namespaces // in which the hub writes
+	in             surrounding         // of an object that is in a namespace
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -73,6 +75,8 @@ type step struct {
 	// the hub was started.
 	drift []string
 	first bool
+	// spared are labels of Pod Security that the hub wants weaker than the member has them.
+	spared []string
 	// adopts: the object was there before; replaces: what is removed is to be made again.
 	adopts, replaces bool
 
@@ -114,6 +118,11 @@ func (c conflictError) Error() string { return c.message }
 // a step is carried out and answered, the next is nothing, until something changes here or there.
 func next(v *view) step {
 	placed := v.placed()
+	if placed {
+		if barred, is := v.barred(); is {
+			return barred
+		}
+	}
 	if placed && v.want.Turn.Waits != "" {
 		return waits(v.want.Turn.Waits)
 	}
@@ -170,7 +179,7 @@ func (v *view) act(placed bool) step {
 		if placed { // a namesake: as in a single cluster, the old object goes and a new one is made
 			return step{verb: remove, uid: v.rec.seen.uid, replaces: true}
 		}
-		if !v.namespaceGoes {
+		if !v.in.deleting {
 			return step{verb: remove, uid: v.rec.seen.uid}
 		}
 		return v.fine()

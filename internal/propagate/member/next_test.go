@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -26,7 +27,7 @@ func viewOf(t *testing.T, gr schema.GroupResource, obj map[string]any) *view {
 	key := h.put(gr, obj)
 	w, _ := h.Wanted("aws", key)
 	v := &view{cluster: "aws", key: key, want: w, hub: hubUID, run: "now", history: h.options().History, hasher: h.hasher,
-		scalersKnown: true, schema: &schemaMark{}, accepts: func(n int32) bool { return n <= 8 }, now: epoch}
+		scalersKnown: true, namespaces: adoption.Namespaces{Allow: []string{"*"}}, schema: &schemaMark{}, accepts: func(n int32) bool { return n <= 8 }, now: epoch}
 	s := next(v)
 	if s.verb != create {
 		t.Fatalf("an object that is not there is not made: %+v", s)
@@ -89,7 +90,7 @@ func TestNext(t *testing.T) {
 		"not placed here any more":       {hub: func(v *view) { v.want.Placed = false }, verb: remove},
 		"withheld":                       {hub: func(v *view) { v.want.Withheld, v.want.Placed = true, false }, verb: nothing},
 		"being deleted":                  {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
-		"its namespace goes":             {hub: func(v *view) { v.want, v.namespaceGoes = nil, true }, verb: nothing},
+		"its namespace goes":             {hub: func(v *view) { v.want, v.in.deleting = nil, true }, verb: nothing},
 		"another template":               {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template = &w }, verb: remove},
 		"of a session that is not known": {hub: func(v *view) { v.want, v.history.Sessions = nil, nil }, verb: nothing},
 		"the member leaves":              {hub: func(v *view) { v.leaving = true }, verb: remove},

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -35,12 +36,12 @@ type session struct {
 	schemas   schemas
 	watches   rest.Interface // for lists and watches
 	pages     chan struct{}  // holds an item for each page of a list that is in memory
+	custom    *access.Custom // rights to custom resources that the role has
 
 	mu       sync.Mutex
 	ctx      context.Context // of watches; nil before run
 	kinds    map[schema.GroupResource]*kind
-	exceeded error           // why it was ended: the member is too large
-	granted  map[string]bool // rights to custom resources that the role has
+	exceeded error // why it was ended: the member is too large
 }
 
 // workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
@@ -72,7 +73,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 func unconnected(m *Member, cancel context.CancelFunc) *session {
 	s := &session{
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
-		kinds: map[schema.GroupResource]*kind{}, granted: map[string]bool{}, schemas: newSchemas(),
+		kinds: map[schema.GroupResource]*kind{}, custom: &access.Custom{}, schemas: newSchemas(),
 	}
 	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
@@ -223,12 +224,19 @@ func (s *session) discover(ctx context.Context) error {
 			err = fmt.Errorf("group %s: %w", gr.Group, failed[gr.Group])
 		}
 	}
-	if err := s.grantCustom(ctx, served); err != nil && ctx.Err() == nil {
+	if err := s.custom.Grant(ctx, s.cfg, s.http, gvrs(served)); err != nil && ctx.Err() == nil {
 		klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
 	}
 	s.serve(ctx, served)
 	s.undiscovered(wanted, func(gr schema.GroupResource) error { return failed[gr.Group] })
 	return err
+}
+
+func gvrs(resources []Resource) (all []schema.GroupVersionResource) {
+	for _, r := range resources {
+		all = append(all, r.GVR)
+	}
+	return all
 }
 
 func (s *session) refreshSoon() {

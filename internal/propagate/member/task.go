@@ -55,7 +55,7 @@ func (s *session) reconcile(ctx context.Context, key template.Key) error {
 	switch {
 	case missing:
 		return t.unserved(placed)
-	case !read:
+	case !read || placed && key.Namespace != "" && !s.knowsNamespaces():
 		return nil // queued again once it is
 	case placed:
 		s.watchSoon(key.GR) // what is placed is watched; what it has now was read
@@ -74,6 +74,11 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		accepts: func(n int32) bool { return m.source.Accepts(m.name, key, n) },
 	}}
 	m.look(&t.view)
+	t.namespaces = m.source.Namespaces(m.name)
+	if key.Namespace != "" && !t.in.ours {
+		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
+		t.in.wanted = ns != nil && ns.Placed && !ns.Going
+	}
 	t.resource, _ = m.source.Resource(key.GR)
 	t.schema = s.schemas.of(t.resource.GVR.GroupVersion())
 	if m.options.Version != nil {
@@ -128,7 +133,7 @@ func (t *task) after(s step, err error) {
 	if err != nil || s.wanted == nil {
 		return
 	}
-	if t.key.GR == template.Namespaces() && s.verb == create {
+	if t.key.GR == template.Namespaces() && (s.verb == create || s.adopts) {
 		t.namespaceChanged(t.key)
 	}
 	if t.Metrics() != nil && len(s.drift) == 0 && !s.adopts {

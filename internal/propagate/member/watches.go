@@ -217,6 +217,19 @@ func (s *session) hasRead(gr schema.GroupResource) {
 	}
 	s.member.listener.Read(s.member.name, gr, true)
 	s.tellOf(gr)
+	if gr == template.Namespaces() {
+		s.member.Rebound() // what was waiting for that
+	}
+}
+
+// knowsNamespaces says whether it is known which namespaces are the hub's, without which nothing is written into any. Where the hub
+// propagates none, nobody has to know.
+func (s *session) knowsNamespaces() bool {
+	if _, propagated := s.member.source.Resource(template.Namespaces()); !propagated {
+		return true
+	}
+	read, missing := s.state(template.Namespaces())
+	return read || missing
 }
 
 // state says whether the objects of a resource in the member are known, and whether the member does not serve it at all.

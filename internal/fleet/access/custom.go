@@ -1,50 +1,60 @@
-package member
+package access
 
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	rbacclient "k8s.io/client-go/kubernetes/typed/rbac/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
-// grantCustom gives the hub's account in the member the right to the custom
-// resources that are propagated: a ClusterRole and a binding for each group,
+// Custom gives the hub's account in a member the right to custom resources, and remembers which it has been given. The zero
+// value has given none.
+type Custom struct {
+	mu      sync.Mutex
+	granted map[string]bool
+}
+
+// Grant gives the right to the custom resources among those that are propagated: a ClusterRole and a binding for each group,
 // so that no wildcard is needed. It writes nothing when all is as it should be.
-func (s *session) grantCustom(ctx context.Context, served []Resource) error {
+func (c *Custom) Grant(ctx context.Context, cfg *rest.Config, client *http.Client, served []schema.GroupVersionResource) error {
 	groups := map[string][]string{}
 	for _, r := range served {
-		if !builtIn(r.GVR.Group) {
-			groups[r.GVR.Group] = append(groups[r.GVR.Group], r.GVR.Resource)
+		if !builtIn(r.Group) {
+			groups[r.Group] = append(groups[r.Group], r.Resource)
 		}
 	}
 	for group, resources := range groups {
 		slices.Sort(resources)
-		if err := s.grantGroup(ctx, group, resources); err != nil {
+		if err := c.grantGroup(ctx, cfg, client, group, resources); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *session) grantGroup(ctx context.Context, group string, resources []string) error {
+func (c *Custom) grantGroup(ctx context.Context, cfg *rest.Config, with *http.Client, group string, resources []string) error {
 	granted := fmt.Sprint(group, resources)
-	s.mu.Lock()
-	done := s.granted[granted]
-	s.mu.Unlock()
+	c.mu.Lock()
+	done := c.granted[granted]
+	c.mu.Unlock()
 	if done {
 		return nil
 	}
 	name := v1alpha1.ServiceAccount + ":" + group
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: kinds.CustomRules(group, resources)}
-	client, err := rbacclient.NewForConfigAndClient(s.cfg, s.http)
+	client, err := rbacclient.NewForConfigAndClient(cfg, with)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
@@ -65,9 +75,12 @@ func (s *session) grantGroup(ctx context.Context, group string, resources []stri
 	if _, err := client.ClusterRoleBindings().Create(ctx, binding, options); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("write ClusterRoleBinding %s: %w", name, err)
 	}
-	s.mu.Lock()
-	s.granted[granted] = true
-	s.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.granted == nil {
+		c.granted = map[string]bool{}
+	}
+	c.granted[granted] = true
 	return nil
 }
 
