@@ -27,7 +27,9 @@ type joinFlags struct {
 	kubeconfig, context string
 	provider, region    string
 	zones               []string
+	allow, deny         []string
 	dryRun, takeOver    bool
+	yes                 bool
 	timeout             time.Duration
 }
 
@@ -43,9 +45,15 @@ a service account with its own role (--dry-run prints it); the hub keeps a token
 it and renews the token by itself. Provider, region and zones are read from the
 nodes. If anything fails, what was created is removed again.
 
+A namespace that the cluster has already is the cluster's own, whatever the hub has
+under that name: join lists these and asks which of them the hub may take over.
+Whoever may write in such a namespace at the hub gets what it has in the cluster.
+Without an answer, that is default alone.
+
 Joining a member again under its name renews its role and credential.`,
 		Example: `  hanse join aws --kubeconfig aws.kubeconfig
   hanse join azure --kubeconfig ~/.kube/config --context aks-europe
+  hanse join prod --kubeconfig prod.kubeconfig --allow-namespaces shop,'team-*'
   hanse join edge --kubeconfig edge.kubeconfig --provider onprem --region bremen --dry-run`,
 		Args: args.OneCluster,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -60,6 +68,9 @@ Joining a member again under its name renews its role and credential.`,
 	flags.StringVar(&f.provider, "provider", "", "the cluster's cloud, instead of what its nodes say: aws, azure, google, …")
 	flags.StringVar(&f.region, "region", "", "its region, instead of what its nodes say")
 	flags.StringSliceVar(&f.zones, "zones", nil, "its zones, instead of what its nodes say")
+	flags.StringSliceVar(&f.allow, "allow-namespaces", nil, "namespaces of the cluster that the hub may take over, beside default: names, or patterns with *")
+	flags.StringSliceVar(&f.deny, "deny-namespaces", nil, "namespaces that the hub never writes in, beside kube-* and hanse-system")
+	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask: what the cluster has and is not allowed stays its own")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything and print what would be created, but create nothing")
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the cluster from another hub, which loses access to it")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait until the hub has reached the cluster")
@@ -82,7 +93,8 @@ func runJoin(ctx context.Context, s genericiooptions.IOStreams, f joinFlags, nam
 	o := join.Options{
 		Name: name, Hub: hub, Member: member,
 		Provider: f.provider, Region: f.region, Zones: f.zones,
-		TakeOver: f.takeOver, Timeout: f.timeout,
+		TakeOver: f.takeOver, Timeout: f.timeout, Allow: f.allow, Deny: f.deny,
+		Review:   func(ctx context.Context, r join.Review) ([]string, error) { return f.review(ctx, s, name, r) },
 		Progress: func(what string) { fmt.Fprintln(s.ErrOut, "• "+what) },
 	}
 	if f.dryRun {
@@ -137,6 +149,7 @@ func printPlan(s genericiooptions.IOStreams, name string, plan *join.Plan) error
 	}
 	fmt.Fprintf(s.ErrOut, "cluster/%s %s (dry run)\n", name, verb)
 	printPlace(s.ErrOut, plan.Found)
+	printReview(s.ErrOut, name, plan.Review)
 	for _, part := range []struct {
 		where   string
 		objects []runtime.Object

@@ -4,6 +4,7 @@ package join
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,6 +32,12 @@ type Options struct {
 	// TakeOver joins a member even if it says that it belongs to another hub,
 	// whose credential is revoked by that.
 	TakeOver bool
+	// Allow and Deny are names and patterns of namespaces in the member, beside those that the Cluster says or the API's
+	// defaults: which the hub may take over although it did not make them, and which it never writes in.
+	Allow, Deny []string
+	// Review, if not nil, is shown what the member has, before anything is made, and says what else is to be allowed. It may
+	// block: the join waits. An error ends it.
+	Review func(context.Context, Review) (allow []string, err error)
 	// Timeout is how long to wait until the hub says that the member is ready;
 	// 0 means a minute.
 	Timeout time.Duration
@@ -51,8 +58,7 @@ type Result struct {
 type Plan struct {
 	// InMember and AtHub are the objects, without the credential.
 	InMember, AtHub []runtime.Object
-	// Refreshed is true if the cluster is a member under that name already.
-	Refreshed bool
+	Review
 	// Found is what the Cluster's status would say of the member's version, place and
 	// size, and no more of it.
 	Found v1alpha1.ClusterStatus
@@ -73,6 +79,9 @@ func Run(ctx context.Context, clock clock.PassiveClock, o Options) (*Result, err
 	}
 	defer j.unlock()
 	if err := j.check(held); err != nil {
+		return nil, err
+	}
+	if err := j.agree(held); err != nil {
 		return nil, err
 	}
 	cluster, err := j.run(held)
@@ -102,8 +111,8 @@ func DryRun(ctx context.Context, o Options) (*Plan, error) {
 	}
 	cluster := j.cluster()
 	plan := &Plan{
-		InMember:  []runtime.Object{access.Namespace(j.hubUID), access.Account(), access.Role(), access.Binding()},
-		Refreshed: j.existing != nil,
+		InMember: []runtime.Object{access.Namespace(j.hubUID), access.Account(), access.Role(), access.Binding()},
+		Review:   j.review(ctx),
 	}
 	found.Fill(&plan.Found, cluster)
 	cluster.Status = v1alpha1.ClusterStatus{}
@@ -131,6 +140,9 @@ type join struct {
 // newJoin finds out which clusters the two are.
 func newJoin(ctx context.Context, o Options) (*join, error) {
 	if err := checkName(o.Name); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(CheckPatterns(o.Allow), CheckPatterns(o.Deny)); err != nil {
 		return nil, err
 	}
 	if o.Timeout == 0 {
@@ -201,6 +213,7 @@ func (j *join) cluster() *v1alpha1.Cluster {
 	c.Spec.Endpoint = strings.TrimSuffix(j.Member.Host, "/") + strings.TrimSuffix(j.Member.APIPath, "/")
 	c.Spec.CABundle, c.Spec.TLSServerName = j.ca, j.Member.ServerName
 	c.Spec.UID, c.Spec.CredentialSecret = j.memberUID, access.SecretName(j.Name)
+	c.Spec.Namespaces = j.namespaces(c.Spec.Namespaces)
 	if j.Provider != "" {
 		c.Spec.Provider = j.Provider
 	}
