@@ -1,6 +1,7 @@
 package adoption
 
 import (
+	"fmt"
 	"path"
 	"slices"
 
@@ -57,4 +58,14 @@ func matches(patterns []string, name string) bool {
 		ok, err := path.Match(pattern, name)
 		return ok && err == nil
 	})
+}
+
+// Denying says that a namespace is denied, and what to try.
+func Denying(cluster, name string) string {
+	return fmt.Sprintf("held: the Cluster %s denies the hub namespace %s. Try: another namespace; or, for who may change the Cluster, spec.namespaces.deny", cluster, name)
+}
+
+// Allowing says how a namespace is allowed.
+func Allowing(cluster, name string) string {
+	return fmt.Sprintf(`Try: another name; or, for who may change the Cluster, kubectl patch cluster %s --type=json -p '[{"op":"add","path":"/spec/namespaces/allow/-","value":"%s"}]'`, cluster, name)
 }

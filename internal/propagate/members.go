@@ -99,7 +99,11 @@ func (e *Engine) publishFacts(facts *decide.Facts) {
 	}
 	e.mu.Unlock()
 	for _, m := range stay {
-		if was := before[m.Name()]; was == nil || !was.Namespaces.Equal(facts.Clusters[m.Name()].Namespaces) {
+		was, is := before[m.Name()], facts.Clusters[m.Name()]
+		switch {
+		case was != nil && !was.Access.Equal(is.Access):
+			m.Restart()
+		case was == nil || !was.Namespaces.Equal(is.Namespaces):
 			m.Rebound()
 		}
 	}

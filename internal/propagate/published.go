@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/member"
 	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // published is what was decided, for all goroutines. The loop alone changes it, by replacing values that do not
@@ -241,12 +242,12 @@ func (p *published) Wanted(cluster string, key template.Key) (w *decide.Wanted, 
 	return a.For(cluster, p.Facts()), true
 }
 
-// Namespaces are those of a cluster that the hub writes in: by default if nobody knows it.
-func (p *published) Namespaces(cluster string) adoption.Namespaces {
+// Bounds are those of a cluster; where nobody knows it, the default ones.
+func (p *published) Bounds(cluster string) member.Bounds {
 	if c := p.Facts().Clusters[cluster]; c != nil {
-		return c.Namespaces
+		return member.Bounds{Namespaces: c.Namespaces, Access: c.Access}
 	}
-	return adoption.DefaultNamespaces()
+	return member.Bounds{Namespaces: adoption.DefaultNamespaces(), Access: rights.All()}
 }
 
 // Resources are all that are propagated.

@@ -22,7 +22,9 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 const hubUID = "11111111-2222-3333-4444-555555555555"
@@ -48,6 +50,7 @@ type hub struct {
 	refuses       bool                                  // what stays put does not begin
 
 	namespaces *adoption.Namespaces // nil: all that are there may be taken over
+	access     *rights.Access       // nil: all rights
 
 	members []*Member
 	told    []string
@@ -142,13 +145,17 @@ func (h *hub) KeysIn(_, namespace string) (all []template.Key) {
 	return all
 }
 
-func (h *hub) Namespaces(string) adoption.Namespaces {
+func (h *hub) Bounds(string) Bounds {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.namespaces == nil {
-		return adoption.Namespaces{Allow: []string{"*"}}
+	out := Bounds{Namespaces: adoption.Namespaces{Allow: []string{"*"}}, Access: rights.All()}
+	if h.namespaces != nil {
+		out.Namespaces = *h.namespaces
 	}
-	return *h.namespaces
+	if h.access != nil {
+		out.Access = *h.access
+	}
+	return out
 }
 
 func (h *hub) Lowers(string, *decide.Wanted, *decide.Observed) bool { return !h.keepsReplicas }
@@ -284,7 +291,7 @@ func (h *hub) stateOf(m *Member, key template.Key) (state, message string) {
 	case o.Deleting:
 		return v1alpha1.StateDeleting, strings.Join(o.Finalizers, ",")
 	case synced && len(o.Dropped) > 0:
-		return v1alpha1.StateFieldsDropped, DroppedMessage(m.Name(), "", o.Dropped)
+		return v1alpha1.StateFieldsDropped, report.DroppedMessage(m.Name(), "", o.Dropped)
 	case synced:
 		return v1alpha1.StateSynced, ""
 	}

@@ -150,6 +150,16 @@ func (m *Member) Rebound() {
 	}
 }
 
+// Restart ends the session, if there is one, and begins another, because what the hub's account may do in the member is another.
+func (m *Member) Restart() {
+	if s := m.engaged(); s != nil {
+		s.mu.Lock()
+		s.restarts = true
+		s.mu.Unlock()
+		s.cancel()
+	}
+}
+
 // Restored has it told from now on, by events, what is put back in the member, because the hub was restored since the run that
 // wrote there last.
 func (m *Member) Restored() { m.told.CompareAndSwap(-1, 0) }

@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // TestNothingIsWrittenWhereItIsNotAllowed: whatever is wanted and known of an object, and whatever asks for it to be taken over, nothing is made,
@@ -31,7 +32,7 @@ func TestNothingIsWrittenWhereItIsNotAllowed(t *testing.T) {
 		v := &view{cluster: "aws", key: key, want: w, hub: hubUID, run: "now", history: h.options().History, hasher: h.hasher, scalersKnown: true,
 			schema: &schemaMark{}, accepts: func(int32) bool { return true }, now: epoch}
 		pattern := rapid.SliceOfN(rapid.SampledFrom([]string{"shop", "*", "other", "s*"}), 0, 2)
-		v.namespaces = adoption.Namespaces{Allow: pattern.Draw(t, "allow"), Deny: pattern.Draw(t, "deny")}
+		v.bounds = Bounds{Namespaces: adoption.Namespaces{Allow: pattern.Draw(t, "allow"), Deny: pattern.Draw(t, "deny")}, Access: rights.All()}
 		v.in = surrounding{ours: rapid.Bool().Draw(t, "ours"), wanted: rapid.Bool().Draw(t, "wanted"), deleting: rapid.Bool().Draw(t, "deleting")}
 		if rapid.Bool().Draw(t, "fault") {
 			v.in.fault = &decide.Problem{Conflict: rapid.Bool().Draw(t, "conflicting"), Message: "why. Try: this"}
@@ -46,9 +47,9 @@ func TestNothingIsWrittenWhereItIsNotAllowed(t *testing.T) {
 			v.live, v.met = there, rapid.Bool().Draw(t, "met")
 		}
 		s := next(v)
-		may := !v.namespaces.Denied("shop") && (v.in.ours && !v.in.deleting || !v.in.ours && v.namespaces.Allowed("shop"))
+		may := !v.bounds.Namespaces.Denied("shop") && (v.in.ours && !v.in.deleting || !v.in.ours && v.bounds.Namespaces.Allowed("shop"))
 		if s.verb != nothing && !may {
-			t.Fatalf("%v in %+v, which says %+v", s.verb, v.in, v.namespaces)
+			t.Fatalf("%v in %+v, which says %+v", s.verb, v.in, v.bounds.Namespaces)
 		}
 		if !may {
 			_, waits := s.err.(waiting)
@@ -56,11 +57,11 @@ func TestNothingIsWrittenWhereItIsNotAllowed(t *testing.T) {
 			if !waits && !(held && strings.Contains(s.err.Error(), "Try: ")) {
 				t.Fatalf("it is not said what to try: %v", s.err)
 			}
-			if v.namespaces.Denied("shop") && !held {
+			if v.bounds.Namespaces.Denied("shop") && !held {
 				t.Fatalf("it waits for what never comes: %v", s.err)
 			}
 		}
-		if s.verb == nothing && s.err != nil && v.in.ours && !v.namespaces.Denied("shop") {
+		if s.verb == nothing && s.err != nil && v.in.ours && !v.bounds.Namespaces.Denied("shop") {
 			if _, held := s.err.(conflictError); held && strings.HasPrefix(s.err.Error(), "held") {
 				t.Fatalf("held in a namespace of the hub's own: %v", s.err)
 			}
@@ -71,7 +72,7 @@ func TestNothingIsWrittenWhereItIsNotAllowed(t *testing.T) {
 // TestWhatTheHubPutThereStillGoes: what is not wanted any more is deleted where the hub may not write, as it is the hub's.
 func TestWhatTheHubPutThereStillGoes(t *testing.T) {
 	v := viewOf(t, configMaps(), configMap("web"))
-	v.namespaces = adoption.Namespaces{Deny: []string{"shop"}}
+	v.bounds.Namespaces = adoption.Namespaces{Deny: []string{"shop"}}
 	if s := next(v); s.verb != nothing || s.err == nil {
 		t.Fatalf("it is not held: %+v", s)
 	}

@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
@@ -33,9 +32,9 @@ type view struct {
 	hasher  fieldmerge.Hasher
 	// leaving: what the hub put there is to go; stays: without the hub's marks, it is to stay.
 	leaving, stays bool
-	approved       bool                // somebody was shown this very object and wants it deleted
-	namespaces     adoption.Namespaces // in which the hub writes
-	in             surrounding         // of an object that is in a namespace
+	approved       bool // somebody was shown this very object and wants it deleted
+	bounds         Bounds
+	in             surrounding // of an object that is in a namespace
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -113,6 +112,11 @@ func waits(what string) step { return step{err: waiting{what}} }
 type conflictError struct{ message string }
 
 func (c conflictError) Error() string { return c.message }
+
+// deniedError is that the hub's account has no right to what was asked for.
+type deniedError struct{ error }
+
+func (d deniedError) Unwrap() error { return d.error }
 
 // next is what follows for an object. It is a function of v, which it does not change but for rec.own, and idempotent: once
 // a step is carried out and answered, the next is nothing, until something changes here or there.

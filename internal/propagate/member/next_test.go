@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // viewOf is a view of an object of the hub's as if it had just been made in the member.
@@ -27,7 +28,7 @@ func viewOf(t *testing.T, gr schema.GroupResource, obj map[string]any) *view {
 	key := h.put(gr, obj)
 	w, _ := h.Wanted("aws", key)
 	v := &view{cluster: "aws", key: key, want: w, hub: hubUID, run: "now", history: h.options().History, hasher: h.hasher,
-		scalersKnown: true, namespaces: adoption.Namespaces{Allow: []string{"*"}}, schema: &schemaMark{}, accepts: func(n int32) bool { return n <= 8 }, now: epoch}
+		scalersKnown: true, bounds: Bounds{Namespaces: adoption.Namespaces{Allow: []string{"*"}}, Access: rights.All()}, schema: &schemaMark{}, accepts: func(n int32) bool { return n <= 8 }, now: epoch}
 	s := next(v)
 	if s.verb != create {
 		t.Fatalf("an object that is not there is not made: %+v", s)

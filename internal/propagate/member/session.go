@@ -42,6 +42,7 @@ type session struct {
 	ctx      context.Context // of watches; nil before run
 	kinds    map[schema.GroupResource]*kind
 	exceeded error // why it was ended: the member is too large
+	restarts bool  // it was ended so that another begins
 }
 
 // workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
@@ -213,30 +214,26 @@ func (s *session) discover(ctx context.Context) error {
 	}
 	s.stopUnwanted(wanted)
 	var served []Resource
+	var gvrs []schema.GroupVersionResource
 	for _, r := range wanted {
 		gr := r.GVR.GroupResource()
 		switch {
 		case found[r.GVR]:
-			served = append(served, r)
+			served, gvrs = append(served, r), append(gvrs, r.GVR)
 		case failed[gr.Group] == nil:
 			s.stopServing(gr)
 		default:
 			err = fmt.Errorf("group %s: %w", gr.Group, failed[gr.Group])
 		}
 	}
-	if err := s.custom.Grant(ctx, s.cfg, s.http, gvrs(served)); err != nil && ctx.Err() == nil {
-		klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
+	if s.member.source.Bounds(s.member.name).Access.Custom() {
+		if err := s.custom.Grant(ctx, s.cfg, s.http, gvrs); err != nil && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
+		}
 	}
 	s.serve(ctx, served)
 	s.undiscovered(wanted, func(gr schema.GroupResource) error { return failed[gr.Group] })
 	return err
-}
-
-func gvrs(resources []Resource) (all []schema.GroupVersionResource) {
-	for _, r := range resources {
-		all = append(all, r.GVR)
-	}
-	return all
 }
 
 func (s *session) refreshSoon() {

@@ -74,7 +74,7 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		accepts: func(n int32) bool { return m.source.Accepts(m.name, key, n) },
 	}}
 	m.look(&t.view)
-	t.namespaces = m.source.Namespaces(m.name)
+	t.bounds = m.source.Bounds(m.name)
 	if key.Namespace != "" && !t.in.ours {
 		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
 		t.in.wanted = ns != nil && ns.Placed && !ns.Going
@@ -172,6 +172,7 @@ func (t *task) end(s step) error {
 	var wait waiting
 	var conflict conflictError
 	var mistake *override.Error
+	var denied deniedError
 	if s.awaits {
 		s.err = t.awaited(s.err)
 	}
@@ -188,11 +189,22 @@ func (t *task) end(s step) error {
 	problem := &decide.Problem{Conflict: errors.As(s.err, &conflict), Message: s.err.Error()}
 	t.note(step{remember: func(r *record) { r.setFault(problem, t.now) }})
 	t.member.listener.StatusChanged(t.cluster, t.key)
-	if problem.Conflict {
+	switch {
+	case problem.Conflict:
 		return nil // until the object, here or there, or the annotation changes
+	case errors.As(s.err, &denied) && t.queue.NumRequeues(t.key) >= triesWithoutRight:
+		t.queue.AddAfter(t.key, lookAtDenials)
+		return nil
 	}
 	return s.err
 }
+
+// API servers learn of rights that were given a moment later. So what is denied is tried some times, for seconds; then rarely, as
+// somebody has to give the right, which need not be by a join.
+const (
+	triesWithoutRight = 7
+	lookAtDenials     = 5 * time.Minute
+)
 
 // awaited is what a write waits for that came before the namespace it is in, or before the member serves its kind; err if
 // for nothing.
