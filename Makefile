@@ -9,7 +9,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 # with the race detector: they are driven as the built binary instead.
 SERVER   := k8s.io/kubernetes/cmd/kube-apiserver/app
 LINKED    = $(shell $(GO) list -f '{{$$p := .ImportPath}}{{range .Deps}}{{if eq . "$(SERVER)"}}{{$$p}}{{end}}{{end}}' ./...)
-LIGHT     = $(filter-out $(LINKED) %/test/scripts %/test/e2e,$(shell $(GO) list ./...))
+LIGHT     = $(filter-out $(LINKED) %/test/scripts %/test/e2e %/test/attack,$(shell $(GO) list ./...))
 # One setting for everything that is compiled: Kubernetes is compiled once, not
 # once for each. Only the race detector needs cgo, and that a C compiler.
 export CGO_ENABLED = 0
@@ -41,7 +41,7 @@ unit: go ## tests that start no API server, with the race detector where there i
 
 .PHONY: end-to-end
 end-to-end: build ## tests that start real hubs and clusters
-	HANSE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -p 1 -timeout 35m $(LINKED) $(wildcard ./test/scripts ./test/e2e)
+	HANSE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -p 1 -timeout 35m $(LINKED) $(wildcard ./test/scripts ./test/e2e ./test/attack)
 
 .PHONY: lint
 lint: go ## gofmt, go vet, staticcheck
