@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -113,6 +115,23 @@ func (p *Policy) Numbers(clusters []string) (weights map[string]int64, minimum, 
 		}
 	}
 	return weights, minimum, maximum
+}
+
+// Parse is FromPolicy or FromClusterPolicy, as the object's kind says.
+func Parse(obj *unstructured.Unstructured) (*Policy, error) {
+	converter := runtime.DefaultUnstructuredConverter
+	if obj.GetKind() == "ClusterPlacementPolicy" {
+		var in v1alpha1.ClusterPlacementPolicy
+		if err := converter.FromUnstructured(obj.Object, &in); err != nil {
+			return nil, err
+		}
+		return FromClusterPolicy(&in)
+	}
+	var in v1alpha1.PlacementPolicy
+	if err := converter.FromUnstructured(obj.Object, &in); err != nil {
+		return nil, err
+	}
+	return FromPolicy(&in)
 }
 
 // FromPolicy makes a policy ready. The error says which field makes no sense; the

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
+	"github.com/hanse-dev/hanse/internal/propagate/question"
 )
 
 // PathPlan takes a PlanRequest by POST and answers with a list of Planned.
@@ -109,8 +110,8 @@ func servePlan(e *Engine, plans chan struct{}, w http.ResponseWriter, r *http.Re
 
 // PlanRequest asks where objects would go, Planned is what became of one of them.
 type (
-	PlanRequest = decide.PlanRequest
-	Planned     = decide.Planned
+	PlanRequest = question.PlanRequest
+	Planned     = question.Planned
 )
 
 // Plan decides about objects as the hub itself would now, with what the members have free and what runs there, and touches
@@ -127,7 +128,7 @@ func (e *Engine) Plan(ctx context.Context, q PlanRequest) ([]Planned, error) {
 	if err := r.loop.ask(ctx, func(w *decide.World, _ time.Time) { fork = w.Fork() }); err != nil {
 		return nil, err
 	}
-	return fork.Plan(ctx, e.clock.Now(), q)
+	return question.Plan(ctx, fork, e.clock.Now(), q)
 }
 
 func serveHeld(e *Engine, w http.ResponseWriter, r *http.Request) (status int, err error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
+	"github.com/hanse-dev/hanse/internal/propagate/question"
 	"github.com/hanse-dev/hanse/internal/propagate/survive"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -89,7 +90,7 @@ func (e *Engine) Survive(ctx context.Context, q survive.Question) (*survive.Repo
 	if err != nil {
 		return nil, err
 	}
-	return survive.Ask(ctx, fork.Losses(e.clock.Now()), q)
+	return survive.Ask(ctx, question.NewLosses(fork, e.clock.Now()), q)
 }
 
 // fork is the World as it is now. The loop makes it between two inputs, which takes no longer than an input.
@@ -194,5 +195,5 @@ func (e *Engine) lookAtSurvival(ctx context.Context) (*survive.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return survive.Ask(ctx, fork.Losses(e.clock.Now()), survive.Question{Routes: routes})
+	return survive.Ask(ctx, question.NewLosses(fork, e.clock.Now()), survive.Question{Routes: routes})
 }

@@ -175,7 +175,9 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		n = number(after, "spec", "replicas")
 	}
 	more = more && n > m.had[before]
-	m.had[before] = n
+	if sets(c) {
+		m.had[before] = n
+	}
 	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
 	if !more || nowhere || m.f.allowsMore(c.ref, at.name) {
 		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
@@ -185,6 +187,15 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		return
 	}
 	m.fail("%s in %s gains, where the rules have not let it be for %s", c.ref, at.name, c.sent.Sub(last).Round(time.Millisecond))
+}
+
+// sets says whether a write sets how many replicas there are to be: where somebody in the member does, it does not.
+func sets(c *call) bool {
+	if c.before == nil || c.ref.gr != deployments {
+		return true
+	}
+	sent, err := decode(c.body)
+	return err == nil && at(sent, "spec", "replicas") != nil
 }
 
 // pair is an object and a cluster.

@@ -72,7 +72,7 @@ func (w *World) take(in Input) {
 
 // timely does what is due.
 func (w *World) timely() {
-	if due(w.losses.Next(), w.now) {
+	if agenda.Due(w.losses.Next(), w.now) {
 		w.weigh()
 	}
 	w.stepDrains()
@@ -107,11 +107,9 @@ func (w *World) ring(o *object) {
 	w.look(o, true)
 }
 
-func due(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
-
 // next is when something is due, zero if nothing is.
 func (w *World) next() (next time.Time) {
-	return earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.around.next(w.now), w.alarms.Next())
+	return agenda.Earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.room.Next(w.now), w.alarms.Next())
 }
 
 func (w *World) serve(in Served) {
@@ -142,7 +140,14 @@ func (w *World) engage(in Engaged) {
 		return
 	}
 	w.setMember(in.Cluster, &member{engaged: in.Engaged})
-	w.backlog.Hurry(sorted(w.moving), agenda.Work{Look: true})
+	for key := range w.moving { // whether it did what it was told is seen when it is read
+		if _, told := w.stored(key).told[in.Cluster]; told {
+			o := w.own(key)
+			o.told = maps.Clone(o.told)
+			delete(o.told, in.Cluster)
+		}
+	}
+	w.backlog.Hurry(template.SortedKeys(w.moving), agenda.Work{Look: true})
 	w.lookAtJobs(in.Cluster)
 	w.boundsSoon()
 	w.drainsChanged()
@@ -214,7 +219,10 @@ func (w *World) see(in Seen) {
 	if in.Observed != nil && in.Observed.Own != nil {
 		w.followSoon(o)
 	}
-	if w.concerned(o, in.Cluster) {
+	switch {
+	case o.a.Decision.Unplaced > 0 && w.withRunning(o.a, o.a.Decision.Division(), o.a.Decision.Unplaced) != nil:
+		w.renew(o)
+	case w.concerned(o, in.Cluster):
 		w.look(o, false)
 	}
 }

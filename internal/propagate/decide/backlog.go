@@ -1,9 +1,6 @@
 package decide
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -45,13 +42,4 @@ func (w *World) doWork(key template.Key, what agenda.Work) {
 	case what.Look:
 		w.look(o, false)
 	}
-}
-
-func sortKeys(keys []template.Key) { slices.SortFunc(keys, template.Key.Compare) }
-
-// sorted is the keys of a map.
-func sorted[V any](all map[template.Key]V) []template.Key {
-	keys := slices.Collect(maps.Keys(all))
-	sortKeys(keys)
-	return keys
 }

@@ -9,7 +9,6 @@ import (
 	quantity "k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
-	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -35,7 +34,7 @@ func burst(b *testing.B, clusters int, asks bool) {
 			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
 			nodes = append(nodes, n)
 		}
-		r.w.around.views[c.Name] = capacity.NewView(nodes, podsOn(nodes, 1000))
+		r.w.room.Measured(c.Name, capacity.NewView(nodes, podsOn(nodes, 1000)), r.w.now)
 	}
 	container := map[string]any{"name": "c"}
 	if asks {
@@ -157,45 +156,4 @@ func podsOn(nodes []*corev1.Node, n int) []*corev1.Pod {
 		}
 	}
 	return all
-}
-
-// BenchmarkLosses is the loss of each of 100 clusters with 10,000 workloads, each on its own: how long all takes, and for how long at
-// most the World that it is asked of is held up, by the fork or by the first writes after it.
-func BenchmarkLosses(b *testing.B) {
-	for _, asks := range []bool{false, true} {
-		b.Run(fmt.Sprintf("requests=%t", asks), func(b *testing.B) {
-			members := many(100)
-			r := demandingRig(members...)
-			r.w.losses = cluster.NewLosses(30 * time.Second)
-			for _, c := range members {
-				r.see(c.Name, 1000)
-			}
-			var last *template.Template
-			for i := range 10_000 {
-				container := map[string]any{"name": "c"}
-				if asks {
-					container["resources"] = map[string]any{"requests": map[string]any{"cpu": "10m"}}
-				}
-				last = r.deploymentOf(fmt.Sprint("web", i), 10, 3, nil, map[string]any{"containers": []any{container}}).Template
-			}
-			r.record()
-			var held time.Duration
-			for b.Loop() {
-				began := time.Now()
-				f := r.w.Fork()
-				held = max(held, time.Since(began))
-				l := f.Losses(r.now.Add(2 * reservationTime))
-				for _, c := range members {
-					if _, err := l.Of(b.Context(), c.Name); err != nil {
-						b.Fatal(err)
-					}
-				}
-				t, _ := template.Read(r.gr, last.Object.DeepCopy(), r.hasher.Content, nil)
-				began = time.Now()
-				r.w.Apply(Written{t}, r.now)
-				held = max(held, time.Since(began))
-			}
-			b.ReportMetric(float64(held.Microseconds())/1000, "ms-held-up")
-		})
-	}
 }

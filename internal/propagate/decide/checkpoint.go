@@ -11,6 +11,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -82,37 +83,20 @@ type RememberedRest struct {
 	DrainsKnown bool
 	DrainsNext  time.Time
 
-	Ceilings  map[string]map[string]RememberedCeiling
+	Ceilings  map[string]map[string]room.RememberedCeiling
 	Unwell    time.Time // since when something is unready
 	StuckNext time.Time
 
-	Asked      map[string]time.Time
-	Reserved   map[string]map[string]RememberedReservation // by cluster and key
-	Short      []string
-	Demanding  []string
-	Watching   bool
-	Volumes    bool
-	News, Rest time.Time
-	Patience   time.Time
-	Anyway     time.Time
-	Scalers    map[string]string
-	Pasts      map[types.UID]RememberedPast
-	Moving     []string
-	Alarms     []RememberedAlarm
+	room.Remembered
+
+	Scalers map[string]string
+	Pasts   map[types.UID]RememberedPast
+	Moving  []string
+	Alarms  []RememberedAlarm
 }
 
 // The parts of RememberedRest.
 type (
-	// RememberedCeiling is how many replicas a cluster turned out to be able to run.
-	RememberedCeiling struct {
-		Most  int32
-		Until time.Time
-	}
-	// RememberedReservation is what a workload was given.
-	RememberedReservation struct {
-		Replicas int32
-		Until    time.Time
-	}
 	// RememberedPast is the earlier pod templates of a workload.
 	RememberedPast struct {
 		Key     string
@@ -158,7 +142,7 @@ func (w *World) Checkpoint() []Input {
 		for _, o := range w.resources[gr].objects {
 			keys = append(keys, o.key)
 		}
-		sortKeys(keys)
+		template.SortKeys(keys)
 		for some := range slices.Chunk(keys, rememberedAtOnce) {
 			part := Remembered{Objects: make([]RememberedObject, 0, len(some))}
 			for _, key := range some {
@@ -174,7 +158,7 @@ func (w *World) Checkpoint() []Input {
 // ended, outlooks of a moment ago.
 func (w *World) forgetWorkedOut() {
 	w.surroundingsChanged()
-	w.around.cached(w.owner).made = w.now
+	w.room.Renew(w.now)
 	w.drains.budgets, w.drains.known = w.budgetsNow()
 }
 
@@ -193,7 +177,7 @@ func (w *World) served() []schema.GroupResource {
 }
 
 func (w *World) rememberClusters() *RememberedClusters {
-	out := &RememberedClusters{Members: make(map[string]RememberedMember, len(w.members)), Views: maps.Clone(w.around.views)}
+	out := &RememberedClusters{Members: make(map[string]RememberedMember, len(w.members)), Views: maps.Clone(w.room.Views())}
 	for _, name := range slices.Sorted(maps.Keys(w.clusters)) {
 		out.Clusters = append(out.Clusters, w.clusters[name])
 	}
@@ -218,34 +202,17 @@ func (o *object) remember() RememberedObject {
 }
 
 func (w *World) rememberRest() *RememberedRest {
-	d, s := &w.drains, &w.around
+	d := &w.drains
 	r := &RememberedRest{
 		Now: w.now, Unready: maps.Clone(w.unready), Losses: w.losses.Remember(),
 		Turn: d.turn, Done: slices.Collect(maps.Keys(d.done)), DrainsKnown: d.known, DrainsNext: d.next,
-		Unwell: w.stuck.unready, StuckNext: w.stuck.next, Ceilings: map[string]map[string]RememberedCeiling{},
-		Asked: maps.Clone(s.asked), Reserved: map[string]map[string]RememberedReservation{},
-		Short: keyNames(s.short), Demanding: keyNames(s.demanding), Watching: s.watching, Volumes: s.watchingVolumes,
-		News: s.news, Rest: s.rest, Patience: s.patience, Anyway: s.anyway,
-		Scalers: map[string]string{}, Pasts: map[types.UID]RememberedPast{}, Moving: keyNames(w.moving),
+		Unwell: w.stuck.unready, StuckNext: w.stuck.next, Ceilings: w.stuck.ceilings.Remember(), Remembered: w.room.Remember(),
+		Scalers: map[string]string{}, Pasts: map[types.UID]RememberedPast{}, Moving: template.KeyNames(w.moving),
 	}
 	for gr, resource := range w.resources {
 		if resource.synced {
 			r.Synced = append(r.Synced, gr)
 		}
-	}
-	for key, of := range w.stuck.ceilings {
-		all := map[string]RememberedCeiling{}
-		for name, c := range of {
-			all[name] = RememberedCeiling{c.most, c.until}
-		}
-		r.Ceilings[key.String()] = all
-	}
-	for name := range s.accounts {
-		all := map[string]RememberedReservation{}
-		for key, one := range s.accountOf(name) {
-			all[key.String()] = RememberedReservation{one.replicas, one.until}
-		}
-		r.Reserved[name] = all
 	}
 	for of, by := range w.scalers {
 		r.Scalers[of.String()] = by.String()
@@ -257,14 +224,4 @@ func (w *World) rememberRest() *RememberedRest {
 		r.Alarms = append(r.Alarms, RememberedAlarm{one.Key.String(), one.Decide, at})
 	}
 	return r
-}
-
-func keyNames(keys map[template.Key]bool) (names []string) {
-	for key, is := range keys {
-		if is {
-			names = append(names, key.String())
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
-	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
 // clustersAfter is the clusters as they are after an input about them. What is the same is the same pointer.
@@ -75,8 +74,8 @@ func (w *World) nameMembers() { w.names = slices.Sorted(maps.Keys(w.members)) }
 func (w *World) left(name string) {
 	delete(w.members, name)
 	delete(w.unready, name)
-	w.forgetMeasures(name)
-	for gr := range w.resources {
+	w.room.Left(name)
+	for _, gr := range w.served() {
 		for _, key := range w.shown(gr, name) {
 			o := w.own(key)
 			delete(o.seen, name)
@@ -97,22 +96,6 @@ func (w *World) shown(gr schema.GroupResource, cluster string) (keys []template.
 			keys = append(keys, o.key)
 		}
 	}
-	sortKeys(keys)
+	template.SortKeys(keys)
 	return keys
-}
-
-// planned is demanded where nobody measures: with what nodes are to have, as if nothing ran there. Of pods of other workloads
-// nothing is known.
-func (w *World) planned(d *template.Demand, plain *schedule.Snapshot, wl *schedule.Workload) *schedule.Snapshot {
-	wl.Template = d.Template.DeepCopy()
-	if a := wl.Template.Spec.Affinity; a != nil {
-		template.OwnPodsOnly(a, wl.Template.Labels)
-	}
-	clusters := slices.Clone(plain.Clusters())
-	for i := range clusters {
-		if c := w.clusters[clusters[i].Name]; d.Room && !c.Elastic {
-			clusters[i].Domains = c.Size.Fill(clusters[i].Domains)
-		}
-	}
-	return schedule.NewSnapshot(clusters, plain.Surroundings)
 }

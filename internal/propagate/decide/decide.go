@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,9 +16,16 @@ import (
 
 // decide places an object; before is what was decided about it, nil if nothing was. What cannot be decided for a fault stays as it
 // is.
-func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
+func (w *World) decide(a, before *Assignment) schedule.Decision { return w.decideHow(a, before, false) }
+
+// decideAnew places an object as if nobody had before, but with the room that its replicas take where they are.
+func (w *World) decideAnew(a, before *Assignment) schedule.Decision {
+	return w.decideHow(a, before, true)
+}
+
+func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision) {
 	err := guard.Run(func() error {
-		d = w.decideFreely(a, before)
+		d = w.decideFreely(a, before, anew)
 		return nil
 	})
 	if err == nil {
@@ -32,10 +40,13 @@ func (w *World) decide(a, before *Assignment) (d schedule.Decision) {
 	return d
 }
 
-// decideFreely is decide, and may panic.
-func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
+// decideFreely is decideHow, and may panic.
+func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision {
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
+	if anew {
+		rebalance(&wl)
+	}
 	if w.begun(a) {
 		return w.kept(a, o, &wl)
 	}
@@ -48,7 +59,11 @@ func (w *World) decideFreely(a, before *Assignment) schedule.Decision {
 		snapshot = o.undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
-	d := w.placeUnder(a, snapshot, &wl)
+	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+	if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil && !d.Hold {
+		wl.Current = more
+		d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+	}
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread
 		d = snapshot.Schedule(&wl)
@@ -84,6 +99,21 @@ func (w *World) workload(a, before *Assignment, o *outlook) schedule.Workload {
 	return wl
 }
 
+// rebalance has a workload divided again instead of keeping what runs where it is.
+func rebalance(wl *schedule.Workload) {
+	p := schedule.Policy{}
+	if wl.Policy != nil {
+		p = *wl.Policy
+	}
+	p.Rebalance = true
+	wl.Policy = &p
+	if wl.Preferences != nil {
+		preferences := *wl.Preferences
+		preferences.Rebalance = true
+		wl.Preferences = &preferences
+	}
+}
+
 // current is how an object is divided; nil if it is new.
 func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook) map[string]int32 {
 	demanding := a.Under(wl.Policy) != nil
@@ -91,9 +121,12 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 	case a.Recorded != nil:
 		return a.Recorded
 	case before != nil && before.UID == a.UID && (before.Decision.Unplaced == 0 || before.Placed() > 0):
-		return before.Decision.Division()
+		if division := before.Decision.Division(); len(division) > 0 {
+			return division
+		}
+		return w.runningNow(a)
 	case demanding && (w.steered(a) || !w.mayRun(a)):
-		return nil
+		return w.runningNow(a)
 	}
 	all := o.snapshot.Clusters()
 	if !w.isFirst(a) && o.closed {
@@ -104,6 +137,61 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return schedule.Even(*wl, w.founding(a, all))
 	}
 	return nil
+}
+
+// runningNow is how members show an object to be divided of which no division is known, because the hub was restored from
+// a copy without it; nil if it runs nowhere.
+func (w *World) runningNow(a *Assignment) (division map[string]int32) {
+	if o := w.stored(a.Key); o != nil && a.Division == replicas {
+		for name, seen := range o.seen {
+			if n := seen.runs(a); n > 0 {
+				division = with(division, name, min(n, a.Total))
+			}
+		}
+	}
+	return division
+}
+
+// withRunning is a division to which so many replicas are missing, with those that are ready beyond it: they may stay as far as
+// rules let them. A hub that was restored does not know of them, and what has no place may have run where it was. Nil if there
+// are none.
+func (w *World) withRunning(a *Assignment, division map[string]int32, missing int32) (more map[string]int32) {
+	o := w.stored(a.Key)
+	if o == nil || a.Division != replicas {
+		return nil
+	}
+	for _, name := range w.names {
+		if missing <= 0 || !w.shows(name, a.Key.GR) || w.clusters[name] == nil {
+			continue
+		}
+		seen := o.seen[name]
+		extra := min(missing, min(seen.runs(a), seen.Count("readyReplicas"))-division[name])
+		if extra <= 0 {
+			continue
+		}
+		if more == nil {
+			more = maps.Clone(division)
+		}
+		more = with(more, name, division[name]+extra)
+		missing -= extra
+	}
+	return more
+}
+
+func with(division map[string]int32, cluster string, n int32) map[string]int32 {
+	if division == nil {
+		division = map[string]int32{}
+	}
+	division[cluster] = n
+	return division
+}
+
+// runs is how many replicas of a the member was told to run.
+func (o *Observed) runs(a *Assignment) int32 {
+	if !o.has(a) || o.Replicas == nil {
+		return 0
+	}
+	return *o.Replicas
 }
 
 // steered says whether an object's division depends on more than its number and its clusters, so that it has to be recorded.

@@ -7,7 +7,7 @@
 // out. What waits for a time is an Effect, too. The same inputs at the same times have the same effects, so that what
 // was decided can be recorded and decided again.
 //
-// Ask answers what would be decided if things were otherwise, on a fork of the World, which it cannot change.
+// Suppose is a World as it would be if things were otherwise, for package question. It cannot change the one that it is of.
 //
 // One goroutine owns a World. What it has decided is published in immutable values (Assignment, Facts), which
 // any goroutine may read.

@@ -70,7 +70,7 @@ func (w *World) drainsChanged() {
 // stepDrains lets the next budget have its turn if the one before has had it.
 func (w *World) stepDrains() {
 	d := &w.drains
-	if !due(d.next, w.now) {
+	if !agenda.Due(d.next, w.now) {
 		return
 	}
 	d.next = time.Time{}

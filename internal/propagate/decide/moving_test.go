@@ -209,3 +209,46 @@ func TestFewerThatAlsoMoveWait(t *testing.T) {
 		t.Errorf("with all ready elsewhere: %d, want 1", n)
 	}
 }
+
+// TestWhatWasKnownBeforeASessionLowersNobody: what is remembered of a member from before it was away says nothing of what is
+// ready there now.
+func TestWhatWasKnownBeforeASessionLowersNobody(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 3})
+	r.runs("azure", 3, 1, nil)
+	aws := r.runs("aws", 2, 0, nil)
+	if n := r.runsNow(aws); n != 0 {
+		t.Fatalf("none is ready, and aws is to run %d", n)
+	}
+	r.apply(Engaged{"aws", false})
+	r.apply(Engaged{"aws", true})
+	r.do(func() { r.w.look(r.w.own(r.key("web")), false) })
+	r.apply(Seen{"aws", r.key("web"), there(r.get("web").UID, 2, map[string]any{"readyReplicas": int64(2)})})
+	r.apply(Read{"aws", r.gr, true})
+	if n := r.runsNow(aws); n != 2 {
+		t.Errorf("two have got ready, and aws is to run %d", n)
+	}
+}
+
+// TestWhatGetsReadyBeforeItIsLoweredStays: a member was to run fewer, and has not been told so yet.
+func TestWhatGetsReadyBeforeItIsLoweredStays(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 3})
+	r.runs("azure", 3, 1, nil)
+	aws := r.runs("aws", 2, 0, nil)
+	if n := r.runsNow(aws); n != 0 {
+		t.Fatalf("none is ready, and aws is to run %d", n)
+	}
+	now := there(r.get("web").UID, 2, map[string]any{"readyReplicas": int64(1)})
+	verdict := func(n int32) bool {
+		all := effectsOf[Verdict](r.apply(Lowers{Cluster: "aws", Key: r.key("web"), UID: r.get("web").UID, Observed: now, Replicas: n}))
+		return len(all) == 1 && all[0].GoAhead
+	}
+	if verdict(0) {
+		t.Error("the one that has got ready may stop")
+	}
+	if n := r.runsNow(aws); n != 1 {
+		t.Errorf("aws is to run %d", n)
+	}
+	if !verdict(1) {
+		t.Error("the one that is not ready may not stop")
+	}
+}

@@ -82,7 +82,7 @@ func sameShapes(a, b map[string]template.Shape) bool {
 
 // surroundingsChanged lets outlooks be made again: something changed of what they are made of.
 func (w *World) surroundingsChanged() {
-	w.around.forgetRooms(w.owner, nil)
+	w.room.Changed()
 	clear(w.outlooks.all)
 	w.outlooks.roll = nil
 }

@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -65,27 +63,11 @@ func (k KnownPolicy) next(obj *unstructured.Unstructured) KnownPolicy {
 		k.Object = obj
 		return k
 	}
-	read, err := parsePolicy(obj)
+	read, err := policy.Parse(obj)
 	if err != nil {
 		return KnownPolicy{Object: obj, InEffect: k.InEffect, Mistake: err.Error(), source: k.source}
 	}
 	return KnownPolicy{Object: obj, InEffect: read, source: obj}
-}
-
-func parsePolicy(obj *unstructured.Unstructured) (*policy.Policy, error) {
-	converter := runtime.DefaultUnstructuredConverter
-	if obj.GetKind() == "ClusterPlacementPolicy" {
-		var in v1alpha1.ClusterPlacementPolicy
-		if err := converter.FromUnstructured(obj.Object, &in); err != nil {
-			return nil, err
-		}
-		return policy.FromClusterPolicy(&in)
-	}
-	var in v1alpha1.PlacementPolicy
-	if err := converter.FromUnstructured(obj.Object, &in); err != nil {
-		return nil, err
-	}
-	return policy.FromPolicy(&in)
 }
 
 // policyFor is the policy that applies to a template, and that which says nothing if none does.
@@ -118,13 +100,10 @@ func (w *World) match(o *object) bool {
 	next.Policy = w.policyFor(b.Template)
 	d := w.decide(&next, b)
 	if !d.Hold && !d.Kept && appliedTogether(b.Template, next.Policy, w.now) {
-		undivided := *b.Template
-		undivided.Recorded = nil
-		together := next
-		together.Template = &undivided
-		d = w.decide(&together, nil)
-		if b.Recorded == nil || !sameDivision(d.Division(), b.Recorded) {
-			next, o.aside = together, b.Recorded
+		if d = w.decideAnew(&next, b); b.Recorded == nil || !sameDivision(d.Division(), b.Recorded) {
+			undivided := *b.Template
+			undivided.Recorded = nil
+			next.Template, o.aside = &undivided, b.Recorded
 		}
 	}
 	w.assign(o, &next, d)

@@ -102,3 +102,30 @@ func TestObjectsWithoutAPlaceToGoStay(t *testing.T) {
 func prodOnly() map[string]any {
 	return map[string]any{"clusters": map[string]any{"labels": map[string]any{"matchLabels": map[string]any{"tier": "prod"}}}}
 }
+
+// TestAPolicyThatIsAppliedWithItsObjectFindsTheRoomOfIt: what runs already takes room, which it would find free if the policy had been
+// there first.
+func TestAPolicyThatIsAppliedWithItsObjectFindsTheRoomOfIt(t *testing.T) {
+	r := demandingRig(ready("aws", 0), ready("azure", 0))
+	r.see("aws", 3)
+	r.see("azure", 3, podsOf("ballast", 3)...)
+	if got := r.demanding(t, "web", 999, 3, nil, ""); got.Decision.String() != "aws=3" {
+		t.Fatalf("without a policy it is %s", got.Decision)
+	}
+	r.record()
+	r.see("aws", 3, podsOf("web", 3)...)
+	r.apply(policyOf(policyManifest("web", at(1000), 1, selecting("web", map[string]any{"clusters": map[string]any{"exclude": []any{"azure"}}}))))
+	if got := r.get("web"); got.Decision.String() != "aws=3" || got.Undecided {
+		t.Errorf("with a policy it is %s (to be recorded: %t), want aws=3", got.Decision, got.Undecided)
+	}
+	r.see("azure", 3, podsOf("ballast", 1)...)
+	r.apply(policyOf(policyManifest("web", at(1000), 2, selecting("web", heavyOnAzure()))))
+	if got := r.get("web"); got.Decision.String() != "aws=1,azure=2" {
+		t.Errorf("with weights it is %s, want aws=1,azure=2", got.Decision)
+	}
+}
+
+func heavyOnAzure() map[string]any {
+	return map[string]any{"division": map[string]any{"limits": map[string]any{
+		"aws": map[string]any{"weight": int64(1)}, "azure": map[string]any{"weight": int64(2)}}}}
+}

@@ -1,8 +1,6 @@
 package decide
 
 import (
-	"maps"
-
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -46,7 +44,7 @@ func (w *World) restoreClusters(in *RememberedClusters) {
 		w.members[name] = next
 	}
 	w.nameMembers()
-	maps.Copy(w.around.views, in.Views)
+	w.room.RestoreViews(in.Views)
 	w.drains.clusters = map[string]bool{}
 	for name, c := range w.clusters {
 		if c.Drained {
@@ -98,16 +96,14 @@ func (w *World) restoreRest(in *RememberedRest) {
 	}
 	d.budgets, d.known = w.budgetsNow()
 	w.stuck.unready, w.stuck.next = in.Unwell, in.StuckNext
-	for name, of := range in.Ceilings {
-		all := map[string]ceiling{}
-		for cluster, c := range of {
-			all[cluster] = ceiling{c.Most, c.Until}
+	w.stuck.ceilings.Restore(in.Ceilings)
+	w.room.Restore(in.Remembered, func(key template.Key) *template.Demand {
+		a := w.at(key)
+		if a == nil {
+			return nil
 		}
-		if key, ok := template.ParseKey(name); ok {
-			w.stuck.ceilings[key] = all
-		}
-	}
-	w.restoreSurroundings(in)
+		return a.Under(w.outlook(a.Policy).policy)
+	})
 	for of, by := range in.Scalers {
 		if key, ok := template.ParseKey(of); ok {
 			w.scalers[key], _ = template.ParseKey(by)
@@ -117,43 +113,14 @@ func (w *World) restoreRest(in *RememberedRest) {
 		key, _ := template.ParseKey(p.Key)
 		w.pasts[uid] = past{key, p.History, p.Loaded}
 	}
-	w.moving = keySet(in.Moving)
+	w.moving = template.KeySet(in.Moving)
 	for _, one := range in.Alarms {
 		if key, ok := template.ParseKey(one.Key); ok {
 			w.alarms.Set(one.At, agenda.Alarm{Key: key, Decide: one.Decide})
 		}
 	}
 	w.surroundingsChanged()
-	w.around.cached(w.owner).made = w.now
-}
-
-func (w *World) restoreSurroundings(in *RememberedRest) {
-	s := &w.around
-	s.asked, s.short, s.demanding = orEmpty(in.Asked), keySet(in.Short), keySet(in.Demanding)
-	s.watching, s.watchingVolumes = in.Watching, in.Volumes
-	s.news, s.rest, s.patience, s.anyway = in.News, in.Rest, in.Patience, in.Anyway
-	for cluster, all := range in.Reserved {
-		for name, one := range all {
-			key, _ := template.ParseKey(name)
-			a := w.at(key)
-			if a == nil {
-				continue
-			}
-			if demand := a.Under(w.outlook(a.Policy).policy); demand != nil {
-				s.owned(w.owner, cluster)[key] = reservation{demand, one.Replicas, one.Until}
-			}
-		}
-	}
-}
-
-func keySet(names []string) map[template.Key]bool {
-	out := make(map[template.Key]bool, len(names))
-	for _, name := range names {
-		if key, ok := template.ParseKey(name); ok {
-			out[key] = true
-		}
-	}
-	return out
+	w.room.Renew(w.now)
 }
 
 func orEmpty[K comparable, V any](m map[K]V) map[K]V {

@@ -234,7 +234,7 @@ func must(t rapid.TB, err error) {
 // decideShort has what waits for room looked at now.
 func (r *rig) decideShort() {
 	r.do(func() {
-		r.w.around.rest = time.Time{}
-		r.w.roomNews()
+		r.w.room.Rest(0, time.Time{})
+		r.w.room.News(r.w.now)
 	})
 }

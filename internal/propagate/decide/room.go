@@ -3,24 +3,12 @@ package decide
 import (
 	"cmp"
 	"slices"
-	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
-)
-
-const (
-	// restPerDecision is how long it takes, after a look at all that waits for room, until the next one, for each decision of
-	// it: looking takes a small part of one core's time.
-	restPerDecision = time.Millisecond
-	// longestRest bounds that: what waits is moved within some seconds of the room.
-	longestRest = 5 * time.Second
-	// lookAnyway is how often what waits for room is looked at without any news: reservations that were not used end.
-	lookAnyway = 30 * time.Second
 )
 
 // measured takes over what a member has free.
@@ -28,85 +16,24 @@ func (w *World) measured(in Measured) {
 	if w.members[in.Cluster] == nil || in.View == nil {
 		return
 	}
-	w.around.views[in.Cluster] = in.View
-	delete(w.around.asked, in.Cluster)
-	w.around.forgetRooms(w.owner, func(cluster string) bool { return cluster == in.Cluster })
-	w.roomNews()
+	w.room.Measured(in.Cluster, in.View, w.now)
 	w.stuckChanged()
 }
 
-// roomNews has all that waits for room looked at before long.
-func (w *World) roomNews() {
-	s := &w.around
-	if len(s.short) == 0 {
-		return
-	}
-	at := w.now
-	if s.rest.After(at) {
-		at = s.rest
-	}
-	if s.news.IsZero() || at.Before(s.news) {
-		s.news = at
-	}
-}
-
-// stepRoom has decided again what waits for room, if there is news: what is placed nowhere, and what is where it is only
-// because nothing else can take it. All else is not touched: a decision stays although there is less room.
+// stepRoom has decided again what waits for room, if there is news.
 func (w *World) stepRoom() {
-	s := &w.around
-	if due(s.anyway, w.now) {
-		s.anyway = time.Time{}
-		s.forgetRooms(w.owner, nil)
-		w.roomNews()
-	}
-	if due(s.patience, w.now) {
-		s.patience = time.Time{}
-		for _, since := range s.asked {
-			s.waitsUntil(since.Add(patience), w.now)
-		}
-		w.roomNews()
-	}
-	if !due(s.news, w.now) {
+	if !w.room.Step(w.now) {
 		return
 	}
-	s.news = time.Time{}
 	keys := w.shortKeys()
 	w.backlog.Add(keys, agenda.Work{Decide: true})
-	s.rest = w.now.Add(min(restPerDecision*time.Duration(len(keys)), longestRest))
-}
-
-// waitsUntil notes when a wait for a member's nodes and pods is over.
-func (s *surroundings) waitsUntil(at, now time.Time) {
-	if at.After(now) && (s.patience.IsZero() || at.Before(s.patience)) {
-		s.patience = at
-	}
-}
-
-// next is when stepRoom has something to do.
-func (s *surroundings) next(now time.Time) time.Time {
-	switch {
-	case len(s.short) == 0:
-		s.anyway = time.Time{}
-	case s.anyway.IsZero():
-		s.anyway = now.Add(lookAnyway)
-	}
-	return earliest(s.news, s.patience, s.anyway)
-}
-
-// earliest of some times, those that are zero left out.
-func earliest(all ...time.Time) (first time.Time) {
-	for _, at := range all {
-		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
-			first = at
-		}
-	}
-	return first
+	w.room.Rest(len(keys), w.now)
 }
 
 // shortKeys is what waits for room, the oldest first.
 func (w *World) shortKeys() []template.Key {
 	var all []*Assignment
-	for key := range w.around.short {
+	for key := range w.room.Short() {
 		if a := w.at(key); a != nil {
 			all = append(all, a)
 		}
@@ -141,6 +68,14 @@ func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why s
 	if unread == "" {
 		return ""
 	}
+	if more := w.withRunning(a, wl.Current, wl.Total-has); more != nil {
+		wl.Current, has = more, 0
+		for name, n := range more {
+			if w.clusters[name] != nil {
+				has += n
+			}
+		}
+	}
 	wl.Total = min(wl.Total, has)
 	return "waiting until the hub knows what is free in " + unread
 }
@@ -161,56 +96,98 @@ func (w *World) movesUnread(a *Assignment, o *outlook, wl *schedule.Workload, d 
 	return ""
 }
 
-// useVolumes adds to wl what the claims of a say.
-func (w *World) useVolumes(a *Assignment, wl *schedule.Workload) {
+// demanded is plain with what is known of the members' nodes and pods, and wl with all that its pods ask for, if they ask for
+// anything or the policy divides by what is free. Else it is plain.
+func (w *World) demanded(a *Assignment, o *outlook, plain *schedule.Snapshot, wl *schedule.Workload) *schedule.Snapshot {
+	d := a.Under(o.policy)
+	switch {
+	case d == nil:
+		return plain
+	case !w.Measures:
+		snapshot, pods := room.BySize(plain, d, w.clusters)
+		wl.Template = pods
+		return snapshot
+	}
+	classes := w.priorityClasses()
+	profile, err := room.ProfileOf(d, classes)
+	if err != nil {
+		return plain // the API server would not have let it in
+	}
+	wl.Template = d.Template
+	w.room.Withdraw(a.Key, wl.Current, w.now)
 	if a.Demand != nil && len(a.Demand.Claims) > 0 {
-		wl.VolumeZones = w.volumeZones(a, wl.Current)
+		wl.VolumeZones = w.room.VolumeZones(a.Key.Namespace, a.Demand.Claims, wl.Current)
+	}
+	return w.room.Snapshot(plain, d, profile, room.Around{Clusters: w.clusters, Priorities: classes, Now: w.now})
+}
+
+// grant notes what a was given, so that what is decided after it finds that much less free, and whether it waits for room, or for room
+// elsewhere.
+func (w *World) grant(a *Assignment) {
+	short := !a.Decision.Kept && (a.Decision.Unplaced > 0 || a.Decision.Waits)
+	w.room.Grant(a.Key, a.Under(w.outlook(a.Policy).policy), short, w.clusters, a.reservedIn, w.now)
+}
+
+// reservedIn is how many replicas a cluster is to run of a.
+func (a *Assignment) reservedIn(cluster string) int32 {
+	if a.Going || a.Finished() {
+		return 0
+	}
+	return a.Runs(cluster)
+}
+
+// unread are the clusters that answer and of which what d is about will soon be known.
+func (w *World) unread(d *template.Demand) string {
+	if !w.Measures {
+		return ""
+	}
+	volumes := len(d.Claims) > 0
+	w.watch(volumes)
+	return w.room.Unread(w.clusters, volumes, w.now)
+}
+
+// watch has members measured from now on.
+func (w *World) watch(volumes bool) {
+	if with, tell := w.room.Watch(volumes); tell {
+		w.out.others = append(w.out.others, Watch{Volumes: with})
 	}
 }
 
-// volumeZones is the zones that the claims of a are bound to in members, or nil if nothing binds it: what is in a volume
-// is in no other cluster. Where replicas are already, they stay, also if their claim is not bound yet.
-func (w *World) volumeZones(a *Assignment, current map[string]int32) (zones []string) {
-	for _, name := range a.Demand.Claims {
-		bound, anywhere := w.boundZones(types.NamespacedName{Namespace: a.Key.Namespace, Name: name})
-		if anywhere {
-			continue
-		}
-		if zones == nil {
-			zones = bound
-			continue
-		}
-		common := slices.DeleteFunc(slices.Clone(zones), func(zone string) bool { return !slices.Contains(bound, zone) })
-		if len(common) > 0 { // else it runs nowhere, and the member says so
-			zones = common
+// Values of the PriorityClasses that every cluster has.
+const (
+	systemClusterCritical = 2000000000
+	systemNodeCritical    = 2000001000
+)
+
+// priorityClasses is the value of each PriorityClass at the hub; that without a name is of pods that name none.
+func (w *World) priorityClasses() map[string]int32 {
+	if w.priorities != nil {
+		return w.priorities
+	}
+	out := map[string]int32{"system-cluster-critical": systemClusterCritical, "system-node-critical": systemNodeCritical}
+	for _, key := range w.keys(func(o *object) bool { return o.key.GR == template.PriorityClasses() }) {
+		object := w.at(key).Content.Object
+		value, _ := object["value"].(int64)
+		out[key.Name] = int32(value)
+		if byDefault, _ := object["globalDefault"].(bool); byDefault {
+			out[""] = int32(value)
 		}
 	}
-	if zones == nil {
-		return nil
-	}
-	for cluster, n := range current {
-		view := w.around.views[cluster]
-		if n <= 0 || view == nil {
-			continue
-		}
-		own := view.Zones()
-		if len(own) == 0 {
-			return nil // it could not be told from the others
-		}
-		zones = append(zones, own...)
-	}
-	slices.Sort(zones)
-	return slices.Compact(zones)
+	w.priorities = out
+	return out
 }
 
-// boundZones is where a claim is bound, over all members. anywhere: nowhere yet, or to a volume that every zone reaches.
-func (w *World) boundZones(claim types.NamespacedName) (zones []string, anywhere bool) {
-	for _, view := range w.around.views {
-		in, bound := view.Volume(claim)
-		if bound && len(in) == 0 {
-			return nil, true
+// mayRun says whether an object without a recorded division may have been divided by an earlier run of the hub: its
+// pods are there, or it is older than this run and not all is known of where they might be.
+func (w *World) mayRun(a *Assignment) bool {
+	unknown := false
+	for name, c := range w.clusters {
+		view := w.room.View(name)
+		if view != nil && view.Count(a.Key.String()) > 0 {
+			return true
 		}
-		zones = append(zones, in...)
+		elsewhere := c.Joined.After(a.Created) || !c.Ready && !c.Since.After(a.Created)
+		unknown = unknown || (view == nil || !c.Ready) && !elsewhere
 	}
-	return zones, len(zones) == 0
+	return unknown && a.Created.Before(w.Began)
 }

@@ -3,6 +3,7 @@ package decide
 import (
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 		},
 		"not able": func(c *crowded) {
 			c.do(func() {
-				c.w.stuck.ceilings[c.key("web")] = map[string]ceiling{"aws": {most: 0, until: c.now.Add(time.Hour)}}
+				c.w.stuck.ceilings.Set(c.key("web"), "aws", 0, c.now)
 				c.w.backlog.Add(c.w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 			})
 		},
@@ -101,8 +102,8 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 			if got := c.get("web").Decision.Division(); got["azure"]+got["google"] != 3 || got["google"] != 2 {
 				t.Errorf("google has another node: %v", got)
 			}
-			if len(c.w.around.short) > 0 {
-				t.Errorf("all has moved, and %v wait for room", c.w.around.short)
+			if len(c.w.room.Short()) > 0 {
+				t.Errorf("all has moved, and %v wait for room", c.w.room.Short())
 			}
 		})
 	}
@@ -132,7 +133,7 @@ func TestPromisesThatEndAreRoom(t *testing.T) {
 		t.Fatalf("azure is promised, and web is %s", got.Decision)
 	}
 	c.demanding(t, "paused", 20, 0, recordOf(c.get("paused")), "")
-	c.pass(longestRest)
+	c.pass(5 * time.Second)
 	if got := c.get("web").Decision.Division(); got["azure"] != 3 {
 		t.Errorf("azure has room: %v", got)
 	}
@@ -166,7 +167,7 @@ func TestWhyFollowsWhatIsFree(t *testing.T) {
 // TestANewHubMovesNothingBeforeItKnows has read neither nodes nor pods.
 func TestANewHubMovesNothingBeforeItKnows(t *testing.T) {
 	c := newCrowded(t)
-	c.w.around = newSurroundings()
+	c.w.room = room.New()
 	c.change("aws", func(c *Cluster) { c.Taints = []corev1.Taint{{Key: "maintenance", Effect: corev1.TaintEffectNoExecute}} })
 	if got := c.get("web"); got.Decision.String() != "aws=3" {
 		t.Errorf("nothing is known, and it is %s", got.Decision)

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -23,21 +25,18 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 	}
 	w.moving[o.key] = true
 	told := maps.Clone(o.told)
-	parts := make([]transition.Member, len(w.names))
-	ordered := a.Key.GR.Resource == "statefulsets"
+	parts, next := w.moves(o, a, told)
 	var running int32
 	gains := false // some cluster that answers is to run more
 	for i, name := range w.names {
-		parts[i] = w.part(o, a, name, told, ordered)
 		running += parts[i].Has
 		gains = gains || w.reached(name) && parts[i].Target > parts[i].Has
 	}
-	next := transition.Next(parts, ordered)
 	var now map[string]int32
 	for i, name := range w.names {
 		seen, s := o.seen[name], a.Shares[name]
 		switch {
-		case !w.reached(name) || !seen.runsMore(a, s.Replicas) || seen.asWanted(s):
+		case !w.shows(name, a.Key.GR) || !seen.runsMore(a, s.Replicas) || seen.asWanted(s):
 			continue
 		case !gains && seen.Left != nil && running <= seen.Left.Share.Total && seen.Left.Share.Total > a.Total:
 			continue // nothing is in motion, there are to be fewer
@@ -55,6 +54,22 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 	}
 	o.told = told
 	return now
+}
+
+// moves is each member's part in moving a, and how many replicas it is to run next. What members were told last is in told, less
+// what does not count any more.
+func (w *World) moves(o *object, a *Assignment, told map[string]int32) (parts []transition.Member, next []int32) {
+	ordered := a.Key.GR.Resource == "statefulsets"
+	parts = make([]transition.Member, len(w.names))
+	for i, name := range w.names {
+		parts[i] = w.part(o, a, name, told, ordered)
+	}
+	return parts, transition.Next(parts, ordered)
+}
+
+// shows says whether what is known of a member's objects of a resource is what it has now: not if it is from before the session.
+func (w *World) shows(cluster string, gr schema.GroupResource) bool {
+	return w.reached(cluster) && w.hasRead(cluster, gr)
 }
 
 // moved says whether no member in reach runs more of an object than it is to.
@@ -82,7 +97,7 @@ func (o *Observed) asWanted(s template.Share) bool {
 func (w *World) part(o *object, a *Assignment, cluster string, told map[string]int32, ordered bool) transition.Member {
 	p := transition.Member{Target: a.Shares[cluster].Replicas}
 	seen := o.seen[cluster]
-	if !w.reached(cluster) || !seen.From(a.UID) || seen.Replicas == nil {
+	if !w.shows(cluster, a.Key.GR) || !seen.From(a.UID) || seen.Replicas == nil {
 		return p
 	}
 	p.Has, p.Ready = *seen.Replicas, seen.Count("readyReplicas")
@@ -104,11 +119,31 @@ func (w *World) lowers(in Lowers) bool {
 	if a == nil || a.UID != in.UID || a.Undecided {
 		return false
 	}
+	w.untell(in.Cluster, in.Key)
+	a = w.at(in.Key)
 	n, other := a.Now[in.Cluster]
 	if !other {
 		n = a.Shares[in.Cluster].Replicas
 	}
 	return n == in.Replicas
+}
+
+// untell takes back that a member was told to run fewer if it is only about to be: what has got ready there meanwhile, or
+// has failed elsewhere, counts.
+func (w *World) untell(cluster string, key template.Key) {
+	told := w.stored(key).told
+	n, was := told[cluster]
+	if !was {
+		return
+	}
+	told = maps.Clone(told)
+	delete(told, cluster)
+	_, next := w.moves(w.stored(key), w.at(key), maps.Clone(told))
+	if at, found := slices.BinarySearch(w.names, cluster); found && next[at] > n {
+		o := w.own(key)
+		o.told = told
+		w.look(o, false)
+	}
 }
 
 // begins notes, before a member is written to, that work which stays put begins there, or how many pods at once it is told to

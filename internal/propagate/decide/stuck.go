@@ -1,36 +1,24 @@
 package decide
 
 import (
-	"maps"
-	"math"
 	"time"
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
-	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
 // stuck is what clusters have turned out not to be able to run.
 type stuck struct {
-	ceilings map[template.Key]map[string]ceiling // by cluster; the inner maps are replaced, never changed
-	unready  time.Time                           // since when something is unready; zero: nothing is
-	next     time.Time                           // when to look for pods that are unschedulable; zero: nothing is unready
-}
-
-// ceiling is how many replicas a cluster has turned out to be able to run of a workload: the pods of others have been
-// unschedulable for too long. It is forgotten some time after the last of them was seen, and with a restart: what was moved stays
-// moved.
-type ceiling struct {
-	most  int32
-	until time.Time
+	ceilings room.Ceilings
+	unready  time.Time // since when something is unready; zero: nothing is
+	next     time.Time // when to look for pods that are unschedulable; zero: nothing is unready
 }
 
 const (
 	// stuckInterval is how often it is looked for pods that are unschedulable.
 	stuckInterval = 5 * time.Second
-	// ceilingRest is how long a cluster is not given back what it could not run.
-	ceilingRest = 10 * time.Minute
 	// unreadyFor is how long something has to be unready before members' pods are measured to see whether that is why.
 	unreadyFor = time.Minute
 )
@@ -71,14 +59,14 @@ func (w *World) anyUnready() bool {
 
 // stuckChanged has it looked for pods that are unschedulable, if there may be any.
 func (w *World) stuckChanged() {
-	if w.Measures && w.stuck.next.IsZero() && (len(w.stuck.ceilings) > 0 || w.anyUnready()) {
+	if w.Measures && w.stuck.next.IsZero() && (w.stuck.ceilings.Some() || w.anyUnready()) {
 		w.stuck.next = w.now.Add(stuckInterval)
 	}
 }
 
 // stepStuck moves what clusters turn out not to be able to run.
 func (w *World) stepStuck() {
-	if !due(w.stuck.next, w.now) {
+	if !agenda.Due(w.stuck.next, w.now) {
 		return
 	}
 	w.stuck.next = time.Time{}
@@ -97,22 +85,16 @@ func (w *World) stepStuck() {
 // moveStuck sets ceilings where pods have been unschedulable for as long as their workload's policy says, and has these workloads
 // decided again.
 func (w *World) moveStuck() {
-	for key, ceilings := range w.stuck.ceilings {
-		kept := maps.Clone(ceilings)
-		maps.DeleteFunc(kept, func(_ string, c ceiling) bool { return w.now.After(c.until) })
-		if w.stuck.ceilings[key] = kept; len(kept) == 0 {
-			delete(w.stuck.ceilings, key)
-		}
-	}
+	w.stuck.ceilings.Expire(w.now)
 	fresh := map[template.Key]bool{}
-	for cluster, view := range w.around.views {
+	for cluster, view := range w.room.Views() {
 		for workload, u := range view.Unschedulable() {
 			if key, ok := template.ParseKey(workload); ok && w.setCeiling(key, cluster, u) {
 				fresh[key] = true
 			}
 		}
 	}
-	w.backlog.Add(sorted(fresh), agenda.Work{Decide: true})
+	w.backlog.Add(template.SortedKeys(fresh), agenda.Work{Decide: true})
 }
 
 // setCeiling says whether there is a new one.
@@ -125,68 +107,5 @@ func (w *World) setCeiling(key template.Key, cluster string, u capacity.Unschedu
 	if after <= 0 || w.now.Sub(u.Since) < after || share == 0 {
 		return false
 	}
-	c, has := w.stuck.ceilings[key][cluster]
-	next := ceiling{most: max(0, share-u.Count), until: w.now.Add(ceilingRest)}
-	if has && c.most <= next.most {
-		next.most = c.most // it is known, and there is nowhere else for them
-	}
-	all := maps.Clone(w.stuck.ceilings[key])
-	if all == nil {
-		all = map[string]ceiling{}
-	}
-	all[cluster] = next
-	w.stuck.ceilings[key] = all
-	return !has || next.most != c.most
-}
-
-// placeUnder places a workload below the ceilings of a as far as others can take what that leaves: what fits nowhere else
-// waits where it is.
-func (w *World) placeUnder(a *Assignment, snapshot *schedule.Snapshot, wl *schedule.Workload) schedule.Decision {
-	d := snapshot.Schedule(wl)
-	ceilings := w.stuck.ceilings[a.Key]
-	if len(ceilings) == 0 || d.Hold {
-		return d
-	}
-	lower, stays := d, false
-	for _, give := range []bool{false, true} { // then so much less as fitted nowhere
-		unplaced := max(0, lower.Unplaced-d.Unplaced)
-		if give && unplaced == 0 {
-			break
-		}
-		under, p := *wl, schedule.Policy{}
-		if wl.Policy != nil {
-			p = *wl.Policy
-		}
-		p.Max = maps.Clone(p.Max)
-		if p.Max == nil {
-			p.Max = map[string]int32{}
-		}
-		for _, s := range d.Shares {
-			c, has := ceilings[s.Cluster]
-			if !has || c.most >= s.Replicas {
-				continue
-			}
-			back := min(unplaced, s.Replicas-c.most)
-			unplaced, stays = unplaced-back, stays || back > 0
-			p.Max[s.Cluster] = min(maximum(p.Max, s.Cluster), c.most+back)
-		}
-		under.Policy = &p
-		lower = snapshot.Schedule(&under)
-	}
-	if lower.Unplaced > d.Unplaced || lower.Hold {
-		d.Waits = true
-		return d
-	}
-	lower.Waits = lower.Waits || stays
-	return lower
-}
-
-// maximum is that of a cluster.
-func maximum(all map[string]int32, cluster string) int32 {
-	for _, name := range []string{cluster, schedule.Others} {
-		if n, ok := all[name]; ok {
-			return n
-		}
-	}
-	return math.MaxInt32
+	return w.stuck.ceilings.Set(key, cluster, max(0, share-u.Count), w.now)
 }

@@ -20,7 +20,7 @@ func (h *hours) stuckIn(cluster string, n int, since, at time.Time) {
 	}
 	h.now = at
 	h.do(func() {
-		h.w.around.views[cluster] = capacity.NewView([]*corev1.Node{node}, pods)
+		h.w.room.Measured(cluster, capacity.NewView([]*corev1.Node{node}, pods), h.w.now)
 		h.w.moveStuck()
 	})
 }

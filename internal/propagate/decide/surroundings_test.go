@@ -137,8 +137,8 @@ func TestUnplacedIsPlacedWhenThereIsRoom(t *testing.T) {
 		t.Fatalf("%s, because %s", got.Decision, got.Decision.Reason)
 	}
 	r.see("aws", 2, podsOf("web", 1)...)
-	if got = r.get("web"); got.Decision.String() != "aws=2" || got.Decision.Unplaced != 0 || len(r.w.around.short) != 0 {
-		t.Errorf("there is room now, and it is %s; waiting: %v", got.Decision, r.w.around.short)
+	if got = r.get("web"); got.Decision.String() != "aws=2" || got.Decision.Unplaced != 0 || len(r.w.room.Short()) != 0 {
+		t.Errorf("there is room now, and it is %s; waiting: %v", got.Decision, r.w.room.Short())
 	}
 	r.see("aws", 1, podsOf("web", 1)...)
 	if got = r.get("web"); got.Decision.String() != "aws=2" {
@@ -294,4 +294,46 @@ func TestPromisesNeverExceedWhatIsFree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestARestoredHubGoesByWhatMembersShow: the copy knows of no division, because no cluster was allowed then.
+func TestARestoredHubGoesByWhatMembersShow(t *testing.T) {
+	r := demandingRig(ready("aws", 0), ready("azure", 0))
+	r.see("aws", 3, podsOf("web", 3)...)
+	r.see("azure", 3, podsOf("ballast", 3)...)
+	r.apply(policyOf(policyManifest("web", at(2), 1, selecting("web", prodOnly()))))
+	if got := r.demanding(t, "web", 3, 4, nil, ""); !got.Decision.Hold || len(got.Decision.Shares) > 0 {
+		t.Fatalf("no cluster is allowed, and it is %s", got.Decision)
+	}
+	r.runs("aws", 3, 3, nil)
+	r.apply(policyOf(policyManifest("web", at(2), 2, selecting("web", map[string]any{"clusters": map[string]any{"exclude": []any{"azure"}}}))))
+	if got := r.get("web"); got.Decision.String() != "aws=3" || got.Decision.Unplaced != 1 {
+		t.Errorf("it is %s, want aws=3 as it runs", got.Decision)
+	}
+	if n := r.runsNow("aws"); n != 3 {
+		t.Errorf("aws is told to run %d", n)
+	}
+}
+
+// TestWhatIsReadyStaysWhereOthersHaveNoPlace: a hub that was restored does not know that azure had room by now.
+func TestWhatIsReadyStaysWhereOthersHaveNoPlace(t *testing.T) {
+	r := demandingRig(ready("aws", 0), ready("azure", 0))
+	r.see("aws", 3, podsOf("web", 3)...)
+	r.see("azure", 1, podsOf("web", 1)...)
+	r.demanding(t, "web", 3, 5, map[string]string{"hanse.dev/division": `{"aws":3}`}, "")
+	if got := r.get("web"); got.Decision.Unplaced != 2 {
+		t.Fatalf("it is %s, want two without a place", got.Decision)
+	}
+	r.runs("aws", 3, 3, nil)
+	azure := r.runs("azure", 1, 1, nil)
+	if got := r.get("web"); got.Decision.String() != "aws=3,azure=1" || got.Decision.Unplaced != 1 || r.runsNow(azure) != 1 {
+		t.Errorf("it is %s, %d without a place, and azure is to run %d", got.Decision, got.Decision.Unplaced, r.runsNow(azure))
+	}
+	limited := map[string]any{"division": map[string]any{"limits": map[string]any{"azure": map[string]any{"max": int64(0)}}}}
+	r.apply(policyOf(policyManifest("web", at(2), 1, selecting("web", limited))))
+	r.record()
+	r.runs("azure", 1, 1, nil)
+	if got := r.get("web").Decision.Division(); got["azure"] != 0 {
+		t.Errorf("a policy allows none there, and it is %v", got)
+	}
 }

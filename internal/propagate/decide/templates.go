@@ -167,8 +167,8 @@ func (w *World) gone(o *object) {
 	a := o.a
 	w.forgetPast(o)
 	w.put(o, nil)
-	w.ungrant(o.key)
-	delete(w.stuck.ceilings, o.key)
+	w.room.Ungrant(o.key, w.now)
+	w.stuck.ceilings.Forget(o.key)
 	w.backlog.TakeOf(o.key)
 	*o = object{owner: o.owner, key: o.key, seen: o.seen, touched: true, force: o.force, before: o.before}
 	if s := a.Scaler; s != nil && w.scalers[s.Of] == o.key {
@@ -192,8 +192,8 @@ func (w *World) steers(gr schema.GroupResource) {
 	case template.Budgets():
 		w.drainsChanged()
 	case template.PriorityClasses():
-		w.around.priorities = nil
-		w.around.forgetRooms(w.owner, nil)
+		w.priorities = nil
+		w.room.Changed()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -41,7 +42,8 @@ type World struct {
 	losses     cluster.Losses
 	drains     drains
 	stuck      stuck
-	around     surroundings
+	room       room.Room
+	priorities map[string]int32 // the value of each PriorityClass; nil: to be read again
 	outlooks   outlooks
 	scalers    map[template.Key]template.Key // of autoscalers, by what they scale
 	pasts      map[types.UID]past
@@ -106,7 +108,7 @@ func NewWorld(o Options) *World {
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
 		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
-		stuck: stuck{ceilings: map[template.Key]map[string]ceiling{}}, around: newSurroundings(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
+		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
 	w.facts = w.newFacts()
@@ -119,9 +121,8 @@ func (w *World) Fork() *World {
 	f.resources, f.members, f.unready = maps.Clone(w.resources), maps.Clone(w.members), maps.Clone(w.unready)
 	f.policies.all = maps.Clone(w.policies.all)
 	f.losses = w.losses.Clone()
-	f.stuck.ceilings = maps.Clone(w.stuck.ceilings)
-	f.around.short, f.around.demanding = maps.Clone(w.around.short), maps.Clone(w.around.demanding)
-	f.around.views = maps.Clone(w.around.views)
+	f.stuck.ceilings = w.stuck.ceilings.Clone()
+	f.room = w.room.Clone()
 	f.scalers, f.pasts, f.moving = maps.Clone(w.scalers), maps.Clone(w.pasts), maps.Clone(w.moving)
 	f.backlog, f.alarms = w.backlog.Clone(), w.alarms.Clone()
 	w.owner = &owner{}
@@ -133,7 +134,7 @@ func (w *World) asking(now time.Time) *World {
 	f := *w
 	f.owner, f.now, f.out = &owner{}, now, effects{}
 	f.outlooks.all = maps.Clone(w.outlooks.all)
-	f.around.accounts, f.around.asked = maps.Clone(w.around.accounts), maps.Clone(w.around.asked)
+	f.room = w.room.Asking()
 	return &f
 }
 
@@ -207,6 +208,6 @@ func (w *World) keys(which func(o *object) bool) []template.Key {
 			}
 		}
 	}
-	sortKeys(keys)
+	template.SortKeys(keys)
 	return keys
 }

@@ -6,11 +6,27 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
+
+// sized is a Cluster with two nodes of two CPUs each.
+func sized(name string, change func(*v1alpha1.Cluster)) *v1alpha1.Cluster {
+	c := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	c.Status.Nodes = 2
+	c.Status.Allocatable = corev1.ResourceList{corev1.ResourceCPU: quantity.MustParse("4"), corev1.ResourceMemory: quantity.MustParse("64Gi"), corev1.ResourcePods: quantity.MustParse("110")}
+	meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Drawn"})
+	if change != nil {
+		change(c)
+	}
+	return c
+}
 
 // history draws something that may happen to a rig.
 func (r *rig) history(t *rapid.T) Input {
@@ -19,11 +35,11 @@ func (r *rig) history(t *rapid.T) Input {
 	n := rapid.Int32Range(0, 9).Draw(t, "n")
 	switch rapid.IntRange(0, 7).Draw(t, "what") {
 	case 0, 1:
-		c := sized(name, "4", 2, func(c *v1alpha1.Cluster) {
+		c := sized(name, func(c *v1alpha1.Cluster) {
 			c.Spec.Drain, c.Spec.Unschedulable = n == 0, n < 3
 			c.Labels = map[string]string{"tier": fmt.Sprint(n % 2)}
 		})
-		return ClusterWritten{Cluster: &c}
+		return ClusterWritten{Cluster: c}
 	case 2:
 		return Engaged{name, n > 2}
 	case 3:
@@ -75,8 +91,8 @@ func TestTheSameInputsHaveTheSameEffects(t *testing.T) {
 // TestNothingIsDecidedWhereNothingDecidesHasChanged: the status of an object, and the heartbeat of a cluster.
 func TestNothingIsDecidedWhereNothingDecidesHasChanged(t *testing.T) {
 	r := newRig(deployments())
-	c := sized("aws", "4", 2, nil)
-	r.apply(ClusterWritten{Cluster: &c})
+	c := sized("aws", nil)
+	r.apply(ClusterWritten{Cluster: c})
 	web := r.deployment("web", 10, 4, nil)
 	next := *web.Template
 	next.Revision++

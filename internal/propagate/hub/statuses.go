@@ -60,11 +60,12 @@ func (r *Recorder) writeStatus(ctx context.Context, key template.Key) error {
 	made, err := r.patch(ctx, a.Template, map[string]any{"status": out.Patch}, "status")
 	switch {
 	case gone(err):
+		r.Forget(key)
 		return nil
 	case err != nil:
 		return fmt.Errorf("write the status of %s at the hub: %w", key, err)
 	}
-	r.note(key, status{at: now, revision: template.RevisionOf(made.GetResourceVersion())})
+	r.noteRevision(key, template.RevisionOf(made.GetResourceVersion()))
 	return nil
 }
 
@@ -72,6 +73,16 @@ func (r *Recorder) note(key template.Key, s status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.written[key] = s
+}
+
+// noteRevision notes what the write led to, unless the object has been forgotten while it was written.
+func (r *Recorder) noteRevision(key template.Key, revision uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, ok := r.written[key]; ok {
+		s.revision = revision
+		r.written[key] = s
+	}
 }
 
 // yields says whether statuses have to wait for Recordings, which they do not for long.

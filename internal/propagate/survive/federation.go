@@ -15,12 +15,13 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/question"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 // federation is what answers at the hub, and by which workloads.
 type federation struct {
-	losses   *decide.Losses
+	losses   *question.Losses
 	services map[template.Key][]*decide.Assignment // the workloads whose pods answer
 	ingress  map[template.Key]ingress
 	routes   []v1alpha1.GlobalRoute
@@ -55,7 +56,7 @@ func workloads() []schema.GroupResource {
 	}
 }
 
-func newFederation(l *decide.Losses, routes []v1alpha1.GlobalRoute) *federation {
+func newFederation(l *question.Losses, routes []v1alpha1.GlobalRoute) *federation {
 	f := &federation{losses: l, services: map[template.Key][]*decide.Assignment{}, ingress: map[template.Key]ingress{}, routes: routes}
 	in := map[string][]*decide.Assignment{}
 	for _, gr := range workloads() {
@@ -172,7 +173,7 @@ func (b *budget) wants(of int32) (n int32, ok bool) {
 type scene struct {
 	*federation
 	lost map[string]bool
-	of   map[template.Key]*decide.Loss
+	of   map[template.Key]*question.Loss
 }
 
 // lose fills in a scenario. It ends with ctx' error.
@@ -181,7 +182,7 @@ func (f *federation) lose(ctx context.Context, s *Scenario, q Question) error {
 	if err != nil {
 		return err
 	}
-	sc := scene{federation: f, lost: map[string]bool{}, of: make(map[template.Key]*decide.Loss, len(all))}
+	sc := scene{federation: f, lost: map[string]bool{}, of: make(map[template.Key]*question.Loss, len(all))}
 	for _, name := range s.Clusters {
 		sc.lost[name] = true
 	}
@@ -203,7 +204,7 @@ func (f *federation) lose(ctx context.Context, s *Scenario, q Question) error {
 	return nil
 }
 
-func workloadOf(l *decide.Loss) Workload {
+func workloadOf(l *question.Loss) Workload {
 	a := l.Before
 	w := Workload{
 		Kind: a.GVK.Kind, Namespace: a.Key.Namespace, Name: a.Key.Name, Replicas: l.Wanted, Kept: l.Kept, FailedOver: l.FailedOver,

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/question"
 )
 
 // Kinds of scenarios.
@@ -137,7 +137,7 @@ type Budget struct {
 
 // Ask answers. It looks at one scenario after the other until ctx ends; what it did not come to is in LeftOut then. The error
 // is about a cluster that there is not.
-func Ask(ctx context.Context, l *decide.Losses, q Question) (*Report, error) {
+func Ask(ctx context.Context, l *question.Losses, q Question) (*Report, error) {
 	for _, name := range q.Clusters {
 		if l.Clusters()[name] == nil {
 			return nil, fmt.Errorf("there is no cluster %s, only %s. Try: hanse clusters", name, strings.Join(slices.Sorted(maps.Keys(l.Clusters())), ", "))
@@ -162,7 +162,7 @@ func Ask(ctx context.Context, l *decide.Losses, q Question) (*Report, error) {
 
 // scenariosOf are what is to be looked at, in that order: clusters, regions and providers by name, then pairs, those first in which
 // most runs.
-func scenariosOf(l *decide.Losses, q Question) (all []Scenario, leftOut string) {
+func scenariosOf(l *question.Losses, q Question) (all []Scenario, leftOut string) {
 	names := slices.Sorted(maps.Keys(l.Clusters()))
 	if len(q.Clusters) > 0 {
 		given := slices.Compact(slices.Sorted(slices.Values(q.Clusters)))
@@ -205,7 +205,7 @@ func addGroups(all []Scenario, kind string, groups map[string][]string) []Scenar
 	return all
 }
 
-func pairsOf(l *decide.Losses, names []string) []Scenario {
+func pairsOf(l *question.Losses, names []string) []Scenario {
 	runs := map[string]int32{}
 	for _, name := range names {
 		runs[name] = l.RunIn(name)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/question"
 	"github.com/hanse-dev/hanse/internal/propagate/survive"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -95,7 +96,7 @@ func (w *world) put(manifests string) {
 
 func (w *world) ask(q survive.Question) *survive.Report {
 	w.t.Helper()
-	r, err := survive.Ask(w.t.Context(), w.Fork().Losses(start.Add(time.Hour)), q)
+	r, err := survive.Ask(w.t.Context(), question.NewLosses(w.Fork(), start.Add(time.Hour)), q)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ Pair c+d [c d] [] 4 4 0 true false`
 	if all := w.ask(survive.Question{Clusters: []string{"a", "b", "c", "d"}}).Scenarios[0]; all.Survives || all.Unplaced != 8 || all.Workloads[0].Reason != "no cluster would be left" {
 		t.Errorf("all: %+v", all)
 	}
-	_, err := survive.Ask(t.Context(), w.Fork().Losses(start), survive.Question{Clusters: []string{"mars"}})
+	_, err := survive.Ask(t.Context(), question.NewLosses(w.Fork(), start), survive.Question{Clusters: []string{"mars"}})
 	if err == nil || err.Error() != "there is no cluster mars, only a, b, c, d. Try: hanse clusters" {
 		t.Error(err)
 	}
@@ -278,7 +279,7 @@ func TestBounds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := survive.Ask(ctx, w.Fork().Losses(start), survive.Question{Clusters: []string{"c59"}})
+	r, err := survive.Ask(ctx, question.NewLosses(w.Fork(), start), survive.Question{Clusters: []string{"c59"}})
 	if err != nil || len(r.Scenarios) != 0 || r.LeftOut != "time was over with 1 of 1 scenarios to go" {
 		t.Errorf("%v: %+v", err, r)
 	}

@@ -1,6 +1,8 @@
 package template
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -58,6 +60,34 @@ func ParseKey(s string) (Key, bool) {
 		return Key{}, false
 	}
 	return Key{GR: schema.ParseGroupResource(parts[0]), Namespace: parts[1], Name: parts[2]}, true
+}
+
+// SortKeys puts keys in order.
+func SortKeys(keys []Key) { slices.SortFunc(keys, Key.Compare) }
+
+// SortedKeys is the keys of a map, in order.
+func SortedKeys[V any](all map[Key]V) []Key { return slices.SortedFunc(maps.Keys(all), Key.Compare) }
+
+// KeyNames is the keys of a set as strings, in order.
+func KeyNames(set map[Key]bool) (names []string) {
+	for key, is := range set {
+		if is {
+			names = append(names, key.String())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// KeySet is the set of which KeyNames is all.
+func KeySet(names []string) map[Key]bool {
+	out := make(map[Key]bool, len(names))
+	for _, name := range names {
+		if key, ok := ParseKey(name); ok {
+			out[key] = true
+		}
+	}
+	return out
 }
 
 // Resources that are more than one of many to propagation.

@@ -1,6 +1,7 @@
-package decide
+package question
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,14 +10,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
-	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -46,19 +46,19 @@ type Planned struct {
 	WouldNotSurvive []string `json:"wouldNotSurvive,omitempty"`
 }
 
-// Plan decides about objects as the World itself would now, and changes nothing. It ends with an error when ctx does. Before
-// the members have been measured (see Unmeasured) it goes by what their nodes are to have.
-func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Planned, error) {
+// Plan decides about objects as w itself would now, and changes nothing. Nothing may be applied to w meanwhile: ask a Fork. It ends with
+// an error when ctx does. Before the members have been measured (see World.Unmeasured) it goes by what their nodes are to have.
+func Plan(ctx context.Context, w *decide.World, now time.Time, q PlanRequest) ([]Planned, error) {
 	for i, obj := range q.Objects {
 		if obj == nil || obj.GetKind() == "" || obj.GetAPIVersion() == "" {
 			return nil, fmt.Errorf("object %d has no apiVersion or kind. Try: a manifest that kubectl apply accepts", i+1)
 		}
 	}
-	p, err := w.planner(now, q.Without)
+	p, err := plannerOf(w, now, q.Without)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.take(q.Objects, w.policies.index.Policies()); err != nil {
+	if err := p.take(q.Objects, p.as.Policies()); err != nil {
 		return nil, err
 	}
 	out := make([]Planned, len(q.Objects))
@@ -67,7 +67,7 @@ func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Plann
 			return nil, err
 		}
 		current := q.Current
-		if a := w.at(keyOf(obj)); current == nil && a != nil {
+		if a := p.as.At(keyOf(obj)); current == nil && a != nil {
 			current = a.Decision.Division()
 		}
 		out[i].Decision, out[i].Stays = p.Plan(obj, current)
@@ -81,71 +81,39 @@ func (w *World) Plan(ctx context.Context, now time.Time, q PlanRequest) ([]Plann
 	return out, nil
 }
 
-// Unmeasured says whether the nodes and pods of some cluster that answers are not known, although somebody measures.
-func (w *World) Unmeasured() bool { return w.Measures && !w.knows(w.clusters) }
-
-// knows says whether the nodes and pods of all clusters that answer have been measured.
-func (w *World) knows(clusters map[string]*Cluster) bool {
-	for name, c := range clusters {
-		if c.Ready && w.around.views[name] == nil {
-			return false
-		}
-	}
-	return w.Measures
-}
-
-// Standing is what a Cluster's status says of how it is left.
-type Standing struct {
-	// FailedOver and Drained are the conditions of these types, nil: none.
-	FailedOver, Drained *metav1.Condition
-}
-
-// Standing says how a cluster is left.
-func (w *World) Standing(_ time.Time, cluster string) Standing {
-	return Standing{FailedOver: w.losses.FailedOver(cluster), Drained: w.drained(cluster)}
-}
-
 // Planner decides where objects would go, by the rules of a World. It changes nothing.
-type Planner struct{ world *World }
+type Planner struct{ as *decide.Supposed }
 
 // NewPlanner makes a Planner for clusters that are as given. others are the placement policies, of both kinds, and the
 // Namespaces that decisions depend on; what is of another kind is passed over. The error names the policy that makes no sense.
 func NewPlanner(clusters []v1alpha1.Cluster, others []*unstructured.Unstructured, now time.Time) (*Planner, error) {
-	w := NewWorld(Options{})
-	w.now = now
-	for i := range clusters {
-		c := cluster.Read(&clusters[i])
-		w.clusters[c.Name] = c
-	}
-	p := &Planner{w}
+	p := &Planner{decide.SupposeClusters(clusters, now)}
 	return p, p.take(others, nil)
 }
 
-// planner is a Planner that starts from all that w knows.
-func (w *World) planner(now time.Time, without []string) (*Planner, error) {
-	f := w.asking(now)
-	f.clusters, f.members = maps.Clone(w.clusters), nil // so that work which is there counts as begun
+// plannerOf is a Planner that starts from all that w knows.
+func plannerOf(w *decide.World, now time.Time, without []string) (*Planner, error) {
+	there := w.Clusters()
 	for _, name := range without {
-		if f.clusters[name] == nil {
-			return nil, fmt.Errorf("there is no cluster %s to leave out; there are %s. Try: hanse clusters", name, strings.Join(slices.Sorted(maps.Keys(w.clusters)), ", "))
+		if there[name] == nil {
+			return nil, fmt.Errorf("there is no cluster %s to leave out; there are %s. Try: hanse clusters", name, strings.Join(slices.Sorted(maps.Keys(there)), ", "))
 		}
-		delete(f.clusters, name)
 	}
-	f.Measures = w.knows(f.clusters)
-	f.surroundingsChanged()
-	return &Planner{f}, nil
+	p := &Planner{w.Suppose(now, without...)}
+	p.as.TakeForBegun()
+	return p, nil
 }
 
 // take adds the policies and Namespaces among the objects to those that there are already, in the place of such as have the same
 // name.
 func (p *Planner) take(objects []*unstructured.Unstructured, already []*policy.Policy) error {
-	names := maps.Clone(p.world.namespaces)
+	names := maps.Clone(p.as.Namespaces())
 	for _, obj := range objects {
 		switch {
 		case isNamespace(obj):
 			names[obj.GetName()] = obj.GetLabels()
 		case isPolicy(obj):
-			read, err := parsePolicy(obj)
+			read, err := policy.Parse(obj)
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", obj.GetKind(), obj.GetName(), err)
 			}
@@ -153,8 +121,7 @@ func (p *Planner) take(objects []*unstructured.Unstructured, already []*policy.P
 			already = append(already, read)
 		}
 	}
-	p.world.namespaces = names
-	p.world.policies.index = policy.NewIndex(already)
+	p.as.Rule(already, names)
 	return nil
 }
 
@@ -179,7 +146,7 @@ func (p *Planner) Plan(obj *unstructured.Unstructured, current map[string]int32)
 	}
 	t, _ := template.Read(key.GR, obj.DeepCopy(), nil, nil)
 	t.Recorded = current
-	return p.world.decide(&Assignment{Template: t, Policy: p.world.policyFor(t)}, nil), ""
+	return p.as.Place(t), ""
 }
 
 // keyOf is right for all kinds that are divided.
@@ -206,13 +173,13 @@ func (p *Planner) effect(ctx context.Context, obj *unstructured.Unstructured) (s
 	if !isPolicy(obj) {
 		return "", nil
 	}
-	read, err := parsePolicy(obj)
+	read, err := policy.Parse(obj)
 	if err != nil {
 		return "", nil // NewPlanner has said so
 	}
 	s := read.Summary()
-	said := []string{fmt.Sprintf("selects %s; divides by strategy %s; clusters: %s", wordOr(s.Selects, "everything"), s.Strategy, wordOr(s.Clusters, "all"))}
-	if problem := read.Problem(p.world.policyClusters()); problem != "" {
+	said := []string{fmt.Sprintf("selects %s; divides by strategy %s; clusters: %s", cmp.Or(s.Selects, "everything"), s.Strategy, cmp.Or(s.Clusters, "all"))}
+	if problem := read.Problem(p.as.PolicyClusters()); problem != "" {
 		said = append(said, problem)
 	}
 	atHub, err := p.effectAtHub(ctx, read)
@@ -221,10 +188,10 @@ func (p *Planner) effect(ctx context.Context, obj *unstructured.Unstructured) (s
 
 // effectAtHub is what would become of the hub's objects; nothing, without a hub.
 func (p *Planner) effectAtHub(ctx context.Context, read *policy.Policy) ([]string, error) {
-	if len(p.world.resources) == 0 {
+	if !p.as.OfHub() {
 		return nil, nil
 	}
-	selected := p.world.keys(func(o *object) bool { return p.world.policyFor(o.a.Template).String() == read.String() })
+	selected := p.as.Keys(func(a *decide.Assignment) bool { return p.as.PolicyFor(a.Template).String() == read.String() })
 	if len(selected) == 0 {
 		return []string{"It would apply to no object that is at the hub now"}, nil
 	}
@@ -234,9 +201,9 @@ func (p *Planner) effectAtHub(ctx context.Context, read *policy.Policy) ([]strin
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		a := p.world.at(key)
+		a := p.as.At(key)
 		if d, _ := p.Plan(a.Object, a.Decision.Division()); d.String() != a.Decision.String() {
-			moves = append(moves, fmt.Sprintf("%s: %s, now %s", key, wordOr(d.String(), "nowhere"), wordOr(a.Decision.String(), "nowhere")))
+			moves = append(moves, fmt.Sprintf("%s: %s, now %s", key, cmp.Or(d.String(), "nowhere"), cmp.Or(a.Decision.String(), "nowhere")))
 		}
 	}
 	switch n := len(moves); {
@@ -258,11 +225,4 @@ func objects(n int) string {
 		return "1 object"
 	}
 	return fmt.Sprintf("%d objects", n)
-}
-
-func wordOr(word, otherwise string) string {
-	if word == "" {
-		return otherwise
-	}
-	return word
 }

@@ -1,4 +1,4 @@
-package decide
+package question
 
 import (
 	"strings"
@@ -57,7 +57,7 @@ spec:
 		"size not known":       {[]v1alpha1.Cluster{sized("aws", "1", 0, nil)}, "5", "2", "aws=5", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPlanner(test.clusters, nil, at(0))
+			p, err := NewPlanner(test.clusters, nil, start)
 			must(t, err)
 			d, _ := p.Plan(object(test.replicas, test.cpu), nil)
 			if d.String() != test.want || d.Unplaced != test.unplaced {

@@ -1,4 +1,4 @@
-package decide
+package question
 
 import (
 	"context"
@@ -13,26 +13,24 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"pgregory.net/rapid"
 
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
-// federation is a rig with some clusters, policies and workloads, that is as a hub has it some time after.
+// federation is a hub with some clusters, policies and workloads, as it is some time after they were made.
 type federation struct {
-	*rig
-	clusterNames []string
+	*hub
+	names []string
 }
 
 func drawFederation(t *rapid.T) *federation {
-	f := &federation{rig: newRigWith(deployments(), Options{FailoverAfter: 2 * time.Second, Measures: true})}
-	n := rapid.IntRange(2, 6).Draw(t, "clusters")
-	var all []*Cluster
-	for i := range n {
-		f.clusterNames = append(f.clusterNames, fmt.Sprint("c", i))
-		all = append(all, ready(f.clusterNames[i], 0))
+	f := &federation{hub: newHub(decide.Options{FailoverAfter: 2 * time.Second, Measures: true})}
+	for i := range rapid.IntRange(2, 6).Draw(t, "clusters") {
+		f.names = append(f.names, fmt.Sprint("c", i))
 	}
-	f.clusters(all...)
-	for _, name := range f.clusterNames {
-		f.see(name, rapid.IntRange(0, 12).Draw(t, "free in "+name))
+	f.clusters(f.names)
+	for _, name := range f.names {
+		f.see(name, rapid.IntRange(0, 12).Draw(t, "free in "+name), 0)
 	}
 	for i, spec := range []map[string]any{
 		{"failover": map[string]any{"enabled": false}},
@@ -42,50 +40,31 @@ func drawFederation(t *rapid.T) *federation {
 		{"clusters": map[string]any{"names": []any{"c0", "c1"}}},
 	} {
 		if name := fmt.Sprint("w", i); rapid.Bool().Draw(t, "policy of "+name) {
-			f.apply(policyOf(policyManifest(name, at(5), 1, selecting(name, spec))))
+			f.rule(name, spec)
 		}
 	}
 	for i := range rapid.IntRange(1, 9).Draw(t, "workloads") {
-		name, n := fmt.Sprint("w", i), int64(rapid.IntRange(0, 7).Draw(t, "replicas"))
+		cpu := ""
 		if rapid.Bool().Draw(t, "asks for a cpu") {
-			f.demanding(t, name, 10, n, nil, "")
-		} else {
-			f.deployment(name, 10, n, nil)
+			cpu = "1"
 		}
+		f.put(fmt.Sprint("w", i), int64(rapid.IntRange(0, 7).Draw(t, "replicas")), cpu)
 	}
 	f.record()
-	f.look(f.clusterNames, true)
+	f.look(f.names, true)
 	return f
 }
 
-// look has members looked at, that answer or not.
-func (f *federation) look(names []string, answer bool) {
-	for _, name := range names {
-		f.apply(Looked{Cluster: name, Began: f.now, Reached: answer})
-	}
-}
-
-// lose has clusters be lost indeed, as a hub sees it: they are not ready, then out of reach until they count as lost.
+// lose has clusters be lost indeed, as a hub sees it: they are not ready, then out of reach until they count as lost, all at once.
 func (f *federation) lose(lost []string) {
-	var all []*Cluster
-	for _, name := range f.clusterNames {
-		if slices.Contains(lost, name) {
-			all = append(all, away(name, 0, 1000))
-		} else {
-			all = append(all, ready(name, 0))
-		}
+	f.clusters(f.names, lost...)
+	others := slices.DeleteFunc(slices.Clone(f.names), func(name string) bool { return slices.Contains(lost, name) })
+	for range 2 {
+		f.now = f.now.Add(time.Second / 2)
+		f.look(lost, false)
 	}
-	f.clusters(all...)
-	others := slices.DeleteFunc(slices.Clone(f.clusterNames), func(name string) bool { return slices.Contains(lost, name) })
-	for range 4 {
-		f.now = f.now.Add(time.Second)
-		f.look(others, true)
-		// At once: the World is not called between the looks at those that are lost.
-		for _, name := range lost {
-			f.w.losses.Looked(name, f.now, false, f.now)
-		}
-		f.do(f.w.weigh)
-	}
+	f.now = f.now.Add(2 * time.Second)
+	f.look(others, true)
 	f.record()
 }
 
@@ -93,11 +72,11 @@ func (f *federation) lose(lost []string) {
 func TestALossIsForeseen(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFederation(t)
-		lost := rapid.SliceOfNDistinct(rapid.SampledFrom(f.clusterNames), 1, len(f.clusterNames)/2, rapid.ID[string]).Draw(t, "lost")
+		lost := rapid.SliceOfNDistinct(rapid.SampledFrom(f.names), 1, len(f.names)/2, rapid.ID[string]).Draw(t, "lost")
 		before := f.divisions()
-		q := f.w.Fork().Losses(f.now)
+		q := NewLosses(f.Fork(), f.now)
 		if q.CutsOff(lost...) {
-			t.Fatalf("the loss of %d of %d cuts the hub off", len(lost), len(f.clusterNames))
+			t.Fatalf("the loss of %d of %d cuts the hub off", len(lost), len(f.names))
 		}
 		foreseen, err := q.Of(t.Context(), lost...)
 		must(t, err)
@@ -106,17 +85,27 @@ func TestALossIsForeseen(t *testing.T) {
 		if fmt.Sprint(said(foreseen)) != fmt.Sprint(said(again)) {
 			t.Fatalf("asked twice:\n%v\n%v", said(foreseen), said(again))
 		}
-		if now := f.divisions(); !maps.Equal(before, now) {
-			t.Fatalf("a question changed %v to %v", before, now)
+		f.apply(decide.Tick{})
+		if now := f.divisions(); before != now {
+			t.Fatalf("a question changed\n%s\nto\n%s", before, now)
 		}
 		f.lose(lost)
 		for _, l := range foreseen {
-			got := f.w.at(l.Before.Key).Decision
-			if !sameDivision(got.Division(), l.After.Division()) || got.Unplaced != l.After.Unplaced {
+			got := f.all[l.Before.Key].Decision
+			if !same(got.Division(), l.After.Division()) || got.Unplaced != l.After.Unplaced {
 				t.Fatalf("%s, lost %v: %s (%d unplaced), foreseen was %s (%d): %s", l.Before.Key, lost, got, got.Unplaced, l.After, l.After.Unplaced, l.Why)
 			}
 		}
 	})
+}
+
+// same compares two divisions; a cluster with 0 is as one without.
+func same(a, b map[string]int32) bool {
+	none := func(_ string, n int32) bool { return n == 0 }
+	a, b = maps.Clone(a), maps.Clone(b)
+	maps.DeleteFunc(a, none)
+	maps.DeleteFunc(b, none)
+	return maps.Equal(a, b)
 }
 
 func said(all []Loss) (lines []string) {
@@ -126,20 +115,12 @@ func said(all []Loss) (lines []string) {
 	return lines
 }
 
-func (f *federation) divisions() map[string]string {
-	out := map[string]string{}
-	for _, a := range f.all() {
-		out[a.Key.Name] = fmt.Sprint(a.Decision, a.Decision.Unplaced)
-	}
-	return out
-}
-
 // TestEveryReplicaIsAccountedFor is the sum, and that nothing that runs elsewhere is touched.
 func TestEveryReplicaIsAccountedFor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFederation(t)
-		lost := rapid.SliceOfNDistinct(rapid.SampledFrom(f.clusterNames), 1, len(f.clusterNames), rapid.ID[string]).Draw(t, "lost")
-		all, err := f.w.Fork().Losses(f.now).Of(t.Context(), lost...)
+		lost := rapid.SliceOfNDistinct(rapid.SampledFrom(f.names), 1, len(f.names), rapid.ID[string]).Draw(t, "lost")
+		all, err := NewLosses(f.Fork(), f.now).Of(t.Context(), lost...)
 		must(t, err)
 		there := map[string]bool{}
 		for _, l := range all {
@@ -164,7 +145,7 @@ func TestEveryReplicaIsAccountedFor(t *testing.T) {
 				t.Fatalf("%s fails over although its policy says that it does not", a.Key)
 			}
 		}
-		for _, a := range f.all() {
+		for _, a := range f.all {
 			runs := slices.ContainsFunc(a.Decision.Shares, func(s schedule.Share) bool { return s.Replicas > 0 && slices.Contains(lost, s.Cluster) })
 			if runs != there[a.Key.Name] {
 				t.Fatalf("%s runs in what is lost: %t, is decided about: %t", a.Key, runs, there[a.Key.Name])
@@ -174,18 +155,18 @@ func TestEveryReplicaIsAccountedFor(t *testing.T) {
 }
 
 func TestWhyNotAllSurvives(t *testing.T) {
-	r := newRigWith(deployments(), Options{FailoverAfter: 30 * time.Second, Measures: true})
-	r.clusters(ready("aws", 0), ready("azure", 0), ready("google", 0))
+	h := newHub(decide.Options{FailoverAfter: 30 * time.Second, Measures: true})
+	h.clusters([]string{"aws", "azure", "google"})
 	for name, free := range map[string]int{"aws": 9, "azure": 3, "google": 2} {
-		r.see(name, free)
+		h.see(name, free, 0)
 	}
-	r.apply(policyOf(policyManifest("eu", at(5), 1, selecting("eu", map[string]any{"clusters": map[string]any{"names": []any{"aws"}}}))))
-	r.apply(policyOf(policyManifest("off", at(5), 1, selecting("off", map[string]any{"failover": map[string]any{"enabled": false}}))))
-	r.demanding(t, "web", 10, 6, nil, "")
-	r.deployment("eu", 10, 2, nil)
-	r.deployment("off", 10, 3, nil)
-	r.record()
-	all, err := r.w.Fork().Losses(r.now).Of(t.Context(), "aws")
+	h.rule("eu", map[string]any{"clusters": map[string]any{"names": []any{"aws"}}})
+	h.rule("off", map[string]any{"failover": map[string]any{"enabled": false}})
+	h.put("web", 6, "1")
+	h.put("eu", 2, "")
+	h.put("off", 3, "")
+	h.record()
+	all, err := NewLosses(h.Fork(), h.now).Of(t.Context(), "aws")
 	must(t, err)
 	for i, want := range []string{
 		"2 of 2 replicas without a place: PlacementPolicy shop/eu allows none of the clusters that would be left",
@@ -201,16 +182,16 @@ func TestWhyNotAllSurvives(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.w.Fork().Losses(r.now).Of(ctx, "aws"); !errors.Is(err, context.Canceled) {
+	if _, err := NewLosses(h.Fork(), h.now).Of(ctx, "aws"); !errors.Is(err, context.Canceled) {
 		t.Errorf("it goes on although nobody asks any more: %v", err)
 	}
 }
 
 func TestFailoverThatIsOffIsNoPlaceElsewhere(t *testing.T) {
-	r := newRig(deployments())
-	r.clusters(ready("aws", 0), ready("azure", 0))
-	r.deployment("web", 10, 4, nil)
-	all, err := r.w.Fork().Losses(r.now).Of(t.Context(), "aws")
+	h := newHub(decide.Options{})
+	h.clusters([]string{"aws", "azure"})
+	h.put("web", 4, "")
+	all, err := NewLosses(h.Fork(), h.now).Of(t.Context(), "aws")
 	must(t, err)
 	if got := all[0].Said(); got != "2 of 4 replicas without a place: failover is off at this hub" {
 		t.Error(got)
@@ -218,33 +199,68 @@ func TestFailoverThatIsOffIsNoPlaceElsewhere(t *testing.T) {
 }
 
 func TestAPlanSaysWhatWouldNotSurvive(t *testing.T) {
-	r := newRigWith(deployments(), Options{FailoverAfter: 30 * time.Second, Measures: true})
-	r.clusters(ready("aws", 0), ready("azure", 0))
-	r.see("aws", 4)
-	r.see("azure", 4)
-	r.demanding(t, "aaa", 10, 2, nil, "") // is decided before, and takes one of the 3 that are free
-	planned := newRigWith(deployments(), Options{})
-	manifest := planned.demanding(t, "web", 10, 4, nil, "").Object
+	h := newHub(decide.Options{FailoverAfter: 30 * time.Second, Measures: true})
+	h.clusters([]string{"aws", "azure"})
+	h.see("aws", 4, 0)
+	h.see("azure", 4, 0)
+	h.put("aaa", 2, "1") // is decided before, and takes one of the 3 that are free
 	plan := func(losses bool, objects ...*unstructured.Unstructured) string {
 		t.Helper()
-		out, err := r.w.Fork().Plan(t.Context(), r.now, PlanRequest{Objects: objects, Losses: losses})
+		out, err := Plan(t.Context(), h.Fork(), h.now, PlanRequest{Objects: objects, Losses: losses})
 		must(t, err)
 		return strings.Join(out[0].WouldNotSurvive, "\n")
 	}
 	want := "the loss of aws: 2 of 4 replicas without a place: "
-	if got := plan(true, manifest); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
+	if got := plan(true, wanting("web", 4, "1")); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
 		t.Errorf("%s\nwant %s, and as much of azure", got, want)
 	}
-	if got := plan(false, manifest); got != "" {
+	if got := plan(false, wanting("web", 4, "1")); got != "" {
 		t.Errorf("nobody asked, and it says %s", got)
 	}
-	small := manifest.DeepCopy()
-	must(t, unstructured.SetNestedField(small.Object, int64(2), "spec", "replicas"))
-	if got := plan(true, small); got != "" {
+	if got := plan(true, wanting("web", 2, "1")); got != "" {
 		t.Errorf("there is room, and it says %s", got)
 	}
-	off := policyManifest("web", at(5), 1, selecting("web", map[string]any{"failover": map[string]any{"enabled": false}}))
-	if got := plan(true, manifest, off); got != "" {
+	off := policyFor("web", map[string]any{"failover": map[string]any{"enabled": false}})
+	if got := plan(true, wanting("web", 4, "1"), off); got != "" {
 		t.Errorf("it is not to fail over, and it says %s", got)
+	}
+}
+
+// BenchmarkLosses is the loss of each of 100 clusters with 10,000 workloads, each on its own: how long all takes, and for how long at
+// most the World that it is asked of is held up, by the fork or by the first writes after it.
+func BenchmarkLosses(b *testing.B) {
+	for _, cpu := range []string{"", "10m"} {
+		b.Run("requests="+cpu, func(b *testing.B) {
+			h := newHub(decide.Options{FailoverAfter: 30 * time.Second, Measures: true})
+			var names []string
+			for i := range 100 {
+				names = append(names, fmt.Sprintf("cluster-%03d", i))
+			}
+			h.clusters(names)
+			for _, name := range names {
+				h.see(name, 1000, 0)
+			}
+			var last *decide.Assignment
+			for i := range 10_000 {
+				last = h.put(fmt.Sprint("web", i), 3, cpu)
+			}
+			h.record()
+			var held time.Duration
+			for b.Loop() {
+				began := time.Now()
+				f := h.Fork()
+				held = max(held, time.Since(began))
+				l := NewLosses(f, h.now.Add(2*time.Minute))
+				for _, name := range names {
+					if _, err := l.Of(b.Context(), name); err != nil {
+						b.Fatal(err)
+					}
+				}
+				began = time.Now()
+				h.Apply(decide.Written{Template: last.Template}, h.now)
+				held = max(held, time.Since(began))
+			}
+			b.ReportMetric(float64(held.Microseconds())/1000, "ms-held-up")
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package decide
+package question
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -18,20 +19,19 @@ const plannedLosses = 20_000
 // lose says of the workloads that were planned what would not survive the loss of a cluster in which they would run, all of
 // them being there as planned, and what else runs there failing over, too.
 func (p *Planner) lose(ctx context.Context, objects []*unstructured.Unstructured, planned []Planned) error {
-	f := p.world.asking(p.world.now)
-	f.around.short, f.around.demanding = maps.Clone(f.around.short), maps.Clone(f.around.demanding)
-	at, instead := map[template.Key]int{}, map[template.Key]*Assignment{}
+	f := p.as.Copy()
+	at, instead := map[template.Key]int{}, map[template.Key]*decide.Assignment{}
 	clusters := map[string]bool{}
 	for i, obj := range objects {
 		if planned[i].Stays != "" || !planned[i].Decision.Divided {
 			continue
 		}
 		a := p.planned(obj, &planned[i])
-		if !a.mayBeLost() || a.StaysPut() || f.losses.After(a.Policy) <= 0 {
+		if !mayBeLost(a) || a.StaysPut() || f.FailoverAfter(a.Policy) <= 0 {
 			continue
 		}
 		at[a.Key], instead[a.Key] = i, a
-		f.grant(a)
+		f.Grant(a)
 		for _, s := range a.Decision.Shares {
 			clusters[s.Cluster] = clusters[s.Cluster] || s.Replicas > 0
 		}
@@ -55,12 +55,10 @@ func (p *Planner) lose(ctx context.Context, objects []*unstructured.Unstructured
 }
 
 // planned is a workload as if it were at the hub, divided as planned.
-func (p *Planner) planned(obj *unstructured.Unstructured, as *Planned) *Assignment {
+func (p *Planner) planned(obj *unstructured.Unstructured, as *Planned) *decide.Assignment {
 	key := keyOf(obj)
 	t, _ := template.Read(key.GR, obj.DeepCopy(), nil, nil)
 	t.GVK = obj.GroupVersionKind()
 	t.Recorded = as.Decision.Division()
-	a := &Assignment{Template: t, Policy: p.world.policyFor(t)}
-	a.setDecision(as.Decision)
-	return a
+	return p.as.As(t, as.Decision)
 }
