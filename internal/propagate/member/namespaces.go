@@ -54,7 +54,7 @@ func (v *view) mayTakeOver() bool {
 // strange is for a Namespace that the hub did not make and that nobody has allowed it to take over.
 func (v *view) strange() step {
 	by := "was not made by this hub"
-	if mark, ok := readMark(v.key, v.live); ok && mark.Origin.Hub != v.hub {
+	if _, marked := readMark(v.key, v.live); marked {
 		by = "was made by another hub"
 	}
 	return v.stopped(conflictError{fmt.Sprintf("namespace %s in cluster %s %s, so nothing is written in it. %s", v.key.Name, v.cluster, by, adoption.Allowing(v.cluster, v.key.Name))})

@@ -199,8 +199,7 @@ func (t *task) end(s step) error {
 	return s.err
 }
 
-// API servers learn of rights that were given a moment later. So what is denied is tried some times, for seconds; then rarely, as
-// somebody has to give the right, which need not be by a join.
+// API servers learn a moment later of rights that were given, so what is denied is tried some times, for seconds; then rarely.
 const (
 	triesWithoutRight = 7
 	lookAtDenials     = 5 * time.Minute
