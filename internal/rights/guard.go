@@ -64,11 +64,12 @@ func variables() []admissionv1.Variable {
 		one("kind", "request.resource.group + '/' + request.resource.resource"),
 		one("ns", "variables.kind == '/namespaces' ? request.name : (has(request.namespace) ? request.namespace : '')"),
 		one("creates", "request.operation == 'CREATE'"),
+		one("token", "variables.kind == '/serviceaccounts' && has(request.subResource) && request.subResource == 'token'"),
 		one("labelled", labelled("object")),
 		one("wasLabelled", labelled("oldObject")),
 		// What join made for the account itself. It may be let go of, not changed.
 		one("own", fmt.Sprintf(`(variables.kind == '/namespaces' && request.name == '%[1]s' && request.operation == 'UPDATE')
-|| (variables.kind == '/serviceaccounts' && request.namespace == '%[1]s' && request.name == '%[2]s' && request.operation in ['CREATE', 'UPDATE'] && (request.operation == 'UPDATE' || request.subResource == 'token'))`,
+|| (variables.kind == '/serviceaccounts' && request.namespace == '%[1]s' && request.name == '%[2]s' && request.operation in ['CREATE', 'UPDATE'] && (request.operation == 'UPDATE' || variables.token))`,
 			v1alpha1.SystemNamespace, v1alpha1.ServiceAccount)),
 		one("event", "request.resource.resource == 'events' && request.resource.group in ['', 'events.k8s.io']"),
 		one("rbac", "request.resource.group == 'rbac.authorization.k8s.io'"),
@@ -107,7 +108,7 @@ func validations() []admissionv1.Validation {
 			"weakens no label of Pod Security of a Namespace that was there before it"),
 		one("variables.kind != '/secrets' || request.operation == 'DELETE' || !has(object.type) || !(object.type in ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token'])",
 			"writes no Secret that becomes a token"),
-		one(fmt.Sprintf("variables.kind != '/serviceaccounts' || request.subResource != 'token' || (request.namespace == '%s' && request.name == '%s')", v1alpha1.SystemNamespace, v1alpha1.ServiceAccount),
+		one(fmt.Sprintf("!variables.token || (request.namespace == '%s' && request.name == '%s')", v1alpha1.SystemNamespace, v1alpha1.ServiceAccount),
 			"asks for no token but its own"),
 		one(`!variables.rbac || variables.ownRole || request.operation == 'DELETE' || !has(object.rules) || object.rules == null
 || object.rules.all(rule, !rule.verbs.exists(verb, verb in ['escalate', 'bind', 'attest'] || verb.startsWith('impersonate')) && !('*' in rule.verbs && has(rule.resources) && '*' in rule.resources))`,

@@ -154,6 +154,8 @@ func TestGuard(t *testing.T) {
 		"another's token":                          {asked{admission.Create, "/serviceaccounts/token", "shop", "web", ours, "", false}, "no token but its own"},
 		"another's token beside its own":           {asked{admission.Create, "/serviceaccounts/token", "hanse-system", "other", ours, "", false}, "hanse-system"},
 		"a note in its namespace":                  {asked{admission.Update, "/namespaces", "", "hanse-system", plain, plain, false}, ""},
+		"a service account":                        {asked{admission.Create, "/serviceaccounts", "shop", "web", ours, "", false}, ""},
+		"a change of one of its service accounts":  {asked{admission.Update, "/serviceaccounts", "shop", "web", ours, ours, false}, ""},
 		"a Secret":                                 {asked{admission.Create, "/secrets", "shop", "a", metadataOf(managed, "", `"type":"Opaque"`), "", false}, ""},
 		"a Secret that becomes a token":            {asked{admission.Create, "/secrets", "shop", "a", metadataOf(managed, "", `"type":"kubernetes.io/service-account-token"`), "", false}, "becomes a token"},
 		"a bootstrap token":                        {asked{admission.Create, "/secrets", "shop", "a", metadataOf(managed, "", `"type":"bootstrap.kubernetes.io/token"`), "", false}, "becomes a token"},
