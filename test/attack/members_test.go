@@ -182,8 +182,8 @@ func TestTheHubsAccountIsBounded(t *testing.T) {
 	admin := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}
 	self := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: v1alpha1.SystemNamespace, Name: v1alpha1.ServiceAccount}}
 	for what, attempt := range map[string]func() error{
-		"a pod in kube-system": func() error {
-			_, err := hub.CoreV1().Pods("kube-system").Create(ctx, &corev1.Pod{ObjectMeta: marked, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "a"}}}}, metav1.CreateOptions{})
+		"something in kube-system": func() error {
+			_, err := hub.CoreV1().ServiceAccounts("kube-system").Create(ctx, &corev1.ServiceAccount{ObjectMeta: marked}, metav1.CreateOptions{})
 			return err
 		},
 		"cluster-admin for itself": func() error {
