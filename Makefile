@@ -44,10 +44,23 @@ end-to-end: build ## tests that start real hubs and clusters
 	HANSE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -p 1 -timeout 35m $(LINKED) $(wildcard ./test/scripts ./test/e2e ./test/attack)
 
 .PHONY: lint
-lint: go ## gofmt, go vet, staticcheck
+lint: go ## gofmt, go vet, staticcheck, known vulnerabilities
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "Not formatted. Try: gofmt -w on"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+	cd tools && $(GO) vet ./... && $(GO) test ./... && $(GO) run ./vulncheck -C .. ./...
+
+.PHONY: vulnerabilities
+vulnerabilities: go ## write the tree's copy of Go's vulnerability database again
+	cd tools && $(GO) run ./vulncheck -C .. -refresh
+
+# A release is built with this version of Go, whichever is installed, and has neither the paths nor the time of its making.
+RELEASE_GO := go1.26.11
+PLATFORMS  ?= linux/amd64 linux/arm64
+
+.PHONY: release
+release: go ## build dist/ for PLATFORMS, with SBOMs and checksums, twice, and compare
+	GO='$(GO)' GOTOOLCHAIN=$(RELEASE_GO) ./tools/release.sh $(PLATFORMS)
 
 .PHONY: generate
 generate: go ## write api/v1alpha1's deep copies and CustomResourceDefinitions again

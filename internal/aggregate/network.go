@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// service shows the addresses of all clusters. A Service that had none so far
+// service shows the addresses of all clusters. A Service that had none yet
 // shows them once every cluster that answers has one: tools take a Service of
 // type LoadBalancer to be done as soon as there is any address. From then on it
 // shows what there is.

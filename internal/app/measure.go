@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/controlplane"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/metrics"
+	"github.com/hanse-dev/hanse/internal/propagate/survive"
 )
 
 // newMetrics makes the hub's metrics and registers them where the API server's own are, so that its /metrics serves
@@ -39,6 +40,21 @@ func (f *federation) measure(m *metrics.Metrics, hub *controlplane.ControlPlane)
 	m.DNS.Source(f.dns.Metrics)
 	m.Certificates.Source(hub.CertificateExpiries)
 	m.Objects.Source(f.objects)
+	m.Losses.Source(f.losses)
+}
+
+// losses is what propagation found out last about the loss of clusters.
+func (f *federation) losses() (all []metrics.Loss) {
+	kinds := map[string]string{
+		survive.KindCluster: metrics.LossOfCluster, survive.KindRegion: metrics.LossOfRegion, survive.KindProvider: metrics.LossOfProvider,
+	}
+	for _, figure := range f.engine.Survival() {
+		all = append(all, metrics.Loss{
+			Kind: kinds[figure.Kind], Name: figure.Name.Name,
+			UnplacedReplicas: figure.Unplaced, UnansweredNames: figure.Unanswered, QuorumsLost: figure.QuorumLost,
+		})
+	}
+	return all
 }
 
 // objects is what propagation reports of each member.

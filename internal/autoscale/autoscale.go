@@ -30,7 +30,7 @@ type Cluster struct {
 	Name string
 	// Replicas is the target's share there; 0: the cluster is to have none.
 	Replicas int32
-	// Bounds so far; zero: none.
+	// Bounds until now; zero: none.
 	Bounds Bounds
 	// Confirmed is that the cluster's autoscaler has these bounds, or is gone
 	// where Max is 0.

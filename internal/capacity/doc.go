@@ -14,6 +14,6 @@
 // A node gives what is allocatable and not asked for by the pods on it. One
 // that is not ready or cordoned gives nothing; one with a taint NoSchedule or
 // NoExecute gives only to those that tolerate it. Pods that have finished or
-// are being deleted count nowhere. A pod that is on no node so far will soon
+// are being deleted count nowhere. A pod that is on no node yet will soon
 // take room: it is taken off what is free, where it would fit.
 package capacity

@@ -19,7 +19,7 @@ import (
 // pod is what is kept of one.
 type pod struct {
 	uid   types.UID
-	node  string // empty: none so far
+	node  string // empty: none yet
 	shape *shape
 	// unschedulable is since when a scheduler has found no node for it.
 	unschedulable time.Time

@@ -18,7 +18,7 @@ type state struct {
 	volumes map[string]volume // those that are bound
 	// All there is has been read once.
 	nodesRead, podsRead, volumesRead bool
-	view                             *View            // nil: to be made anew
+	view                             *View            // nil: to be made again
 	unread                           map[string]error // what cannot be read at present
 }
 

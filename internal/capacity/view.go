@@ -18,7 +18,7 @@ type View struct {
 	nodes         []nodeView
 	running       []schedule.PodGroup // on nodes
 	repelling     []schedule.PodGroup // of these, what keeps others away
-	waiting       []pods              // on none so far
+	waiting       []pods              // on none yet
 	count         map[string]int32
 	unschedulable map[string]Unschedulable
 	volumes       map[types.NamespacedName][]string // zones by claim

@@ -84,7 +84,7 @@ func (s *state) replaceVolumes(all map[string]volume) {
 }
 
 // Volume is the zones that a claim's volume can be reached from in the cluster, empty for
-// any. bound is false where the claim has none so far.
+// any. bound is false where the claim has none yet.
 func (v *View) Volume(claim types.NamespacedName) (zones []string, bound bool) {
 	zones, bound = v.volumes[claim]
 	return zones, bound

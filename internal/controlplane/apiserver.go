@@ -149,7 +149,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		}
 		flags = append(flags, "--encryption-provider-config="+encryption)
 	}
-	if p.audit {
+	if p.audit || cfg.Audit {
 		policy, err := dir.WriteAuditPolicy()
 		if err != nil {
 			return nil, err

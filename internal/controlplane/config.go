@@ -55,6 +55,8 @@ type Config struct {
 	// EmulatedVersion is the version of Kubernetes, as 1.34, that the API server behaves as,
 	// with its API versions and features; empty: its own.
 	EmulatedVersion string
+	// Audit has a control plane keep an audit log whose Role does not; the hub's always does.
+	Audit bool
 }
 
 // EtcdTLS are files in PEM: the authority of an outside etcd, and the client's

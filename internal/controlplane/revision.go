@@ -85,7 +85,7 @@ func (db *database) setForward(ctx context.Context, now time.Time) ([]uint64, er
 	return past.Ends, nil
 }
 
-// readEnds reads what setForward has recorded so far.
+// readEnds reads what setForward has recorded until now.
 func (db *database) readEnds(ctx context.Context) (past ends, err error) {
 	found, err := db.server.Server.Range(ctx, &pb.RangeRequest{Key: []byte(endsKey)})
 	if err != nil {

@@ -196,7 +196,7 @@ func watched(t *testing.T, f *fakeSource, kind string) (*Controller, *record.Fak
 	return c, events
 }
 
-// drain is all events so far.
+// drain is all events until now.
 func drain(events *record.FakeRecorder) (all []string) {
 	for {
 		select {

@@ -52,7 +52,7 @@ type Judge struct {
 
 // contact is what is known of one cluster.
 type contact struct {
-	answered time.Time // when the last look that succeeded began; zero: none so far
+	answered time.Time // when the last look that succeeded began; zero: none yet
 	failed   time.Time // when the last look failed
 	failures int       // looks in a row that failed
 	since    time.Time // when the first look in a row that failed began; zero: the last one succeeded, or there was none

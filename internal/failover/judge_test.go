@@ -131,7 +131,7 @@ func TestOneAfterTheOther(t *testing.T) {
 
 func TestNothingIsLostBeforeTheOthersWereHeard(t *testing.T) {
 	w := newWorld(after, "aws", "azure", "google")
-	// A hub that has just started: one refuses, two do not answer so far.
+	// A hub that has just started: one refuses, two do not answer yet.
 	for range 100 {
 		w.now = w.now.Add(time.Second)
 		w.Failed("aws", w.now, w.now)

@@ -1,6 +1,7 @@
 package fieldmerge
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,72 +33,106 @@ func (p Path) String() string {
 // field that has another value there is not missing. Neither metadata nor status are
 // looked at, nor what is empty, which servers leave out; zero values count as empty
 // unless zeros is set. What of lists cannot be told apart is not looked into. Paths are
-// those of desired, in order.
+// those of desired, in order. Where nothing is missing, as a rule, nothing is allocated.
 func Missing(desired, answer map[string]any, zeros bool) []Path {
-	var out []Path
-	for _, k := range slices.Sorted(maps.Keys(desired)) {
+	var steps [24]step
+	m := missing{zeros: zeros}
+	for k, want := range desired {
 		switch k {
 		case "apiVersion", "kind", "metadata", "status", "stringData": // the last is for writing only
 			continue
 		}
-		out = missingField(out, nil, k, desired[k], answer, zeros)
+		m.field(steps[:0], k, want, answer)
 	}
-	return out
+	slices.SortFunc(m.paths, Path.compare)
+	return m.paths
 }
 
-func missingField(out []Path, at Path, k string, want any, answer map[string]any, zeros bool) []Path {
-	at = append(slices.Clone(at), k)
-	got, there := answer[k]
-	if there {
-		return missingBelow(out, at, want, got, zeros)
+// compare orders paths as they are met in an object of which the fields are in order.
+func (p Path) compare(other Path) int {
+	return slices.CompareFunc(p, other, func(a, b any) int {
+		i, isIndex := a.(int)
+		j, areIndices := b.(int)
+		if isIndex && areIndices {
+			return cmp.Compare(i, j)
+		}
+		s, _ := a.(string)
+		t, _ := b.(string)
+		return strings.Compare(s, t)
+	})
+}
+
+// missing collects paths.
+type missing struct {
+	zeros bool
+	paths []Path
+}
+
+// step is one of a path, of which most are never asked for.
+type step struct {
+	name  string // of a field
+	index int    // of an item of a list; -1: it is a field
+}
+
+// note adds a path.
+func (m *missing) note(at []step) {
+	p := make(Path, len(at))
+	for i, s := range at {
+		if p[i] = strings.Clone(s.name); s.index >= 0 { // a clone, or the steps could not stay on the stack
+			p[i] = s.index
+		}
 	}
+	m.paths = append(m.paths, p)
+}
+
+func (m *missing) field(at []step, k string, want any, answer map[string]any) {
+	at = append(at, step{name: k, index: -1})
+	if got, there := answer[k]; there {
+		m.below(at, want, got)
+	} else if !m.empty(want) {
+		m.note(at)
+	}
+}
+
+// empty says whether a server may leave a value out.
+func (m *missing) empty(want any) bool {
 	switch v := want.(type) {
 	case nil:
-		return out
+		return true
 	case map[string]any:
-		if len(v) == 0 {
-			return out
-		}
+		return len(v) == 0
 	case []any:
-		if len(v) == 0 {
-			return out
-		}
-	case bool, string, int64, float64:
-		if !zeros && (v == false || v == "" || v == int64(0) || v == float64(0)) {
-			return out
-		}
+		return len(v) == 0
+	case bool:
+		return !m.zeros && !v
+	case string:
+		return !m.zeros && v == ""
+	case int64:
+		return !m.zeros && v == 0
+	case float64:
+		return !m.zeros && v == 0
 	}
-	return append(out, at)
+	return false
 }
 
-func missingBelow(out []Path, at Path, want, got any, zeros bool) []Path {
+func (m *missing) below(at []step, want, got any) {
 	switch want := want.(type) {
 	case map[string]any:
 		if got, ok := got.(map[string]any); ok {
-			for _, k := range slices.Sorted(maps.Keys(want)) {
-				out = missingField(out, at, k, want[k], got, zeros)
+			for k, v := range want {
+				m.field(at, k, v, got)
 			}
 		}
 	case []any:
 		if got, ok := got.([]any); ok {
-			for i, j := range pairs(want, got) {
-				if j >= 0 {
-					out = missingBelow(out, append(slices.Clone(at), i), want[i], got[j], zeros)
-				}
-			}
+			m.items(at, want, got)
 		}
 	}
-	return out
 }
 
-// itemKeys are the fields that items of lists are told apart by, as a rule.
-func itemKeys() []string {
-	return []string{"name", "key", "type", "containerPort", "port", "mountPath", "devicePath", "topologyKey", "ip", "id"}
-}
-
-// pairs is for each item of want the index of its counterpart in got, -1 for none.
-func pairs(want, got []any) []int {
-	out := make([]int, len(want))
+// items looks into the items of a list that have a counterpart: by the first of the fields that tells the items of both
+// lists apart, or by their place.
+func (m *missing) items(at []step, want, got []any) {
 	for _, key := range itemKeys() {
 		wanted, ok := byKey(want, key)
 		if !ok {
@@ -107,40 +142,91 @@ func pairs(want, got []any) []int {
 		if !ok {
 			continue
 		}
-		for value, i := range wanted {
-			out[i] = -1
-			if j, ok := found[value]; ok {
-				out[i] = j
+		for i, item := range want {
+			if j := found.find(wanted.value(i), i); j >= 0 {
+				m.item(at, i, item, got[j])
 			}
 		}
-		return out
+		return
 	}
-	for i := range out {
-		out[i] = -1
-		if len(want) == len(got) {
-			out[i] = i
+	if len(want) == len(got) {
+		for i, item := range want {
+			m.item(at, i, item, got[i])
 		}
 	}
-	return out
 }
 
-// byKey is the indices of items by their values of key; ok is false if these do not
-// tell them apart.
-func byKey(items []any, key string) (index map[any]int, ok bool) {
-	index = map[any]int{}
-	for i, item := range items {
-		m, _ := item.(map[string]any)
-		switch v := m[key].(type) {
+func (m *missing) item(at []step, i int, want, got any) {
+	m.below(append(at, step{index: i}), want, got)
+}
+
+// itemKeys are the fields that items of lists are told apart by, as a rule.
+func itemKeys() [10]string {
+	return [...]string{"name", "key", "type", "containerPort", "port", "mountPath", "devicePath", "topologyKey", "ip", "id"}
+}
+
+// keyedItems is a list whose items a field tells apart.
+type keyedItems struct {
+	items []any
+	key   string
+	index map[any]int // nil: there are few
+}
+
+// few is how many items are searched one by one.
+const few = 16
+
+// byKey is ok if the values of key, which are texts or whole numbers, tell all items apart.
+func byKey(items []any, key string) (k keyedItems, ok bool) {
+	k = keyedItems{items: items, key: key}
+	if len(items) > few {
+		k.index = make(map[any]int, len(items))
+	}
+	for i := range items {
+		v := k.value(i)
+		switch v.(type) {
 		case string, int64:
-			if _, twice := index[v]; twice {
-				return nil, false
-			}
-			index[v] = i
 		default:
-			return nil, false
+			return k, false
+		}
+		if k.index == nil {
+			for j := range i {
+				if k.value(j) == v {
+					return k, false
+				}
+			}
+			continue
+		}
+		if _, twice := k.index[v]; twice {
+			return k, false
+		}
+		k.index[v] = i
+	}
+	return k, len(items) > 0
+}
+
+// value is what tells item i from others.
+func (k *keyedItems) value(i int) any {
+	item, _ := k.items[i].(map[string]any)
+	return item[k.key]
+}
+
+// find is which item has a value, -1 if none; it is most likely the one at near.
+func (k *keyedItems) find(v any, near int) int {
+	if near < len(k.items) && k.value(near) == v {
+		return near
+	}
+	if k.index != nil {
+		if i, ok := k.index[v]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range k.items {
+		if k.value(i) == v {
+			return i
 		}
 	}
-	return index, len(items) > 0
+	return -1
 }
 
 // Without is obj without the fields at paths. It shares parts with obj, which is not

@@ -50,3 +50,59 @@ func TestMissingProperties(t *testing.T) {
 		}
 	})
 }
+
+// Each write to a member looks for what is missing, and almost never is anything.
+func TestMissingAllocatesNothing(t *testing.T) {
+	desired, answer := written(t)
+	if n := testing.AllocsPerRun(100, func() { Missing(desired, answer, true) }); n > 0 {
+		t.Errorf("%v allocations where nothing is missing", n)
+	}
+}
+
+func TestMissingOrder(t *testing.T) {
+	desired := parse(t, "{kind: X, spec: {l: [{name: n0, x: 1}, {name: n1, x: 1}, {name: n2, b: 1, a: 1}], a: {z: 1}, c: 1}, data: {k: v}}")
+	got := fmt.Sprint(Missing(desired, parse(t, "{kind: X, spec: {l: [{name: n2}, {name: n0}, {name: n1}], a: {}}, data: {}}"), true))
+	if want := "[data.k spec.a.z spec.c spec.l[0].x spec.l[1].x spec.l[2].a spec.l[2].b]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// Lists that are long are searched in another way than those that are not.
+func TestMissingOfLongLists(t *testing.T) {
+	for _, n := range []int{few, few + 1, 100} {
+		var want, got []any
+		for i := range n {
+			want = append(want, map[string]any{"name": fmt.Sprint(i), "x": int64(1)})
+			got = append([]any{map[string]any{"name": fmt.Sprint(i), "x": int64(i)}}, got...)
+		}
+		delete(got[0].(map[string]any), "x")
+		list := func(items []any) map[string]any { return map[string]any{"spec": map[string]any{"l": items}} }
+		if missed := fmt.Sprint(Missing(list(want), list(got), true)); missed != fmt.Sprintf("[spec.l[%d].x]", n-1) {
+			t.Errorf("of %d items: %s", n, missed)
+		}
+		got = append(got, map[string]any{"name": fmt.Sprint(n - 1)}) // twice
+		if missed := Missing(list(want), list(got), true); len(missed) > 0 {
+			t.Errorf("of %d items of which two cannot be told apart: %v", n, missed)
+		}
+	}
+}
+
+func BenchmarkMissing(b *testing.B) {
+	desired, answer := written(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		Missing(desired, answer, true)
+	}
+}
+
+// written is a Deployment as a hub writes it, and as a member answers.
+func written(t testing.TB) (desired, answer map[string]any) {
+	desired = parse(t, "{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1, revisionHistoryLimit: 10, selector: {matchLabels: {name: w}}, "+
+		"template: {metadata: {labels: {tier: f, type: web, name: w}}, spec: {restartPolicy: Always, securityContext: {}, "+
+		"containers: [{name: w, image: i, env: [{name: A, value: b}, {name: B, value: c}], ports: [{containerPort: 80, protocol: TCP}, {containerPort: 81, protocol: TCP}]}]}}}}")
+	answer = parse(t, "{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600, selector: {matchLabels: {name: w}}, "+
+		"template: {metadata: {labels: {tier: f, type: web, name: w}}, spec: {restartPolicy: Always, dnsPolicy: ClusterFirst, securityContext: {}, containers: ["+
+		"{name: w, image: i, imagePullPolicy: Always, env: [{name: B, value: c}, {name: A, value: b}], ports: [{containerPort: 80, protocol: TCP}, {containerPort: 81, protocol: TCP}]}]}}}, "+
+		"status: {}}")
+	return desired, answer
+}

@@ -35,7 +35,9 @@ type Spec struct {
 	Components Components `json:"components,omitempty"`
 	// EmulatedVersion is the version of Kubernetes that it behaves as, as 1.34; empty: its own.
 	EmulatedVersion string `json:"emulatedVersion,omitempty"`
-	Dir             string `json:"-"` // the cluster's own directory
+	// Audit: it keeps an audit log, as the hub does, in data/audit.
+	Audit bool   `json:"audit,omitempty"`
+	Dir   string `json:"-"` // the cluster's own directory
 }
 
 // hubName is the context of the hub in every kubeconfig: a cluster of that name could not be told from it.

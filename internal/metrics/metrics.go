@@ -4,7 +4,7 @@
 // called on nil, does nothing then, does not block, and may be called by any number of goroutines.
 //
 // What can be a label's value is bounded. Clusters are those that Fleet.Joined has named and Fleet.Left has not, whose
-// series go with them; zones are those of the DNSZones; reasons and verbs that this package does not know are "Other",
+// series go with them; regions and providers are those of clusters, zones those of the DNSZones; reasons and verbs that this package does not know are "Other",
 // since a member may answer with any. Nothing that a user of a namespace names is a label.
 package metrics
 
@@ -23,6 +23,7 @@ type Metrics struct {
 	Fleet        *Fleet
 	Propagation  *Propagation
 	Objects      *Objects
+	Losses       *Losses
 	Workqueues   *Workqueues
 	DNS          *DNS
 	Certificates *Certificates
@@ -39,6 +40,7 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		Propagation:  newPropagation(reg, c),
 		Workqueues:   newWorkqueues(reg, c),
 		Objects:      newObjects(reg, c),
+		Losses:       newLosses(reg, c),
 		DNS:          newDNS(reg),
 		Certificates: newCertificates(reg),
 	}

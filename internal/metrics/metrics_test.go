@@ -36,6 +36,9 @@ func moves() map[string]struct {
 			m.Objects.Source(func() ObjectsSnapshot { return ObjectsSnapshot{map[string]ClusterObjects{"a": c}, &three} })
 		}
 	}
+	losses := func(all ...Loss) func(*Metrics) {
+		return func(m *Metrics) { m.Losses.Source(func() []Loss { return all }) }
+	}
 	queue := func(do func(*Queue)) func(*Metrics) {
 		return func(m *Metrics) {
 			if q := m.Workqueues.Open("member", "a"); q != nil {
@@ -83,6 +86,13 @@ func moves() map[string]struct {
 		"hanse_cluster_objects_unreadable": {objects(ClusterObjects{Unreadable: true}), map[string]float64{`{cluster="a"}`: 1}},
 		"hanse_cluster_failed_over":        {objects(ClusterObjects{FailedOver: true}), map[string]float64{`{cluster="a"}`: 1}},
 		"hanse_unplaced_replicas":          {objects(ClusterObjects{}), map[string]float64{"": 3}},
+
+		"hanse_loss_unplaced_replicas": {
+			losses(Loss{Kind: LossOfCluster, Name: "a", UnplacedReplicas: 4}), map[string]float64{`{kind="cluster",name="a"}`: 4}},
+		"hanse_loss_unanswered_names": {
+			losses(Loss{Kind: LossOfRegion, Name: "r", UnansweredNames: 4}), map[string]float64{`{kind="region",name="r"}`: 4}},
+		"hanse_loss_quorums_lost": {
+			losses(Loss{Kind: LossOfProvider, Name: "p", QuorumsLost: 4}), map[string]float64{`{kind="provider",name="p"}`: 4}},
 
 		"hanse_workqueue_adds_total":    {queue(func(q *Queue) { q.NewAddsMetric("").Inc() }), map[string]float64{`{cluster="a",name="member"}`: 1}},
 		"hanse_workqueue_retries_total": {queue(func(q *Queue) { q.NewRetriesMetric("").Inc() }), map[string]float64{`{cluster="a",name="member"}`: 1}},
@@ -148,7 +158,12 @@ func TestNil(t *testing.T) {
 	(&Metrics{}).Fleet.Joined("a")
 	(&Metrics{}).Fleet.Left("a")
 	q := (&Metrics{}).Workqueues.Open("member", "a")
+	q.Put()
+	q.Taken(time.Second)
 	q.Close()
+	if q.Name() != "" {
+		t.Error("a nil queue has a name")
+	}
 	if q.Provider() != nil {
 		t.Error("a nil queue is a provider")
 	}
@@ -201,6 +216,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	m.Objects.Source(func() ObjectsSnapshot {
 		return ObjectsSnapshot{Clusters: map[string]ClusterObjects{"x": {Held: 1, States: map[string]int{Synced: 1}}}}
 	})
+	m.Losses.Source(func() []Loss { return []Loss{{Kind: LossOfCluster, Name: "x"}, {Kind: "pair", Name: "x+a"}} })
 	all := r.scrape(t)
 	for series := range all {
 		if strings.Contains(series, `"x`) && !strings.HasPrefix(series, "hanse_workqueue_") {

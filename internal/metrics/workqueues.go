@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/util/workqueue"
@@ -79,6 +80,30 @@ func (q *Queue) Provider() workqueue.MetricsProvider {
 		return nil
 	}
 	return q
+}
+
+// Name is the queue's, empty of nil: client-go does not measure a queue without a name.
+func (q *Queue) Name() string {
+	if q == nil {
+		return ""
+	}
+	return q.name
+}
+
+// Put counts an item that is put on a queue that is not client-go's.
+func (q *Queue) Put() {
+	if q != nil {
+		q.depth.Add(1)
+		q.count(q.all.adds)
+	}
+}
+
+// Taken counts an item that is taken from a queue that is not client-go's, after it has waited.
+func (q *Queue) Taken(waited time.Duration) {
+	if q != nil {
+		q.depth.Add(-1)
+		q.all.waited.WithLabelValues(q.name).Observe(waited.Seconds())
+	}
 }
 
 // Close takes what the queue still holds out of the metrics. Idempotent.

@@ -39,6 +39,20 @@ func TestWorkqueue(t *testing.T) {
 	}
 }
 
+// A queue that is not client-go's moves them, too.
+func TestOwnQueue(t *testing.T) {
+	m, r := fresh(t)
+	q := m.Workqueues.Open("inputs", "")
+	q.Put()
+	q.Put()
+	q.Taken(3 * time.Second)
+	all := r.scrape(t)
+	if all[`hanse_workqueue_depth{cluster="",name="inputs"}`] != 1 || all[`hanse_workqueue_adds_total{cluster="",name="inputs"}`] != 2 ||
+		all[`hanse_workqueue_queue_duration_seconds_sum{name="inputs"}`] != 3 {
+		t.Error(of(all, "workqueue"))
+	}
+}
+
 // Queues of one name add up, and one of the hub's own needs no cluster.
 func TestWorkqueuesAddUp(t *testing.T) {
 	m, r := fresh(t)

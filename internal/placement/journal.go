@@ -91,7 +91,7 @@ type change struct {
 
 // since returns what has changed after a version, each Placement once, in the order of their latest changes, the version
 // reached with that, and a channel that is closed when there is more. The error is 410 Gone when the journal does not
-// reach back so far, or has not got so far.
+// reach back that far, or has not come that far.
 func (j *journal) since(version uint64) ([]change, uint64, <-chan struct{}, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

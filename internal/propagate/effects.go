@@ -32,7 +32,7 @@ func (e *Engine) carryOut(effect decide.Effect) {
 	case decide.Changed:
 		e.changes.notify(effect.Keys...)
 	case decide.Tell:
-		e.events.Tell(effect)
+		e.events.Tell(effect.Event)
 	case decide.CountPolicies:
 		e.policies.Count()
 	case decide.Watch:
@@ -41,6 +41,7 @@ func (e *Engine) carryOut(effect decide.Effect) {
 			e.measurer.WantVolumes()
 		}
 	case decide.Fault:
+		guard.Count(r.ctx, "propagation")
 		klog.FromContext(r.ctx).Error(effect.Err, "An object cannot be placed", "key", effect.Key.String(), "stack", string(guard.Stack(effect.Err)))
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
@@ -41,8 +42,9 @@ type Options struct {
 	FlightBytes int64
 	// Clock is the real one if nil.
 	Clock clock.WithTickerAndDelayedExecution
-	// Metrics may be nil.
-	Metrics Metrics
+	// Metrics and Workqueues may be nil.
+	Metrics    Metrics
+	Workqueues *metrics.Workqueues
 	// Attribute is member.Options.Attribute.
 	Attribute func(ctx context.Context, key template.Key) context.Context
 }
@@ -66,6 +68,7 @@ type Engine struct {
 
 	published *published
 	changes   *changes
+	counts    *counts
 	measurer  *capacity.Watcher
 	measured  measured
 	survival  *survival
@@ -113,10 +116,11 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
+	e.counts = newCounts(e.published)
 	e.measurer = capacity.New(e.measured.changed, e.clock)
 	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
 	e.policies = hub.NewPolicies(client, e.published, e.clock)
-	e.revisions = hub.NewRevisions(client, e.published, e.apply, e.clock)
+	e.revisions = hub.NewRevisions(client, e.published, e.apply, o.Workqueues, e.clock)
 	return e, nil
 }
 
@@ -151,7 +155,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
 	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true}
 	r := &running{ctx: ctx, run: run, loop: newLoop(decide.NewWorld(options), e.clock, e.carryOut)}
-	r.loop.applied = e.applied
+	r.loop.applied, r.loop.queue = e.applied, e.options.Workqueues.Open("inputs", "")
 	if e.options.FlightDir != "" {
 		var err error
 		if r.flight, err = record.Open(e.options.FlightDir, e.options.FlightBytes, options, e.clock); err != nil {
@@ -167,11 +171,11 @@ func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
 		}
 	}
 	r.recorder = hub.NewRecorder(hub.RecorderConfig{
-		Hub: e.hub, Published: e.published, Into: r.loop.add, Tell: e.events.Tell, Blame: e.blame, Clock: e.clock, Began: run.Began,
+		Hub: e.hub, Published: e.published, Into: r.loop.add, Tell: e.events.Tell, Blame: e.blame, Clock: e.clock, Began: run.Began, Workqueues: e.options.Workqueues,
 	})
 	r.members = member.Options{
 		Hub: e.options.HubUID, Run: run.Name, History: run.History, Hasher: fieldmerge.NewHasher(), Clock: e.clock, Version: e.versionOf,
-		Attribute: e.options.Attribute, Metrics: written{e, r.flight},
+		Attribute: e.options.Attribute, Metrics: written{e, r.flight}, Workqueues: e.options.Workqueues,
 	}
 	if e.options.Metrics != nil {
 		r.loop.took = e.options.Metrics.Decided

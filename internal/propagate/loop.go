@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -21,6 +22,8 @@ type loop struct {
 	applied func(decide.Input)
 	// took, if not nil, is told how long an input took to be decided about.
 	took func(time.Duration)
+	// queue, if not nil, measures how many inputs and questions wait, and for how long.
+	queue *metrics.Queue
 	// trace, if not nil, hears of each input and its effects, for the flight recorder. It must not block.
 	trace func(at time.Time, in decide.Input, effects []decide.Effect)
 
@@ -39,6 +42,8 @@ type request struct {
 	ask func(*decide.World, time.Time)
 	// answer gets the effects of the input.
 	answer chan<- []decide.Effect
+	// at is since when it waits.
+	at time.Time
 }
 
 // sighting is an object in a member.
@@ -58,13 +63,16 @@ func newLoop(world *decide.World, clock clock.WithTicker, carry func(decide.Effe
 func (l *loop) add(in decide.Input) { l.put(request{input: in}) }
 
 func (l *loop) put(r request) {
+	r.at = l.clock.Now()
 	l.mu.Lock()
+	waiting := len(l.urgent) + len(l.others)
 	switch in := r.input.(type) {
 	case nil, decide.Looked, decide.ClustersListed, decide.ClusterWritten, decide.ClusterDeleted:
 		l.urgent = append(l.urgent, r)
 	case decide.Seen:
 		at, queued := l.seen[sighting{in.Cluster, in.Key}]
 		if queued {
+			r.at = l.others[at].at
 			l.others[at] = r
 			break
 		}
@@ -72,6 +80,9 @@ func (l *loop) put(r request) {
 		l.others = append(l.others, r)
 	default:
 		l.others = append(l.others, r)
+	}
+	if len(l.urgent)+len(l.others) > waiting {
+		l.queue.Put()
 	}
 	l.mu.Unlock()
 	select {
@@ -167,6 +178,9 @@ func (l *loop) run(ctx context.Context) {
 // do applies one request, and returns when the World is to be called next and whether it has work left.
 func (l *loop) do(r request, due time.Time, more bool) (time.Time, bool) {
 	now := l.clock.Now()
+	if !r.at.IsZero() { // not the loop's own
+		l.queue.Taken(now.Sub(r.at))
+	}
 	if r.ask != nil {
 		r.ask(l.world, now)
 		return due, more

@@ -110,6 +110,7 @@ func (e *Engine) publishFacts(facts *decide.Facts) {
 	for _, m := range gone {
 		m.Disengage()
 		e.measurer.Forget(m.Name())
+		e.counts.forget(m.Name())
 	}
 }
 
@@ -177,10 +178,11 @@ func (e *Engine) Report(name string) Report {
 	}
 	var counts report.Counts
 	err := guard.Run(func() error {
-		counts = e.count(m)
+		counts = e.counts.of(m)
 		return nil
 	})
 	if err != nil {
+		guard.Count(r.ctx, "propagation")
 		klog.FromContext(r.ctx).Error(err, "A cluster's objects cannot be counted", "cluster", name, "stack", string(guard.Stack(err)))
 		counts = report.Counts{Failing: 1, Message: err.Error()}
 	}
@@ -199,37 +201,6 @@ func (e *Engine) Report(name string) Report {
 		})
 	}
 	return out
-}
-
-// count counts what is placed in a member, or is there.
-func (e *Engine) count(m *member.Member) report.Counts {
-	facts := e.published.Facts()
-	placed := func(yield func(*decide.Assignment) bool) {
-		var all []*decide.Assignment
-		seen := map[template.Key]bool{}
-		e.published.here(m.Name(), nil, func(en *entry) {
-			all = append(all, en.assignment)
-			seen[en.key] = true
-		})
-		for _, key := range m.Present() {
-			if a := e.published.Assignment(key); a != nil && !seen[key] {
-				all = append(all, a)
-			}
-		}
-		for _, a := range all {
-			if !yield(a) {
-				return
-			}
-		}
-	}
-	surplus := func(yield func(template.Key, *decide.Observed) bool) {
-		for _, key := range m.Present() {
-			if a, known := e.published.assignment(key); a == nil && known && !yield(key, m.Observed(key)) {
-				return
-			}
-		}
-	}
-	return report.Count(m, facts, placed, surplus)
 }
 
 // source is what a member is to have: what is published, and what the World answers.
@@ -299,7 +270,7 @@ func (l listener) Engaged(cluster string, engaged bool) {
 
 // Tell makes an event about an object at the hub.
 func (l listener) Tell(cluster string, w *decide.Wanted, eventType, reason, message string) {
-	l.engine.events.Tell(decide.Tell{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
+	l.engine.events.Tell(decide.Event{Template: w.Template, Type: eventType, Reason: reason, Message: cluster + ": " + message})
 }
 
 // Placed is how many objects a member is to have.

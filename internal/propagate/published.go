@@ -29,6 +29,8 @@ type published struct {
 
 	mu        sync.RWMutex
 	resources map[schema.GroupResource]*resource
+	// version rises with each change of an entry.
+	version uint64
 	// placed is which objects a cluster is to have, or may be, by its name and their resource.
 	placed map[string]map[schema.GroupResource]map[*entry]struct{}
 }
@@ -70,6 +72,7 @@ func (p *published) unserve(gr schema.GroupResource) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.resources, gr)
+	p.version++
 	for _, of := range p.placed {
 		delete(of, gr)
 	}
@@ -81,6 +84,7 @@ func (p *published) listed(gr schema.GroupResource) {
 	defer p.mu.Unlock()
 	if r := p.resources[gr]; r != nil {
 		r.synced = true
+		p.version++
 	}
 }
 
@@ -102,6 +106,7 @@ func (p *published) publish(key template.Key, a *decide.Assignment, now time.Tim
 	}
 	before = e.assignment
 	e.assignment = a
+	p.version++
 	if before == nil || a == nil || before.Content != a.Content || before.Undecided != a.Undecided {
 		e.at = now
 	}
@@ -229,6 +234,36 @@ func (p *published) here(cluster string, of func(schema.GroupResource) bool, do 
 			}
 		}
 	}
+}
+
+// concerning is what was decided about the objects that a cluster is to have, may be to have, or has, and those of which it is known
+// that there is no template. present are those that it has.
+func (p *published) concerning(cluster string, present []template.Key) (all []*decide.Assignment, surplus []template.Key) {
+	p.here(cluster, nil, func(e *entry) { all = append(all, e.assignment) })
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, key := range present {
+		r := p.resources[key.GR]
+		if r == nil {
+			continue
+		}
+		e := r.entries[key.NamespacedName()]
+		switch {
+		case e == nil && r.synced:
+			surplus = append(surplus, key)
+		case e == nil || isIn(e.assignment, cluster) || e.assignment.Division == kinds.OneActive: // is among all
+		default:
+			all = append(all, e.assignment)
+		}
+	}
+	return all, surplus
+}
+
+// current is the version of all entries.
+func (p *published) current() uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.version
 }
 
 // The following make it a member.Source.

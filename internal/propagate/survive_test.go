@@ -19,7 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
+	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
@@ -69,11 +69,12 @@ func survivor(t *testing.T, v *reviewer) *Engine {
 	t.Helper()
 	server := httptest.NewServer(v)
 	t.Cleanup(server.Close)
-	e, err := New(&rest.Config{Host: server.URL, QPS: -1}, Options{})
+	clock := testclock.NewFakeClock(time.Date(2026, 11, 27, 3, 12, 0, 0, time.UTC))
+	e, err := New(&rest.Config{Host: server.URL, QPS: -1}, Options{Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
+	now := clock.Now()
 	world := decide.NewWorld(decide.Options{FailoverAfter: 30 * time.Second, Began: now})
 	var clusters []*v1alpha1.Cluster
 	for _, name := range []string{"aws", "azure"} {
@@ -96,7 +97,7 @@ func survivor(t *testing.T, v *reviewer) *Engine {
 		world.Apply(in, now)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &running{ctx: ctx, loop: newLoop(world, clock.RealClock{}, func(decide.Effect) {})}
+	r := &running{ctx: ctx, loop: newLoop(world, clock, func(decide.Effect) {})}
 	e.running.Store(r)
 	done := make(chan struct{})
 	go func() {

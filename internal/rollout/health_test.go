@@ -73,7 +73,7 @@ func TestHistory(t *testing.T) {
 		t.Errorf("before a there was %v", p)
 	}
 	if p := h.Previous("new"); p.Revision != "a" {
-		t.Errorf("before what is not kept so far there was %v", p)
+		t.Errorf("before what is not kept yet there was %v", p)
 	}
 	if p := (History{{Revision: "a", Number: 1}}).Previous("a"); p != nil {
 		t.Errorf("before the first there was %v", p)

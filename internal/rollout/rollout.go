@@ -91,7 +91,7 @@ const (
 )
 
 // Advance takes a rollout as far as it goes now. state is what was kept, nil if
-// nothing was: then there was no change so far, and what the object says goes
+// nothing was: then there was no change yet, and what the object says goes
 // everywhere at once, as it does when an object is created.
 //
 // The rules: a step begins when all clusters of the steps before, and of the one in

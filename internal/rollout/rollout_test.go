@@ -154,7 +154,7 @@ func TestWaitBetweenSteps(t *testing.T) {
 		t.Errorf("looks again after %s", w.last.Again)
 	}
 	w.in.Now = w.in.Now.Add(9 * time.Minute)
-	w.slow["aws"] = true // is not ready for a moment: waits anew
+	w.slow["aws"] = true // is not ready for a moment: waits again
 	w.in.Progress = w.in.Now
 	w.expect(t, Progressing, "aws")
 	w.slow["aws"] = false

@@ -20,7 +20,7 @@ func TestRebalanceFullClusters(t *testing.T) {
 		Current: map[string]int32{"aws": 3, "azure": 1}, Policy: &schedule.Policy{Rebalance: true}}
 	d := schedule.Schedule(w, []schedule.Cluster{roomy("aws", 0), roomy("azure", 150)})
 	if d.String() != "aws=2,azure=2" || d.Unplaced != 0 {
-		t.Errorf("divided anew as %s, %d not placed", d, d.Unplaced)
+		t.Errorf("divided again as %s, %d not placed", d, d.Unplaced)
 	}
 }
 

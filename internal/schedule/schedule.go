@@ -21,7 +21,7 @@ type Workload struct {
 	Total int32
 	// Divided is false for what is placed whole in every cluster.
 	Divided bool
-	// Current is the division so far, cluster to replicas; empty: none. It
+	// Current is the division until now, cluster to replicas; empty: none. It
 	// should say what runs: a cluster that comes back with replicas that have
 	// failed over has them here again.
 	Current map[string]int32

@@ -13,7 +13,7 @@ type Work struct {
 	Has int32
 	// Left is how many more of its completions are to be done; 0: it is done.
 	Left int32
-	// Unknown says that it is not known what it has: nobody has read it so far.
+	// Unknown says that it is not known what it has: nobody has read it yet.
 	Unknown bool
 	// Closed says that it is to be given nothing new as long as others can do with it.
 	Closed bool

@@ -27,7 +27,7 @@ func TestParallelism(t *testing.T) {
 		{"divided while paused", 3, []Work{{0, 0, 9, false, false}}, []int32{3}},
 		{"not before others have less", 3, []Work{{3, 3, 1, false, false}, {2, 0, 2, false, false}}, []int32{1, 0}},
 		{"closed comes last", 3, []Work{{1, 0, 5, false, true}, {1, 0, 2, false, false}}, []int32{1, 2}},
-		{"nothing is known so far", 2, []Work{{3, 0, 3, true, false}, {2, 0, 2, true, false}}, []int32{2, 0}},
+		{"nothing is known yet", 2, []Work{{3, 0, 3, true, false}, {2, 0, 2, true, false}}, []int32{2, 0}},
 		{"what is known goes first", 2, []Work{{3, 0, 3, true, false}, {2, 2, 2, false, false}}, []int32{0, 2}},
 		{"nothing to wait for", 5, []Work{{1, 1, Unlimited, false, false}, {1, 1, Unlimited, false, false}}, []int32{3, 2}},
 	} {

@@ -87,7 +87,7 @@ func inUse() int64 {
 }
 
 func bare(b *testing.B, cfg *rest.Config) func(context.Context, func(), func()) {
-	source := REST[*unstructured.Unstructured]{client(b, cfg), podsPath, Unstructured()}
+	source := REST[*unstructured.Unstructured]{Client: client(b, cfg), Path: podsPath, Format: Unstructured()}
 	return func(ctx context.Context, listed, changed func()) {
 		if s, err := source.Watch(ctx, metav1.ListOptions{ResourceVersion: "110"}); err == nil {
 			listed()
@@ -100,7 +100,7 @@ func bare(b *testing.B, cfg *rest.Config) func(context.Context, func(), func()) 
 }
 
 func leaf(b *testing.B, cfg *rest.Config) func(context.Context, func(), func()) {
-	source := REST[*unstructured.Unstructured]{client(b, cfg), podsPath, Unstructured()}
+	source := REST[*unstructured.Unstructured]{Client: client(b, cfg), Path: podsPath, Format: Unstructured()}
 	return func(ctx context.Context, listed, changed func()) {
 		Run(ctx, Resource[*unstructured.Unstructured, string]{Clock: clock.RealClock{},
 			Name: "pods", Source: source, Trim: (*unstructured.Unstructured).GetName,

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/util/json"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
@@ -22,6 +23,8 @@ type Format[O metav1.Object] struct {
 	decode func([]byte) (O, error)
 	// name, if not nil, gives an object of a list its kind, which servers leave out there.
 	name func(o O, apiVersion, kind string)
+	// bare is an object of which nothing is known but its version; nil: none is passed over.
+	bare func(version string) O
 	// decodeList reads a list in binary; nil: none is asked for.
 	decodeList func([]byte) (runtime.Object, error)
 }
@@ -63,6 +66,9 @@ func Unstructured() Format[*unstructured.Unstructured] {
 			}
 			return out, nil
 		},
+		bare: func(version string) *unstructured.Unstructured {
+			return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"resourceVersion": version}}}
+		},
 		name: func(o *unstructured.Unstructured, apiVersion, kind string) {
 			if o.GetKind() == "" && kind != "" {
 				o.SetAPIVersion(apiVersion)
@@ -86,22 +92,30 @@ func Metadata() Format[*metav1.PartialObjectMetadata] {
 	}
 }
 
-// event reads an event of a watch.
-func (f Format[O]) event(frame []byte, binary bool) (e Event[O], err error) {
-	var raw metav1.WatchEvent
+// event reads an event of a watch. known says of versions of objects that nothing has to be done about them; nil: of none.
+func (f Format[O]) event(frame []byte, binary bool, known func(Head) bool) (e Event[O], err error) {
+	var kind string
+	var object []byte
 	if binary {
+		var raw metav1.WatchEvent
 		err = raw.Unmarshal(frame)
+		kind, object = raw.Type, raw.Object.Raw
 	} else {
-		err = json.Unmarshal(frame, &raw)
+		kind, object, err = eventOf(frame)
 	}
 	switch {
 	case err != nil:
 		return e, garbled("what is no event: %v", err)
-	case raw.Type == "ERROR":
-		return e, statusOf(raw.Object.Raw)
+	case kind == "ERROR":
+		return e, statusOf(object)
 	}
-	e.Type = eventType(raw.Type)
-	e.Object, err = f.decode(raw.Object.Raw)
+	e.Type = eventType(kind)
+	if known != nil && f.bare != nil && !binary && (e.Type == apiwatch.Added || e.Type == apiwatch.Modified) {
+		if h, ok := headOf(object); ok && known(h) {
+			return Event[O]{Type: Passed, Object: f.bare(h.ResourceVersion)}, nil
+		}
+	}
+	e.Object, err = f.decode(object)
 	return e, err
 }
 

@@ -32,6 +32,9 @@ type REST[O metav1.Object] struct {
 	// Path is the collection's; see Path.
 	Path   string
 	Format Format[O]
+	// Known, if not nil, says of a version of an object, which was added or modified, that nothing has to be done about it. Of
+	// Unstructured objects such a one is not even decoded.
+	Known func(Head) bool
 }
 
 // Path is where a resource is listed: in a namespace, or with an empty one in all.
@@ -77,12 +80,13 @@ func (s REST[O]) Watch(ctx context.Context, o metav1.ListOptions) (Stream[O], er
 	if err != nil {
 		return nil, err
 	}
-	return &stream[O]{body: body, format: s.Format, frames: frames{body: body, limit: limits.Event, what: "a watch of " + s.Path}}, nil
+	return &stream[O]{body: body, format: s.Format, known: s.Known, frames: frames{body: body, limit: limits.Event, what: "a watch of " + s.Path}}, nil
 }
 
 type stream[O metav1.Object] struct {
 	body   io.Closer
 	format Format[O]
+	known  func(Head) bool
 	frames frames
 }
 
@@ -91,7 +95,7 @@ func (s *stream[O]) Next() (Event[O], error) {
 	if err != nil {
 		return Event[O]{}, err
 	}
-	return s.format.event(frame, s.frames.binary)
+	return s.format.event(frame, s.frames.binary, s.known)
 }
 
 func (s *stream[O]) Close() { _ = s.body.Close() }

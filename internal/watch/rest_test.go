@@ -163,7 +163,7 @@ func TestErrorsKeepTheirReason(t *testing.T) {
 
 // TestErrorsInAWatchKeepTheirReason: as those of requests do.
 func TestErrorsInAWatchKeepTheirReason(t *testing.T) {
-	_, err := Unstructured().event([]byte(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}}`), false)
+	_, err := Unstructured().event([]byte(`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}}`), false, nil)
 	if !apierrors.IsForbidden(err) {
 		t.Errorf("%v", err)
 	}
@@ -249,7 +249,7 @@ func TestPagesFit(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			Run(ctx, Resource[*corev1.Pod, string]{Clock: clock.RealClock{},
-				Source: REST[*corev1.Pod]{client(t, s.Config()), podsPath, format}, Trim: (*corev1.Pod).GetName, Pages: make(chan struct{}, 1),
+				Source: REST[*corev1.Pod]{Client: client(t, s.Config()), Path: podsPath, Format: format}, Trim: (*corev1.Pod).GetName, Pages: make(chan struct{}, 1),
 				Into: Sink[string]{Replace: func(all []string) { listed <- all }},
 			})
 		})

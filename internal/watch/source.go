@@ -26,7 +26,11 @@ type Stream[O any] interface {
 	Close()
 }
 
-// Event is what a watch says: Added, Modified, Deleted or Bookmark.
+// Passed is an event about a version of an object that is known already: it was not decoded, and Object has nothing but its
+// resourceVersion.
+const Passed apiwatch.EventType = "PASSED"
+
+// Event is what a watch says: Added, Modified, Deleted, Bookmark or Passed.
 type Event[O any] struct {
 	Type   apiwatch.EventType
 	Object O

@@ -229,6 +229,7 @@ func (w *watcher[O, T]) events(stream Stream[O], d *deadline) error {
 			w.Into.Remove(w.Trim(e.Object))
 		case apiwatch.Bookmark:
 			marked = true
+		case Passed:
 		default:
 			return garbled("an event of the unknown type %q", e.Type)
 		}

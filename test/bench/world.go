@@ -33,7 +33,7 @@ type world struct {
 	exited  chan struct{}
 	members []*server
 
-	rounds          int // benchmarks so far: names of Namespaces
+	rounds          int // benchmarks until now: names of Namespaces
 	started, joined time.Duration
 }
 

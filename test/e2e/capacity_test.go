@@ -301,7 +301,7 @@ func testCapacityAfterRestart(t *testing.T, f *fed) {
 	f.run(t, ns, "even", map[string]int32{"slate": 2, "granite": 2})
 	each(func(p *corev1.Pod) {
 		if !pods[p.UID] {
-			t.Errorf("pod %s was made anew", p.Name)
+			t.Errorf("pod %s was made again", p.Name)
 		}
 	})
 }

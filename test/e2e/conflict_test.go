@@ -107,7 +107,7 @@ func TestWhatWasThereBefore(t *testing.T) {
 			t.Fatalf("the namespace that was there before is being deleted: %+v", got.ObjectMeta)
 		}
 		if err == nil && got.Labels[v1alpha1.LabelManaged] != "" {
-			err = errors.New("the namespace is not released so far")
+			err = errors.New("the namespace is not released yet")
 		}
 		return err
 	})

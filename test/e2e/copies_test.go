@@ -95,7 +95,7 @@ func (c *copies) right(ctx context.Context) error {
 	return nil
 }
 
-// settled waits until the hub has seen what was done so far: a canary that it puts into the member and
+// settled waits until the hub has seen what was done until now: a canary that it puts into the member and
 // takes out again has passed all queues and watches. Then nothing may be held.
 func (c *copies) settled(t *testing.T, held int) {
 	t.Helper()

@@ -296,7 +296,7 @@ spec: {policyName: inject-sidecar}`)) {
 	eventually(t, soon, func(ctx context.Context) error {
 		d, err := aws.AppsV1().Deployments(ns).Create(ctx, deployment(metav1.ObjectMeta{Name: "probe"}, 0), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil && len(d.Spec.Template.Spec.Containers) != 2 {
-			err = errors.New("nothing is injected so far")
+			err = errors.New("nothing is injected yet")
 		}
 		return err
 	})

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/test/dnspeers"
 )
 
@@ -40,6 +42,11 @@ func TestMetrics(t *testing.T) {
 			`hanse_objects{cluster="aws",state="failing"} `,
 			`hanse_panics_recovered_total{component="fleet"} `,
 			`hanse_dns_probes_total{result="passed"} `,
+			`hanse_workqueue_depth{cluster="",name="inputs"} `,
+			`hanse_workqueue_depth{cluster="",name="statuses"} `,
+			`hanse_workqueue_depth{cluster="aws",name="member"} `,
+			`hanse_workqueue_queue_duration_seconds_count{name="member"} `,
+			`hanse_panics_recovered_total{component="propagation"} 0`,
 		} {
 			if !strings.Contains(all, "\n"+line) {
 				return fmt.Errorf("/metrics has not %q, but\n%s", line, strings.Join(regexp.MustCompile(`(?m)^hanse_cluster.*$`).FindAllString(all, -1), "\n"))
@@ -48,6 +55,13 @@ func TestMetrics(t *testing.T) {
 		return nil
 	})
 	upstreamIsThere(t, all)
+	f.namespace(t, "measured")                                    // a write, if there was none
+	eventually(t, 2*soon, func(ctx context.Context) (err error) { // what would survive a loss is looked at once a minute
+		if all, err = reader.scrape(ctx); err != nil {
+			return err
+		}
+		return everythingIsThere(t, all)
+	})
 	own := strings.Join(regexp.MustCompile(`(?m)^(# (HELP|TYPE) )?hanse_.*$`).FindAllString(all, -1), "\n") + "\n"
 	check := exec.Command(dnspeers.Require(t, "promtool", "prometheus"), "check", "metrics")
 	check.Stdin = strings.NewReader(own)
@@ -60,6 +74,46 @@ func TestMetrics(t *testing.T) {
 func (c *clients) scrape(ctx context.Context) (string, error) {
 	body, err := c.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
 	return string(body), err
+}
+
+// names is a Registerer that keeps the names of metrics.
+type names map[string]bool
+
+func (n names) Register(c prometheus.Collector) error {
+	descs := make(chan *prometheus.Desc, 100)
+	c.Describe(descs)
+	close(descs)
+	for d := range descs {
+		n[regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(d.String())[1]] = true
+	}
+	return nil
+}
+
+func (n names) MustRegister(...prometheus.Collector) {}
+func (n names) Unregister(prometheus.Collector) bool { return false }
+
+// everythingIsThere holds all that package metrics can measure, which is what the dashboard shows, against a scrape.
+func everythingIsThere(t *testing.T, all string) error {
+	t.Helper()
+	exist := names{}
+	_, err := metrics.New(exist)
+	must(t, err)
+	for _, seldom := range []string{
+		"hanse_cluster_credential_rotations_total",    // once a day
+		"hanse_dns_zone_ready", "hanse_dns_listening", // where there are DNSZones
+	} {
+		delete(exist, seldom)
+	}
+	var missing []string
+	for name := range exist {
+		if !regexp.MustCompile(`(?m)^` + name + `(_count)?[{ ]`).MatchString(all) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not measured are %v", missing)
+	}
+	return nil
 }
 
 // upstreamIsThere holds what the dashboard and the alerts ask for beside Hanse's own against a scrape.

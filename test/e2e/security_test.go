@@ -84,7 +84,7 @@ spec: {policyName: telltale, validationActions: [Deny]}`)) {
 	eventually(t, soon, func(ctx context.Context) error {
 		_, err := aws.CoreV1().Secrets(ns).Create(ctx, secret("refused", "dry run"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil || !strings.Contains(err.Error(), "the value is") {
-			return fmt.Errorf("the member does not refuse it so far: %v", err)
+			return fmt.Errorf("the member does not refuse it yet: %v", err)
 		}
 		return nil
 	})

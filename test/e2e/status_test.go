@@ -180,7 +180,7 @@ spec: {select: {names: [j]}, clusters: {names: [%s]}}`, stays))
 		j, err := in.BatchV1().Jobs(ns).Get(t.Context(), "j", metav1.GetOptions{})
 		must(t, err)
 		if succeeded += j.Status.Succeeded; j.UID != homes[name] {
-			t.Errorf("it was made anew in %s", name)
+			t.Errorf("it was made again in %s", name)
 		}
 	}
 	if succeeded != 4 {
@@ -205,7 +205,7 @@ spec: {type: LoadBalancer, selector: {app: d}, ports: [{name: http, port: 8080}]
 				return err
 			}
 			if len(s.Status.LoadBalancer.Ingress) == 0 {
-				return fmt.Errorf("%s has no address so far", name)
+				return fmt.Errorf("%s has no address yet", name)
 			}
 			for _, i := range s.Status.LoadBalancer.Ingress {
 				want[address(i)] = ""

@@ -56,7 +56,7 @@ func (u *Hub) DataDir() string { return filepath.Join(u.Dir, "data") }
 // Kubeconfig is the administrator's.
 func (u *Hub) Kubeconfig() string { return filepath.Join(u.DataDir(), "admin.kubeconfig") }
 
-// Log is what the hub has written so far.
+// Log is what the hub has written until now.
 func (u *Hub) Log() string { return filepath.Join(u.Dir, "log") }
 
 func (u *Hub) pidFile() string { return filepath.Join(u.Dir, pidFile) }

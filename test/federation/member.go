@@ -38,12 +38,14 @@ type MemberSpec struct {
 	NodeCPU string
 	// EmulatedVersion is the version of Kubernetes that it behaves as; empty: its own.
 	EmulatedVersion string
+	// Audit has it keep an audit log.
+	Audit bool
 	// Proxied puts a Proxy between the hub and the member.
 	Proxied bool
 }
 
 // NewMember makes a member cluster and returns when it is ready. It has joined
-// nothing so far.
+// nothing yet.
 func (h *Home) NewMember(ctx context.Context, spec MemberSpec) (*Member, error) {
 	if spec.Provider == "" {
 		spec.Provider = "aws"
@@ -59,6 +61,9 @@ func (h *Home) NewMember(ctx context.Context, spec MemberSpec) (*Member, error) 
 	}
 	if spec.EmulatedVersion != "" {
 		args = append(args, "--emulated-version", spec.EmulatedVersion)
+	}
+	if spec.Audit {
+		args = append(args, "--audit")
 	}
 	if err := h.must(ctx, args...); err != nil {
 		return nil, err
@@ -84,6 +89,9 @@ func (m *Member) Config() (*rest.Config, error) { return LoadConfig(m.AdminKubec
 
 // Log is what the member's process writes.
 func (m *Member) Log() string { return filepath.Join(m.dir(), "log") }
+
+// AuditLog is where it keeps its audit log, if it does.
+func (m *Member) AuditLog() string { return filepath.Join(m.dir(), "data", "audit", "audit.log") }
 
 // PID of the member's process, 0 if it does not run.
 func (m *Member) PID() int { return pidOf(filepath.Join(m.dir(), pidFile)) }

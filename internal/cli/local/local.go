@@ -133,6 +133,7 @@ func newCreateCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cob
 	f.StringVar(&spec.NodeMemory, "node-memory", "", "memory of a node (default 4Gi for each CPU)")
 	f.IntVar(&spec.Port, "port", 0, "port of its API server (default: a free one)")
 	f.StringVar(&spec.EmulatedVersion, "emulated-version", "", "version of Kubernetes that it behaves as, up to three older (default: its own)")
+	f.BoolVar(&spec.Audit, "audit", false, "keep an audit log of who changes what, in data/audit in its directory")
 	f.StringVar((*string)(&spec.Components), "components", "", "apiserver: nothing but the API server")
 	_ = f.MarkHidden("components")
 	args.CompleteWith(cmd, "provider", func() []string { return []string{"aws", "azure", "google"} })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -102,16 +103,58 @@ func (o *surviveFlags) verdict(r *survive.Report) error {
 		}
 	}
 	switch {
-	case not > 0 && o.verbose:
-		return fmt.Errorf("%d of %s %w", not, losses(len(r.Scenarios)), ErrNotSurvived)
 	case not > 0:
-		return fmt.Errorf("%d of %s %w. Try: hanse survive -v", not, losses(len(r.Scenarios)), ErrNotSurvived)
+		return fmt.Errorf("%d of %s %w%s", not, losses(len(r.Scenarios)), ErrNotSurvived, o.advice(r))
 	case r.Incomplete:
 		return errors.New("not all was looked at. Try: hanse survive CLUSTER")
 	case o.of != "" && !found:
 		return fmt.Errorf("no workload named %s runs in what would be lost. Try: kubectl get placements -A", o.of)
 	}
 	return nil
+}
+
+// advice is what to try so that more would survive.
+func (o *surviveFlags) advice(r *survive.Report) string {
+	var all []string
+	workloads := map[string][]string{}
+	for i := range r.Scenarios {
+		for _, w := range r.Scenarios[i].Workloads {
+			if w.Try == "" || slices.Contains(workloads[w.Try], workloadName(&w)) {
+				continue
+			}
+			if workloads[w.Try] == nil {
+				all = append(all, w.Try)
+			}
+			workloads[w.Try] = append(workloads[w.Try], workloadName(&w))
+		}
+	}
+	for i, try := range all {
+		all[i] = "for " + listed(workloads[try]) + ": " + try
+	}
+	switch {
+	case o.verbose && len(all) == 0:
+		return ""
+	case len(all) == 0:
+		return ". Try: hanse survive -v"
+	case !o.verbose:
+		all = append(all, "for the reasons: hanse survive -v")
+	}
+	return ". Try: " + strings.Join(all, "; ")
+}
+
+// fewNames is how many names are shown where there may be many.
+const fewNames = 3
+
+// listed is names, the first of them if there are many.
+func listed(names []string) string {
+	if more := len(names) - fewNames; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:fewNames], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+func workloadName(w *survive.Workload) string {
+	return strings.ToLower(w.Kind) + " " + w.Namespace + "/" + w.Name
 }
 
 func losses(n int) string {
@@ -166,6 +209,15 @@ func survived(s *survive.Scenario) string {
 func lossMessage(s *survive.Scenario) string {
 	var said []string
 	if summary := s.Summary(); summary != "" {
+		var names []string
+		for i := range s.Workloads {
+			if w := &s.Workloads[i]; !w.Survives {
+				names = append(names, workloadName(w))
+			}
+		}
+		if len(names) > 0 {
+			summary += " (" + listed(names) + ")"
+		}
 		said = append(said, summary)
 	}
 	if s.BrokenBudgets > 0 {
@@ -191,7 +243,7 @@ func printLoss(w io.Writer, s *survive.Scenario) error {
 		if one.QuorumLost {
 			reason = strings.TrimSuffix("its quorum is lost; "+reason, "; ")
 		}
-		fmt.Fprintf(t, "%s %s/%s\t%d\t%d\t%d\t%d\t%s\n", strings.ToLower(one.Kind), one.Namespace, one.Name, one.Replicas, one.Kept, one.FailedOver, one.Unplaced, output.Dash(reason))
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", workloadName(one), one.Replicas, one.Kept, one.FailedOver, one.Unplaced, output.Dash(reason))
 	}
 	if len(s.Workloads) > 0 {
 		if err := t.Flush(); err != nil {

@@ -40,13 +40,13 @@ aws + azure                     by hand    2           4      2             0   
 	s := &answer.Scenarios[0]
 	s.Survives, s.Unplaced, s.QuorumLost, s.UnansweredServices, s.UnansweredHostnames, s.BrokenBudgets, s.Affected = false, 2, 1, 1, 2, 1, 3
 	s.Workloads = []survive.Workload{
-		{Kind: "Deployment", Namespace: "shop", Name: "web", Replicas: 6, Kept: 3, FailedOver: 1, Unplaced: 2, Reason: "no room"},
+		{Kind: "Deployment", Namespace: "shop", Name: "web", Replicas: 6, Kept: 3, FailedOver: 1, Unplaced: 2, Reason: "no room", Try: "more nodes"},
 		{Kind: "StatefulSet", Namespace: "shop", Name: "db", Replicas: 2, Kept: 1, FailedOver: 1, QuorumLost: true},
 	}
 	s.Services, s.Hostnames = []string{"shop/web"}, []string{"web.example.com", "www.example.com"}
 	s.Budgets = []survive.Budget{{Namespace: "shop", Name: "web", Wants: 4, Remain: 3, After: 4}, {Namespace: "shop", Name: "all", Wants: 6, Remain: 3, After: 4}}
 	const worse = `LOSS                            SURVIVED   WORKLOADS   KEPT   FAILED OVER   UNPLACED   MESSAGE
-cluster aws, region us-east-1   no         3           4      2             2          2 replicas without a place, 1 StatefulSet without its quorum, 1 Service without an answer, 2 hostnames without an answer; 1 PodDisruptionBudget broken
+cluster aws, region us-east-1   no         3           4      2             2          2 replicas without a place, 1 StatefulSet without its quorum, 1 Service without an answer, 2 hostnames without an answer (deployment shop/web, statefulset shop/db); 1 PodDisruptionBudget broken
 aws + azure                     by hand    2           4      2             0          nothing fails over until hanse drain
 `
 	const details = `
@@ -62,8 +62,8 @@ broken: poddisruptionbudget shop/web wants 4, 3 would be left, until what fails 
 broken: poddisruptionbudget shop/all wants 6, 3 would be left
 `
 	try(t, h, NewSurviveCommand,
-		example{line: "", out: worse, error: "1 of 2 losses would not be survived. Try: hanse survive -v"},
-		example{line: "-v", out: worse + details, error: "1 of 2 losses would not be survived"},
+		example{line: "", out: worse, error: "1 of 2 losses would not be survived. Try: for deployment shop/web: more nodes; for the reasons: hanse survive -v"},
+		example{line: "-v", out: worse + details, error: "1 of 2 losses would not be survived. Try: for deployment shop/web: more nodes"},
 		example{line: "--of deploy/web", out: worse + details, error: "1 of 2 losses would not be survived"},
 	)
 	if _, _, err := h.Run(t, NewSurviveCommand, ""); !errors.Is(err, ErrNotSurvived) {

@@ -59,7 +59,7 @@ type writer struct {
 	m []byte
 	q *Query
 	a *Answer
-	// followed are the CNAMEs so far.
+	// followed are the CNAMEs until now.
 	followed [maxHops]*set
 	hops     int
 }

@@ -1,6 +1,7 @@
-// Package access is what fleet and join have in common: how the Clusters of a hub are
-// reached, what the hub has in a member (a service account, its role, its credential),
-// and why a request to either failed, in words for the user.
+// Package access is what all who talk to a hub's Clusters and to members have in common:
+// how they are reached, what the hub has in a member (a service account, its roles, its
+// credential), what a member serves, what it is told in events, and why a request failed,
+// in words for the user.
 package access
 
 import (

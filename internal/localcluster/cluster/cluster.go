@@ -90,6 +90,7 @@ func config(spec localcluster.Spec, out io.Writer) controlplane.Config {
 		Log:           out,
 
 		EmulatedVersion: spec.EmulatedVersion,
+		Audit:           spec.Audit,
 	}
 	if spec.Components == localcluster.APIServer {
 		cfg.Controllers = []string{} // none

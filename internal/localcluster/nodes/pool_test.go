@@ -48,7 +48,7 @@ func TestNodesOfEachCloud(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s (go test -update writes it anew):\n%s", golden, got)
+				t.Errorf("%s (go test -update writes it again):\n%s", golden, got)
 			}
 		})
 	}

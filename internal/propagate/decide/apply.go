@@ -231,7 +231,7 @@ func (w *World) see(in Seen) {
 func (w *World) concerned(o *object, cluster string) bool {
 	a := o.a
 	return a.Governed() || a.Division == completions || o.told != nil ||
-		a.Division == replicas && o.seen[cluster].runsMore(a, a.Shares[cluster].Replicas)
+		a.Division == replicas && o.seen[cluster].RunsMore(a, a.Shares[cluster].Replicas)
 }
 
 // forgetEmpty forgets a key of which nothing is known.

@@ -119,7 +119,7 @@ func (w *World) lateRecording(o *object, a *Assignment) *Recording {
 		}
 		w.followMembers(o, a, &r)
 	}
-	if r.empty() {
+	if r.Empty() {
 		return nil
 	}
 	return &r
@@ -197,23 +197,8 @@ func (w *World) scaledCluster(a *Assignment, cluster string) autoscale.Cluster {
 	}
 	current, desired := seen.Count("currentReplicas"), seen.Count("desiredReplicas")
 	c.Uses = max(current, desired)
-	c.Wants = c.Bounds.Max > 0 && desired >= c.Bounds.Max && seen.wantsMore()
+	c.Wants = c.Bounds.Max > 0 && desired >= c.Bounds.Max && seen.WantsMore()
 	return c
-}
-
-// wantsMore says whether an autoscaler that is at its maximum would go beyond it, by its own word if there is one: at the
-// minimum, which may be the same, it is limited too.
-func (o *Observed) wantsMore() bool {
-	if o == nil {
-		return false
-	}
-	conditions, _ := o.Status["conditions"].([]any)
-	for _, c := range conditions {
-		if m, ok := c.(map[string]any); ok && m["type"] == "ScalingLimited" {
-			return m["status"] == "True" && m["reason"] == "TooManyReplicas"
-		}
-	}
-	return true
 }
 
 // permitted are the clusters that an autoscaler may be in, by its own rules.
@@ -235,7 +220,7 @@ func (w *World) allowed(target *Assignment, bounds map[string]autoscale.Bounds) 
 		most[name] = b.Max
 		total += b.Max
 	}
-	return w.asking(w.now).decide(target.asked(total, most), nil).Division()
+	return w.asking(w.now).decide(target.Asked(total, most), nil).Division()
 }
 
 // follows says whether the object's total is the sum of what its members set: because the object says so, or because their
@@ -282,7 +267,7 @@ func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
 		if seen == nil || seen.Own == nil || seen.Replicas == nil || *seen.Replicas != *seen.Own {
 			continue
 		}
-		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas && !a.hasTaken(name, seen) {
+		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas && !a.HasTaken(name, seen) {
 			division[name], taken[name] = *seen.Own, *seen.Own
 			said = append(said, fmt.Sprintf("%s has %d", name, *seen.Own))
 		}
@@ -296,18 +281,10 @@ func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
 	}
 	divided, took := schedule.FormatDivision(division), schedule.FormatDivision(taken)
 	r.Division, r.Taken, r.Replicas = &divided, &took, &total
-	r.Tell = append(r.Tell, Tell{
+	r.Tell = append(r.Tell, Event{
 		Template: a.Template, Type: corev1.EventTypeNormal, Reason: reasonFollowed,
 		Message: fmt.Sprintf("%s by its own count; spec.replicas follows, %d", strings.Join(said, ", "), total),
 	})
-}
-
-// hasTaken says whether the total has followed what a member set already: the hub has decided otherwise since, which has not
-// arrived there.
-func (a *Assignment) hasTaken(cluster string, seen *Observed) bool {
-	n, known := a.Taken[cluster]
-	arrived := seen.Left != nil && seen.Left.Share.Replicas == a.Shares[cluster].Replicas
-	return known && n == *seen.Own && !arrived
 }
 
 // Accepts says whether the rules for an object let a cluster have n replicas.
@@ -328,7 +305,7 @@ func (w *World) Accepts(now time.Time, key template.Key, cluster string, n int32
 	if !ok {
 		return false
 	}
-	return w.asking(now).decide(a.asked(total, division), nil).Division()[cluster] == n
+	return w.asking(now).decide(a.Asked(total, division), nil).Division()[cluster] == n
 }
 
 // sumOf is the total of a division; ok is false if it is more than the API allows.

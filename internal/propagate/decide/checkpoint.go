@@ -129,12 +129,11 @@ func (w *World) Checkpoint() []Input {
 		r := w.resources[gr]
 		all = append(all, Served{GVR: gr.WithVersion(r.gvk.Version), GVK: r.gvk})
 	}
-	all = append(all, NamespacesListed{Labels: w.namespaces})
-	for _, p := range w.policies.known() {
-		if p.source != nil && p.source != p.Object {
-			all = append(all, PoliciesChanged{Written: []*unstructured.Unstructured{p.source}})
+	all = append(all, NamespacesListed{Labels: w.policies.Namespaces()})
+	for _, p := range w.policies.Known() {
+		for _, obj := range p.Written() {
+			all = append(all, PoliciesChanged{Written: []*unstructured.Unstructured{obj}})
 		}
-		all = append(all, PoliciesChanged{Written: []*unstructured.Unstructured{p.Object}})
 	}
 	all = append(all, Remembered{Clusters: w.rememberClusters()})
 	for _, gr := range w.served() {

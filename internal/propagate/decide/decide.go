@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -54,9 +53,9 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	if waiting != "" && len(wl.Current) == 0 {
 		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}
 	}
-	snapshot := o.snapshot
+	snapshot := o.Snapshot
 	if w.awaitsTurn(a) {
-		snapshot = o.undrained
+		snapshot = o.Undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
 	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
@@ -72,10 +71,10 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	}
 	if waiting != "" {
 		d.Unplaced, d.Reason = a.Total-wl.Total, waiting
-		d.Hold = a.Recorded != nil && sameDivision(d.Division(), a.Recorded)
+		d.Hold = a.Recorded != nil && assignment.SameDivision(d.Division(), a.Recorded)
 	}
 	for i := range d.Rejected {
-		if why := o.rejected[d.Rejected[i].Cluster]; why != "" {
+		if why := o.Rejected[d.Rejected[i].Cluster]; why != "" {
 			d.Rejected[i].Reason = why
 		}
 	}
@@ -86,10 +85,10 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 }
 
 // workload is what scheduling has to know of an object.
-func (w *World) workload(a, before *Assignment, o *outlook) schedule.Workload {
+func (w *World) workload(a, before *Assignment, o *outlook.Outlook) schedule.Workload {
 	wl := schedule.Workload{
 		Key: a.Key.String(), Divided: a.Division != kinds.Everywhere, Total: a.Total,
-		Namespace: a.Key.Namespace, Template: a.Constraints, Policy: o.policy,
+		Namespace: a.Key.Namespace, Template: a.Constraints, Policy: o.Policy,
 	}
 	wl.ReadFederation(a.Object.GetAnnotations(), a.Preferences())
 	wl.Warning = cmp.Or(wl.Warning, a.Mistake)
@@ -115,7 +114,7 @@ func rebalance(wl *schedule.Workload) {
 }
 
 // current is how an object is divided; nil if it is new.
-func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook) map[string]int32 {
+func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook.Outlook) map[string]int32 {
 	demanding := a.Under(wl.Policy) != nil
 	switch {
 	case a.Recorded != nil:
@@ -128,11 +127,11 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 	case demanding && (w.steered(a) || !w.mayRun(a)):
 		return w.runningNow(a)
 	}
-	all := o.snapshot.Clusters()
-	if !w.isFirst(a) && o.closed {
+	all := o.Snapshot.Clusters()
+	if !w.isFirst(a) && o.Closed {
 		return nil // it is new, or was nowhere until now: what is closed gets none of it
 	}
-	if demanding || !o.ready || w.roll().last.After(a.Created) || o.closed && w.isFirst(a) {
+	if demanding || !o.Ready || w.roll().Last.After(a.Created) || o.Closed && w.isFirst(a) {
 		// Divided before by the formula, over the clusters of that time.
 		return schedule.Even(*wl, w.founding(a, all))
 	}
@@ -144,7 +143,7 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 func (w *World) runningNow(a *Assignment) (division map[string]int32) {
 	if o := w.stored(a.Key); o != nil && a.Division == replicas {
 		for name, seen := range o.seen {
-			if n := seen.runs(a); n > 0 {
+			if n := seen.Runs(a); n > 0 {
 				division = with(division, name, min(n, a.Total))
 			}
 		}
@@ -165,7 +164,7 @@ func (w *World) withRunning(a *Assignment, division map[string]int32, missing in
 			continue
 		}
 		seen := o.seen[name]
-		extra := min(missing, min(seen.runs(a), seen.Count("readyReplicas"))-division[name])
+		extra := min(missing, min(seen.Runs(a), seen.Count("readyReplicas"))-division[name])
 		if extra <= 0 {
 			continue
 		}
@@ -186,18 +185,10 @@ func with(division map[string]int32, cluster string, n int32) map[string]int32 {
 	return division
 }
 
-// runs is how many replicas of a the member was told to run.
-func (o *Observed) runs(a *Assignment) int32 {
-	if !o.has(a) || o.Replicas == nil {
-		return 0
-	}
-	return *o.Replicas
-}
-
 // steered says whether an object's division depends on more than its number and its clusters, so that it has to be recorded.
 func (w *World) steered(a *Assignment) bool {
 	annotations := a.Object.GetAnnotations()
-	return a.Constraints != nil || w.outlook(a.Policy).policy != nil ||
+	return a.Constraints != nil || w.outlook(a.Policy).Policy != nil ||
 		annotations[a.Preferences()] != "" || annotations[schedule.AnnotationClusterSelector] != ""
 }
 
@@ -213,7 +204,7 @@ func (w *World) founded(a *Assignment, name string) bool {
 func (w *World) founding(a *Assignment, all []schedule.Cluster) (founding []schedule.Cluster) {
 	for i := range all {
 		if w.founded(a, all[i].Name) {
-			founding = append(founding, bare(all[i]))
+			founding = append(founding, outlook.Bare(all[i]))
 		}
 	}
 	return founding
@@ -225,68 +216,18 @@ func (w *World) isFirst(a *Assignment) bool {
 	return r != nil && !r.synced
 }
 
-// schedulingCluster is a cluster as package schedule knows it: each of its zones is a domain, so that rules about zones count
-// those of all clusters.
-func (w *World) schedulingCluster(c *Cluster, p *policy.Policy) schedule.Cluster {
-	s := schedule.Cluster{
-		Name: c.Name, Ready: c.Ready, Labels: c.Labels, Price: c.Price,
-		Taints: w.losses.TaintsOf(c), Cordoned: c.Cordoned, Drained: c.Drained, Lost: w.losses.IsLost(c, p),
-	}
-	for _, zone := range c.Zones {
-		s.Domains = append(s.Domains, schedule.Domain{Labels: map[string]string{corev1.LabelTopologyZone: zone}})
-	}
-	return s
+// outlook is the clusters as the objects that p applies to see them.
+func (w *World) outlook(p *policy.Policy) *outlook.Outlook {
+	return w.outlooks.Of(p, outlook.Around{Clusters: w.clusters, Losses: &w.losses, Namespaces: w.policies.Namespaces(), Now: w.now})
 }
 
-// schedulingClusters is all clusters by name.
-func (w *World) schedulingClusters(p *policy.Policy) []schedule.Cluster {
-	all := make([]schedule.Cluster, 0, len(w.clusters))
-	for _, c := range w.clusters {
-		all = append(all, w.schedulingCluster(c, p))
-	}
-	slices.SortFunc(all, func(a, b schedule.Cluster) int { return strings.Compare(a.Name, b.Name) })
-	return all
+func (w *World) roll() *outlook.Roll { return w.outlooks.Roll(w.clusters) }
+
+// surroundingsChanged lets all be worked out again that clusters are seen by: something changed of what it is made of.
+func (w *World) surroundingsChanged() {
+	w.room.Changed()
+	w.outlooks.Forget()
 }
 
-func allReady(clusters []schedule.Cluster) bool {
-	return !slices.ContainsFunc(clusters, func(c schedule.Cluster) bool { return !c.Ready })
-}
-
-// bare is a cluster without all that keeps pods out of it.
-func bare(c schedule.Cluster) schedule.Cluster {
-	c.Taints, c.Cordoned, c.Drained, c.Lost = nil, false, false, false
-	return c
-}
-
-func anyClosed(all []schedule.Cluster) bool {
-	return slices.ContainsFunc(all, func(c schedule.Cluster) bool { return len(c.Taints) > 0 || c.Cordoned || c.Drained || c.Lost })
-}
-
-// unharmed is the clusters as if nothing were wrong with any of them: what rules say.
-func unharmed(clusters []schedule.Cluster) []schedule.Cluster {
-	out := slices.Clone(clusters)
-	for i := range out {
-		out[i] = bare(out[i])
-		out[i].Ready = true
-	}
-	return out
-}
-
-// undrained is the clusters without drains; those that are drained are cordoned, too.
-func undrained(clusters []schedule.Cluster) (out []schedule.Cluster, differ bool) {
-	out = slices.Clone(clusters)
-	for i := range out {
-		differ = differ || out[i].Drained
-		out[i].Drained = false
-	}
-	return out, differ
-}
-
-// asked copies a with another number to divide, and another division.
-func (a *Assignment) asked(total int32, division map[string]int32) *Assignment {
-	t := *a.Template
-	t.Total, t.Recorded = total, division
-	asked := *a
-	asked.Template = &t
-	return &asked
-}
+// policyClusters is what policies select the clusters by, by name.
+func (w *World) policyClusters() []policy.Cluster { return outlook.PolicyClusters(w.clusters) }

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -138,11 +139,11 @@ func TestARestartDecidesTheSame(t *testing.T) {
 				}
 			}
 			if tmpl.Decision.Unplaced > 0 {
-				continue // no cluster is ready: nothing is decided so far
+				continue // no cluster is ready: nothing is decided yet
 			}
 			restarted := newRig(deployments())
 			restarted.clusters(current...)
-			if got := restarted.deployment("web", 1, total, recorded); !sameDivision(got.Decision.Division(), tmpl.Decision.Division()) {
+			if got := restarted.deployment("web", 1, total, recorded); !assignment.SameDivision(got.Decision.Division(), tmpl.Decision.Division()) {
 				t.Fatalf("decided %s, after a restart %s (recorded %v)", tmpl.Decision, got.Decision, recorded)
 			}
 		}

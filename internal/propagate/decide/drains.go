@@ -276,7 +276,7 @@ func (w *World) leftIn(cluster string) (left []leftover) {
 
 func (w *World) leftOf(o *object, cluster string) (l leftover, ok bool) {
 	a, seen := o.a, o.seen[cluster]
-	given, there := a.Shares[cluster].Replicas, seen.running()
+	given, there := a.Shares[cluster].Replicas, seen.Running()
 	switch {
 	case a.StaysPut():
 		if given == 0 || !seen.Exists() || a.Finished() {
@@ -296,15 +296,4 @@ func (w *World) leftOf(o *object, cluster string) (l leftover, ok bool) {
 		return leftover{why: fmt.Sprintf("%d cannot be moved: %s", given, why), blocked: true}, true
 	}
 	return leftover{why: fmt.Sprintf("%d, until others are ready", max(given, there))}, true
-}
-
-// running is how many replicas the member was told to run, or runs still.
-func (o *Observed) running() (n int32) {
-	if !o.Exists() {
-		return 0
-	}
-	if o.Replicas != nil {
-		n = *o.Replicas
-	}
-	return max(n, o.Count("replicas"))
 }

@@ -42,12 +42,7 @@ type Status struct {
 type Changed struct{ Keys []template.Key }
 
 // Tell: an event about an object at the hub.
-type Tell struct {
-	Template *template.Template
-	Type     string // corev1.EventTypeNormal or corev1.EventTypeWarning
-	Reason   string
-	Message  string
-}
+type Tell struct{ Event }
 
 // CountPolicies: what policies apply to may have changed.
 type CountPolicies struct{}

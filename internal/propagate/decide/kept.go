@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hanse-dev/hanse/internal/kinds"
-	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -44,13 +44,13 @@ func (w *World) mayHave(o *object, a *Assignment, cluster string) bool {
 
 // kept is the decision about work that has begun: it stays as it was divided, whatever labels, policies, annotations and the
 // state of clusters say by now, and says what is different for what is made later.
-func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.Decision {
+func (w *World) kept(a *Assignment, o *outlook.Outlook, wl *schedule.Workload) schedule.Decision {
 	d := schedule.Decision{Divided: true, Kept: true, Problem: wl.Warning}
-	rules, problem := o.unharmed.Closed(wl)
+	rules, problem := o.Unharmed.Closed(wl)
 	if problem != "" {
 		d.Problem = problem
 	}
-	states, _ := o.snapshot.Closed(wl)
+	states, _ := o.Snapshot.Closed(wl)
 	var leave, lost, gone []string
 	for _, name := range slices.Sorted(maps.Keys(a.Recorded)) {
 		if w.clusters[name] == nil {
@@ -60,7 +60,7 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 		}
 		s := schedule.Share{Cluster: name, Replicas: a.Recorded[name], Reason: schedule.AsBefore}
 		rule := rules[name]
-		if why := o.rejected[name]; why != "" && rule.Disallowed {
+		if why := o.Rejected[name]; why != "" && rule.Disallowed {
 			rule.Why = why
 		}
 		switch state := states[name]; {
@@ -75,11 +75,11 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 		}
 		d.Shares = append(d.Shares, s)
 	}
-	for _, c := range o.snapshot.Clusters() {
+	for _, c := range o.Snapshot.Clusters() {
 		if _, in := a.Recorded[c.Name]; !in {
 			why := "the work was divided without it when it began"
 			if rule := rules[c.Name]; rule.Disallowed {
-				why = o.because(c.Name, rule.Why)
+				why = o.Because(c.Name, rule.Why)
 			}
 			d.Rejected = append(d.Rejected, schedule.Rejection{Cluster: c.Name, Reason: why})
 		}
@@ -96,7 +96,7 @@ func (w *World) kept(a *Assignment, o *outlook, wl *schedule.Workload) schedule.
 
 // later says what of the rules as they are now is not for a, whose work has begun, but for what is made later. leave is the
 // clusters that are not allowed, and why.
-func (w *World) later(a *Assignment, o *outlook, wl *schedule.Workload, leave []string) []string {
+func (w *World) later(a *Assignment, o *outlook.Outlook, wl *schedule.Workload, leave []string) []string {
 	noun := a.Object.GetKind()
 	if len(leave) > 0 {
 		return []string{fmt.Sprintf("its work has begun and stays in %s: the current rules apply only to a %s that is created later", strings.Join(leave, ", "), noun)}
@@ -105,16 +105,16 @@ func (w *World) later(a *Assignment, o *outlook, wl *schedule.Workload, leave []
 		return nil
 	}
 	by := "what its annotations now say"
-	if o.policy != nil {
-		by = o.policy.Name + " as it is now"
+	if o.Policy != nil {
+		by = o.Policy.Name + " as it is now"
 	}
 	return []string{fmt.Sprintf("its work has begun and stays as it was divided: %s applies only to a %s that is created later", by, noun)}
 }
 
 // dividesOtherwise says whether the rules as they are now would divide a otherwise than it was. What depends on what clusters
 // have free is not looked at.
-func (w *World) dividesOtherwise(a *Assignment, o *outlook, wl *schedule.Workload) bool {
-	free := o.policy != nil && (o.policy.Strategy == schedule.FreeCapacity || o.policy.Strategy == schedule.Pack)
+func (w *World) dividesOtherwise(a *Assignment, o *outlook.Outlook, wl *schedule.Workload) bool {
+	free := o.Policy != nil && (o.Policy.Strategy == schedule.FreeCapacity || o.Policy.Strategy == schedule.Pack)
 	if !w.steered(a) || free || a.Demand != nil {
 		return false
 	}
@@ -128,11 +128,11 @@ func (w *World) dividesOtherwise(a *Assignment, o *outlook, wl *schedule.Workloa
 	for _, n := range a.Recorded {
 		again.Total += n
 	}
-	if o.policy != nil && o.policy.Strategy == schedule.Duplicate {
+	if o.Policy != nil && o.Policy.Strategy == schedule.Duplicate {
 		again.Total = a.Total
 	}
-	d := o.unharmed.Schedule(&again)
-	return !d.Hold && d.Unplaced == 0 && !sameDivision(d.Division(), a.Recorded)
+	d := o.Unharmed.Schedule(&again)
+	return !d.Hold && d.Unplaced == 0 && !assignment.SameDivision(d.Division(), a.Recorded)
 }
 
 // bereft says what to do about work that may never be done: its cluster is lost, or no member any more.
@@ -144,7 +144,7 @@ func (w *World) bereft(a *Assignment, lost, gone []string) (said []string) {
 		}
 	}
 	for _, name := range gone {
-		said = append(said, fmt.Sprintf("cluster %s is no longer a member and took %s with it. Try: delete the %s and create it again, to have all of it done", name, a.partOf(name), noun))
+		said = append(said, fmt.Sprintf("cluster %s is no longer a member and took %s with it. Try: delete the %s and create it again, to have all of it done", name, a.PartOf(name), noun))
 	}
 	return said
 }
@@ -152,50 +152,9 @@ func (w *World) bereft(a *Assignment, lost, gone []string) (said []string) {
 // leftThere is what a cluster has left to do of a, for people; empty if that is nothing.
 func (w *World) leftThere(a *Assignment, cluster string) string {
 	if a.Division == completions {
-		if left := w.work(w.stored(a.Key), a, cluster, cutOf(a.Recorded, cluster)).Left; left == 0 {
+		if left := w.work(w.stored(a.Key), a, cluster, assignment.CutOf(a.Recorded, cluster)).Left; left == 0 {
 			return ""
 		}
 	}
-	return a.partOf(cluster)
-}
-
-// partOf is what a cluster was given of a, for people.
-func (a *Assignment) partOf(cluster string) string {
-	all := a.Completions()
-	switch {
-	case a.Division == kinds.One:
-		return "its work"
-	case all == nil:
-		return "its part of the work"
-	}
-	return fmt.Sprintf("%d of %d completions, less those that are done", cutOf(a.Recorded, cluster).OfKind().Cut(int64(*all)), *all)
-}
-
-// cutWork has the shares of a Job cut its completions as they were when it was made.
-func (a *Assignment) cutWork() {
-	division := a.divided()
-	for name := range a.Shares {
-		s := cutOf(division, name)
-		s.Parallelism = s.Replicas
-		a.Shares[name] = s
-	}
-}
-
-// cutOf is the share of a cluster in the division by which a Job was made: clusters that left since count, or the pieces would not
-// add up.
-func cutOf(division map[string]int32, cluster string) (s template.Share) {
-	for _, name := range slices.Sorted(maps.Keys(division)) {
-		if name == cluster {
-			s.Replicas, s.Before = division[name], s.Total
-		}
-		s.Total += division[name]
-	}
-	if s.Total == 0 && len(division) > 0 { // made while nothing was to run: one has it all
-		if s.Total = 1; slices.Min(slices.Collect(maps.Keys(division))) == cluster {
-			s.Replicas = 1
-		} else {
-			s.Before = 1
-		}
-	}
-	return s
+	return a.PartOf(cluster)
 }

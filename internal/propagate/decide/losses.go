@@ -11,7 +11,6 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
-	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -61,29 +60,19 @@ func (w *World) expireAt(a *Assignment, one *corev1.Taint, tolerations []corev1.
 
 // weigh has decided again what is concerned by a cluster that is lost now and was not before, or the other way round.
 func (w *World) weigh() {
-	changed := w.losses.Weigh(w.now, w.policies.index.Policies(), w.clusters)
+	changed := w.losses.Weigh(w.now, w.policies.Index().Policies(), w.clusters)
 	if len(changed) == 0 {
 		return
 	}
 	w.surroundingsChanged()
 	w.out.facts = true
-	w.backlog.Hurry(w.keys(func(o *object) bool { return o.a.runsIn(changed) }), agenda.Work{Decide: true})
-	w.backlog.Add(w.keys(func(o *object) bool { return o.a.wouldMoveTo() }), agenda.Work{Decide: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return o.a.RunsIn(changed) }), agenda.Work{Decide: true})
+	w.backlog.Add(w.keys(func(o *object) bool { return o.a.WouldMoveTo() }), agenda.Work{Decide: true})
 	for _, name := range w.names {
 		if changed[name] {
 			w.lossChanged(name)
 		}
 	}
-}
-
-// runsIn says whether a has replicas in one of some clusters.
-func (a *Assignment) runsIn(clusters map[string]bool) bool {
-	return a.Decision.Divided && slices.ContainsFunc(a.Decision.Shares, func(s schedule.Share) bool { return s.Replicas > 0 && clusters[s.Cluster] })
-}
-
-// wouldMoveTo says whether a change of what is lost may change where a goes although it runs nothing there.
-func (a *Assignment) wouldMoveTo() bool {
-	return a.Decision.Divided && (a.Decision.Unplaced > 0 || a.Policy.Rebalance || a.Object.GetAnnotations()[template.FederationPreferences(a.Key.GR)] != "")
 }
 
 // lossChanged has the statuses written of all that a member is to run or runs: its pods are ready no more, or again.

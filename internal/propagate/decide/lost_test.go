@@ -186,9 +186,9 @@ func TestTaints(t *testing.T) {
 func TestTolerationSecondsCountFromWhenTheTaintWasSeen(t *testing.T) {
 	h := newHours(deployments())
 	seconds := int64(60)
-	tolerant := *h.w.policies.none
+	tolerant := *h.w.policies.None
 	tolerant.Tolerations = []corev1.Toleration{{Key: "maintenance", Operator: corev1.TolerationOpExists, TolerationSeconds: &seconds}}
-	h.w.policies.none = &tolerant
+	h.w.policies.None = &tolerant
 	h.deployment("web", 10, 6, nil)
 	h.record()
 	h.show(func(all map[string]*Cluster) {

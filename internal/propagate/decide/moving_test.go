@@ -59,7 +59,7 @@ func TestLessOnlyWhenOthersAreReady(t *testing.T) {
 	if n := r.runsNow(aws); n != 2 {
 		t.Errorf("with one ready elsewhere: %d", n)
 	}
-	// It has not happened so far, and counts already.
+	// It has not happened yet, and counts already.
 	if n := r.runsNow(aws); n != 2 {
 		t.Errorf("asked again: %d", n)
 	}

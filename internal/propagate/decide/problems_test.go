@@ -38,9 +38,9 @@ func TestReplicasWithoutAPlaceAreTold(t *testing.T) {
 // of replicas, and when a cluster is lost.
 func TestASpreadThatIsNotMetIsTold(t *testing.T) {
 	h := newHours(deployments())
-	spreading := *h.w.policies.none
+	spreading := *h.w.policies.None
 	spreading.Name, spreading.Spread = "wide", []policy.Spread{{Key: v1alpha1.LabelClusterName, AtLeast: 3}}
-	h.w.policies.none = &spreading
+	h.w.policies.None = &spreading
 	want := func(when, event, condition string) {
 		t.Helper()
 		got := h.tolds()

@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -20,7 +21,7 @@ func (w *World) restore(in Remembered) (effects []Effect) {
 	}
 	if in.Rest != nil {
 		w.restoreRest(in.Rest)
-		w.facts = w.newFacts()
+		w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
 		effects = append(effects, PublishFacts{w.facts})
 		if next := w.next(); !next.IsZero() {
 			effects = append(effects, At{next})
@@ -66,11 +67,11 @@ func (w *World) restoreObject(in *RememberedObject) *object {
 		return o
 	}
 	a := &Assignment{
-		Template: in.Template, Policy: w.policyFor(in.Template), Decision: in.Decision, Shares: in.Shares, Now: in.Now, Turns: in.Turns,
+		Template: in.Template, Policy: w.policies.For(in.Template), Decision: in.Decision, Shares: in.Shares, Now: in.Now, Turns: in.Turns,
 		Undecided: in.Undecided, AwaitsNamespace: in.AwaitsNamespace, FollowsMembers: in.FollowsMembers,
 		Progressed: in.Progressed, Recording: in.Recording,
 	}
-	a.Shapes = w.outlook(a.Policy).shapes
+	a.Shapes = w.outlook(a.Policy).Shapes
 	if o.a = a; in.LateNow {
 		o.lateFor = a.Template
 	}
@@ -102,7 +103,7 @@ func (w *World) restoreRest(in *RememberedRest) {
 		if a == nil {
 			return nil
 		}
-		return a.Under(w.outlook(a.Policy).policy)
+		return a.Under(w.outlook(a.Policy).Policy)
 	})
 	for of, by := range in.Scalers {
 		if key, ok := template.ParseKey(of); ok {

@@ -4,11 +4,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -25,91 +24,6 @@ type milestone struct {
 	at       time.Time
 }
 
-// RollingCluster is a cluster with how the pods of a workload are doing there.
-type RollingCluster struct {
-	rollout.Cluster
-	Health   rollout.Health
-	Revision string
-}
-
-// Rolling is the clusters that have a workload or are to have it, by name. seen is what is known of the object in a cluster, nil if
-// nothing is; unread says that it is as it was last seen there, because the cluster cannot be read.
-func Rolling(a *Assignment, facts *Facts, seen func(cluster string) *Observed, unread func(cluster string) bool) []RollingCluster {
-	var out []RollingCluster
-	for _, c := range facts.PolicyClusters() {
-		o := seen(c.Name)
-		if one, part := rolling(a, c.Name, o); part {
-			one.Away = !facts.Clusters[c.Name].Ready
-			if unread(c.Name) {
-				one.Ready = false
-				one.Updated = a.Governed() && o.has(a) && o.Revision == a.Content.Revision
-			}
-			out = append(out, one)
-		}
-	}
-	return out
-}
-
-// has says whether the object is this hub's, of that template.
-func (o *Observed) has(a *Assignment) bool { return o.From(a.UID) && o.Ours }
-
-// rolling is a cluster's part in a rollout, if it has one.
-func rolling(a *Assignment, cluster string, o *Observed) (c RollingCluster, part bool) {
-	there := o.has(a)
-	if _, placed := a.Shares[cluster]; !placed && !there {
-		return c, false
-	}
-	c.Name = cluster
-	if there {
-		c.Revision = o.Revision
-		synced, spec, wanted := a.Synced(cluster, o), o.Spec, int64(1) // by the API's default
-		if o.Replicas != nil {
-			wanted = int64(*o.Replicas)
-			spec = template.With(spec, "replicas", wanted) // an autoscaler's, perhaps
-		}
-		c.Health = rollout.HealthOf(rollout.Workload{
-			Kind: a.GVK.GroupKind(), Replicas: wanted, Generation: o.Generation, Observed: o.ObservedGeneration, Spec: spec, Status: o.Status,
-		})
-		c.Updated = synced || a.Governed() && o.Revision == a.Content.Revision
-		c.Ready = synced && c.Health.Done
-	}
-	c.Note = c.Health.String()
-	if c.Updated && (o.Outlived == "" || o.Outlived != rollout.SaidAt(o.Status)) {
-		c.Failed = c.Health.Failed
-	}
-	if o != nil && o.Fault != nil {
-		c.Note = o.Fault.Message
-	}
-	return c, true
-}
-
-// PlainClusters is what package rollout knows of clusters.
-func PlainClusters(clusters []RollingCluster) []rollout.Cluster {
-	out := make([]rollout.Cluster, len(clusters))
-	for i, c := range clusters {
-		out[i] = c.Cluster
-	}
-	return out
-}
-
-// RolloutInput is what the rollout of a depends on, which a policy governs. progressed is Assignment.Progressed, all what policies
-// select clusters by.
-func RolloutInput(a *Assignment, clusters []RollingCluster, all []policy.Cluster, progressed, now time.Time) rollout.Input {
-	p := a.Policy.Rollout
-	in := rollout.Input{
-		Revision: a.Content.Revision, Clusters: PlainClusters(clusters), Progress: progressed, Now: now,
-		Held: a.Progress.Hold != "", Paused: p.Paused || a.Progress.Hold == v1alpha1.RolloutPaused,
-		Wait: p.Wait, Deadline: p.ProgressDeadline, Stop: p.Stop,
-	}
-	if paused, _, _ := unstructured.NestedBool(a.Content.Object, "spec", "paused"); paused {
-		in.Progress = now // by kubectl rollout pause, which is in the members too: no pods follow
-	}
-	for _, s := range p.Steps(all) {
-		in.Steps = append(in.Steps, rollout.Step(s))
-	}
-	return in
-}
-
 // rollOn takes a workload's change as far as it goes now. What is to be recorded of it is added to r: only when it is, and the
 // template shows it, do members act upon it.
 func (w *World) rollOn(o *object, a *Assignment, r *Recording) {
@@ -118,7 +32,7 @@ func (w *World) rollOn(o *object, a *Assignment, r *Recording) {
 	case !rollout.Rolls(a.Key.GR), a.Revision < o.outdated, a.Settled():
 		return
 	case !a.Governed():
-		hold, none := a.holdAfter(nil), ""
+		hold, none := a.HoldAfter(nil), ""
 		r.State, r.Hold = &none, &hold
 		return
 	}
@@ -127,8 +41,8 @@ func (w *World) rollOn(o *object, a *Assignment, r *Recording) {
 	}
 	clusters := w.rolling(o, a)
 	a.Progressed = o.progressed(a.Content.Revision, clusters, w.now)
-	out := rollout.Advance(a.Progress.State, RolloutInput(a, clusters, w.policyClusters(), a.Progressed, w.now))
-	state, hold := out.State.String(), a.holdAfter(out.State)
+	out := rollout.Advance(a.Progress.State, assignment.RolloutInput(a, clusters, w.policyClusters(), a.Progressed, w.now))
+	state, hold := out.State.String(), a.HoldAfter(out.State)
 	if state == a.Progress.Kept && hold == a.Object.GetAnnotations()[v1alpha1.AnnotationRollout] {
 		if !out.State.Done && out.Phase != rollout.Stopped {
 			again := rolloutInterval
@@ -145,25 +59,14 @@ func (w *World) rollOn(o *object, a *Assignment, r *Recording) {
 		if e.Warning {
 			kind = corev1.EventTypeWarning
 		}
-		r.Tell = append(r.Tell, Tell{Template: a.Template, Type: kind, Reason: e.Reason, Message: e.Message})
+		r.Tell = append(r.Tell, Event{Template: a.Template, Type: kind, Reason: e.Reason, Message: e.Message})
 	}
-}
-
-// holdAfter is what AnnotationRollout has to say: the hub sets and takes off its own value only.
-func (a *Assignment) holdAfter(state *rollout.State) string {
-	switch {
-	case state != nil && state.Stopped != "":
-		return v1alpha1.RolloutStopped
-	case a.Progress.Hold == v1alpha1.RolloutStopped:
-		return ""
-	}
-	return a.Progress.Hold
 }
 
 // rolling is what Rolling is for all members.
-func (w *World) rolling(o *object, a *Assignment) (out []RollingCluster) {
+func (w *World) rolling(o *object, a *Assignment) (out []assignment.RollingCluster) {
 	for _, name := range w.names {
-		if one, part := rolling(a, name, o.seen[name]); part {
+		if one, part := assignment.RollingIn(a, name, o.seen[name]); part {
 			c := w.clusters[name]
 			one.Away = c == nil || !c.Ready
 			out = append(out, one)
@@ -173,7 +76,7 @@ func (w *World) rolling(o *object, a *Assignment) (out []RollingCluster) {
 }
 
 // progressed is when what counts of a rollout last changed.
-func (o *object) progressed(revision string, clusters []RollingCluster, now time.Time) time.Time {
+func (o *object) progressed(revision string, clusters []assignment.RollingCluster, now time.Time) time.Time {
 	var count int64
 	for _, c := range clusters {
 		if c.Updated {
@@ -221,7 +124,7 @@ func (w *World) turns(o *object, a *Assignment) map[string]template.Turn {
 	var out map[string]template.Turn
 	for _, name := range w.names {
 		seen := o.seen[name]
-		there := seen.has(a)
+		there := seen.Has(a)
 		if _, placed := a.Shares[name]; !placed && !there {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -40,7 +41,7 @@ func (r *rollingRig) steps() {
 		Spec:       v1alpha1.PlacementPolicySpec{Rollout: &v1alpha1.Rollout{By: v1alpha1.RolloutByCluster}},
 	})
 	must(r.t, err)
-	r.w.policies.none = p
+	r.w.policies.None = p
 }
 
 func (r *rollingRig) object() *unstructured.Unstructured {
@@ -241,7 +242,7 @@ func TestStaleFailureOfADeployment(t *testing.T) {
 	target := a.Target("a")
 	failed := func(said, outlived string) string {
 		o := &Observed{UID: "x", Ours: true, Template: a.UID, Generation: 1, ObservedGeneration: 1, Status: status(said), Left: &target, InSync: true, Outlived: outlived}
-		for _, c := range Rolling(a, r.w.facts, func(string) *Observed { return o }, func(string) bool { return false }) {
+		for _, c := range assignment.Rolling(a, r.w.facts, func(string) *Observed { return o }, func(string) bool { return false }) {
 			if c.Name == "a" {
 				return c.Failed
 			}
@@ -279,7 +280,7 @@ func TestStateOfARolloutOutlivesReplacedAnnotations(t *testing.T) {
 	if r.observed().Progress.State.Opens("b", r.get("web").Content.Revision) {
 		t.Error("a state that cannot be read lets everything out")
 	}
-	r.w.policies.none = policy.NoPolicy()
+	r.w.policies.None = policy.NoPolicy()
 	r.notes = map[string]string{v1alpha1.AnnotationRolloutState: kept, v1alpha1.AnnotationRollout: v1alpha1.RolloutStopped}
 	if got := r.observed().Recording; got == nil || *got.State != "" || *got.Hold != "" {
 		t.Errorf("without a policy the object keeps its annotations: %+v", got)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -50,8 +51,8 @@ func (w *World) shortKeys() []template.Key {
 
 // awaited lowers wl to what a has already, while nodes and pods of members that answer have not been measured; why then says so.
 // What has nothing is held.
-func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why string) {
-	d := a.Under(o.policy)
+func (w *World) awaited(a *Assignment, o *outlook.Outlook, wl *schedule.Workload) (why string) {
+	d := a.Under(o.Policy)
 	if d == nil || a.Division == kinds.Everywhere {
 		return ""
 	}
@@ -61,7 +62,7 @@ func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why s
 			has += n
 		}
 	}
-	if has >= wl.Total && !(o.policy != nil && o.policy.Rebalance) {
+	if has >= wl.Total && !(o.Policy != nil && o.Policy.Rebalance) {
 		return ""
 	}
 	unread := w.unread(d)
@@ -82,8 +83,8 @@ func (w *World) awaited(a *Assignment, o *outlook, wl *schedule.Workload) (why s
 
 // movesUnread says that d gives clusters more of what others have while nodes and pods of members that answer have not been
 // measured; empty otherwise. A hub that has just started would move things to where there is no room for them.
-func (w *World) movesUnread(a *Assignment, o *outlook, wl *schedule.Workload, d *schedule.Decision) string {
-	demand := a.Under(o.policy)
+func (w *World) movesUnread(a *Assignment, o *outlook.Outlook, wl *schedule.Workload, d *schedule.Decision) string {
+	demand := a.Under(o.Policy)
 	if demand == nil || a.Division == kinds.Everywhere || d.Hold || len(wl.Current) == 0 {
 		return ""
 	}
@@ -98,8 +99,8 @@ func (w *World) movesUnread(a *Assignment, o *outlook, wl *schedule.Workload, d 
 
 // demanded is plain with what is known of the members' nodes and pods, and wl with all that its pods ask for, if they ask for
 // anything or the policy divides by what is free. Else it is plain.
-func (w *World) demanded(a *Assignment, o *outlook, plain *schedule.Snapshot, wl *schedule.Workload) *schedule.Snapshot {
-	d := a.Under(o.policy)
+func (w *World) demanded(a *Assignment, o *outlook.Outlook, plain *schedule.Snapshot, wl *schedule.Workload) *schedule.Snapshot {
+	d := a.Under(o.Policy)
 	switch {
 	case d == nil:
 		return plain
@@ -125,15 +126,7 @@ func (w *World) demanded(a *Assignment, o *outlook, plain *schedule.Snapshot, wl
 // elsewhere.
 func (w *World) grant(a *Assignment) {
 	short := !a.Decision.Kept && (a.Decision.Unplaced > 0 || a.Decision.Waits)
-	w.room.Grant(a.Key, a.Under(w.outlook(a.Policy).policy), short, w.clusters, a.reservedIn, w.now)
-}
-
-// reservedIn is how many replicas a cluster is to run of a.
-func (a *Assignment) reservedIn(cluster string) int32 {
-	if a.Going || a.Finished() {
-		return 0
-	}
-	return a.Runs(cluster)
+	w.room.Grant(a.Key, a.Under(w.outlook(a.Policy).Policy), short, w.clusters, a.Reserves, w.now)
 }
 
 // unread are the clusters that answer and of which what d is about will soon be known.

@@ -36,7 +36,7 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 	for i, name := range w.names {
 		seen, s := o.seen[name], a.Shares[name]
 		switch {
-		case !w.shows(name, a.Key.GR) || !seen.runsMore(a, s.Replicas) || seen.asWanted(s):
+		case !w.shows(name, a.Key.GR) || !seen.RunsMore(a, s.Replicas) || seen.AsWanted(s):
 			continue
 		case !gains && seen.Left != nil && running <= seen.Left.Share.Total && seen.Left.Share.Total > a.Total:
 			continue // nothing is in motion, there are to be fewer
@@ -75,21 +75,11 @@ func (w *World) shows(cluster string, gr schema.GroupResource) bool {
 // moved says whether no member in reach runs more of an object than it is to.
 func (w *World) moved(o *object, a *Assignment) bool {
 	for name, seen := range o.seen {
-		if seen.runsMore(a, a.Shares[name].Replicas) && w.reached(name) {
+		if seen.RunsMore(a, a.Shares[name].Replicas) && w.reached(name) {
 			return false
 		}
 	}
 	return true
-}
-
-// runsMore says whether the member runs more of a than n replicas.
-func (o *Observed) runsMore(a *Assignment, n int32) bool {
-	return o.From(a.UID) && o.Replicas != nil && *o.Replicas > n
-}
-
-// asWanted says whether the member was told already to run what it is to: if it runs more, somebody there has scaled it.
-func (o *Observed) asWanted(s template.Share) bool {
-	return o.Left != nil && o.Left.Share.Replicas == s.Replicas && o.Left.Share.Total == s.Total
 }
 
 // part is a member's in moving a. What it was told does not count any more once it shows something else. Until then what it shows as
@@ -176,7 +166,7 @@ func (w *World) workShares(o *object, a *Assignment) map[string]template.Share {
 	out := maps.Clone(a.Shares)
 	total := kinds.Parallelism(a.Content.Object)
 	duplicate := false
-	if p := w.outlook(a.Policy).policy; p != nil {
+	if p := w.outlook(a.Policy).Policy; p != nil {
 		duplicate = p.Strategy == schedule.Duplicate
 	}
 	var names []string
@@ -218,7 +208,7 @@ func (w *World) work(o *object, a *Assignment, cluster string, s template.Share)
 	}
 	switch {
 	case seen.From(a.UID):
-		return seen.work(part)
+		return seen.Work(part)
 	case a.Finished():
 		part.Left = 0
 	case w.hasRead(cluster, a.Key.GR) || sending != nil || !a.Created.Before(w.Began): // it has none
@@ -242,21 +232,4 @@ func (o *object) sent(cluster string) (seen *Observed, sending *int32) {
 		sending = &n
 	}
 	return seen, sending
-}
-
-// work is part with what a member shows of it.
-func (o *Observed) work(part transition.Work) transition.Work {
-	if o.Parallelism != nil {
-		part.Has = max(part.Has, *o.Parallelism)
-	}
-	succeeded := o.Count("succeeded")
-	switch {
-	case template.JobEnds(o.Status, "Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"):
-		part.Left = 0
-	case o.Completions != nil:
-		part.Left = max(0, *o.Completions-succeeded)
-	case succeeded > 0:
-		part.Left = o.Count("active") // no more are begun once one has succeeded
-	}
-	return part
 }

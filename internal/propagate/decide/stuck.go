@@ -26,10 +26,10 @@ const (
 // noteUnready counts what has fewer ready replicas in a member than it was told to run.
 func (w *World) noteUnready(cluster string, before, after *Observed) {
 	n := w.unready[cluster]
-	if before.unready() {
+	if before.Unready() {
 		n--
 	}
-	if after.unready() {
+	if after.Unready() {
 		n++
 	}
 	if w.unready[cluster] = n; n == 0 {
@@ -37,14 +37,6 @@ func (w *World) noteUnready(cluster string, before, after *Observed) {
 		return
 	}
 	w.stuckChanged()
-}
-
-func (o *Observed) unready() bool {
-	if !o.Exists() || o.Replicas == nil {
-		return false
-	}
-	ready, _ := o.Status["readyReplicas"].(int64)
-	return ready < int64(*o.Replicas)
 }
 
 // anyUnready says whether a member that answers has fewer ready replicas of anything than it was told to run.

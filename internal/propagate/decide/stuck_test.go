@@ -69,9 +69,9 @@ func TestWhatFitsNowhereElseWaitsWhereItIs(t *testing.T) {
 
 func TestAPolicyMayKeepWhatIsStuck(t *testing.T) {
 	h := newHours(deployments())
-	patient := *h.w.policies.none
+	patient := *h.w.policies.None
 	patient.Failover.UnschedulableAfter = 0
-	h.w.policies.none = &patient
+	h.w.policies.None = &patient
 	h.deployment("web", 10, 9, nil)
 	h.stuckIn("aws", 2, h.now, h.now.Add(time.Hour))
 	h.want(t, "with unschedulableAfter 0", "aws=3,azure=3,google=3")

@@ -54,7 +54,7 @@ func (s *Supposed) TakeForBegun() { s.world.members = nil }
 
 // Rule has these policies, and the labels of these Namespaces, be the hub's.
 func (s *Supposed) Rule(policies []*policy.Policy, namespaces map[string]map[string]string) {
-	s.world.policies.index, s.world.namespaces = policy.NewIndex(policies), namespaces
+	s.world.policies.Rule(policies, namespaces)
 }
 
 // Lose is s with some clusters lost to all whose replicas fail over, and not ready.
@@ -74,7 +74,7 @@ func (s *Supposed) Lose(clusters []string) *Supposed {
 		w.clusters[name], assumed[name] = &gone, true
 	}
 	w.losses.Assume(assumed)
-	clear(w.outlooks.all) // what clusters have free is as before
+	w.outlooks.Forget() // what clusters have free is as before
 	return out
 }
 
@@ -85,13 +85,13 @@ func (s *Supposed) Clusters() map[string]*Cluster { return s.world.clusters }
 func (s *Supposed) PolicyClusters() []policy.Cluster { return s.world.policyClusters() }
 
 // Policies are those in effect.
-func (s *Supposed) Policies() []*policy.Policy { return s.world.policies.index.Policies() }
+func (s *Supposed) Policies() []*policy.Policy { return s.world.policies.Index().Policies() }
 
 // Namespaces are the labels of Namespaces by name, not to be changed.
-func (s *Supposed) Namespaces() map[string]map[string]string { return s.world.namespaces }
+func (s *Supposed) Namespaces() map[string]map[string]string { return s.world.policies.Namespaces() }
 
 // PolicyFor is the policy that applies to a template, and that which says nothing if none does.
-func (s *Supposed) PolicyFor(t *template.Template) *policy.Policy { return s.world.policyFor(t) }
+func (s *Supposed) PolicyFor(t *template.Template) *policy.Policy { return s.world.policies.For(t) }
 
 // OfHub says whether it is of the World of a hub, which serves resources.
 func (s *Supposed) OfHub() bool { return len(s.world.resources) > 0 }
@@ -106,13 +106,13 @@ func (s *Supposed) Keys(which func(a *Assignment) bool) []template.Key {
 
 // Place is the decision about a template that is not at the hub, or as if it were not.
 func (s *Supposed) Place(t *template.Template) schedule.Decision {
-	return s.world.decide(&Assignment{Template: t, Policy: s.world.policyFor(t)}, nil)
+	return s.world.decide(&Assignment{Template: t, Policy: s.world.policies.For(t)}, nil)
 }
 
 // As is a template as if it were at the hub and decided as d says.
 func (s *Supposed) As(t *template.Template, d schedule.Decision) *Assignment {
-	a := &Assignment{Template: t, Policy: s.world.policyFor(t)}
-	a.setDecision(d)
+	a := &Assignment{Template: t, Policy: s.world.policies.For(t)}
+	a.SetDecision(d)
 	return a
 }
 
@@ -122,7 +122,7 @@ func (s *Supposed) Grant(a *Assignment) { s.world.grant(a) }
 // Again is a as it would be decided about again, and has it be given what that takes.
 func (s *Supposed) Again(a *Assignment) *Assignment {
 	after := *a
-	after.setDecision(s.world.decide(a, a))
+	after.SetDecision(s.world.decide(a, a))
 	s.world.grant(&after)
 	return &after
 }
@@ -131,7 +131,7 @@ func (s *Supposed) Again(a *Assignment) *Assignment {
 func (s *Supposed) Rules(a *Assignment) map[string]schedule.Closed {
 	o := s.world.outlook(a.Policy)
 	wl := s.world.workload(a, a, o)
-	rules, _ := o.unharmed.Closed(&wl)
+	rules, _ := o.Unharmed.Closed(&wl)
 	return rules
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/capacity"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -188,14 +189,14 @@ func TestARestartDoesNotMoveWhatRuns(t *testing.T) {
 	r.see("google", 90)
 	before := r.deployment("plain", 1, 5, nil)
 	want := schedule.Even(schedule.Workload{Key: "deployments.apps/shop/web", Divided: true, Total: 5}, []schedule.Cluster{{Name: "aws"}, {Name: "azure"}, {Name: "google"}})
-	if got := r.demanding(t, "web", 1, 5, nil, ""); !sameDivision(got.Decision.Division(), want) || got.Undecided {
+	if got := r.demanding(t, "web", 1, 5, nil, ""); !assignment.SameDivision(got.Decision.Division(), want) || got.Undecided {
 		t.Errorf("it ran as %v and is now %s (%s)", want, got.Decision, before.Decision)
 	}
 	// What may be in a cluster that is away has been divided before, too.
 	away := demandingRig(ready("aws", 0), away("azure", 0, 3), ready("google", 0))
 	away.see("aws", 0)
 	away.see("google", 1)
-	if got := away.demanding(t, "web", 1, 5, nil, ""); !sameDivision(got.Decision.Division(), want) {
+	if got := away.demanding(t, "web", 1, 5, nil, ""); !assignment.SameDivision(got.Decision.Division(), want) {
 		t.Errorf("with a cluster away it ran as %v and is now %s", want, got.Decision)
 	}
 }

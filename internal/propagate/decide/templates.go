@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -77,7 +78,7 @@ func (w *World) write(t *template.Template) {
 
 func (w *World) decideWritten(o *object, t *template.Template) {
 	b := o.a
-	a := &Assignment{Template: t, Policy: w.policyFor(t)}
+	a := &Assignment{Template: t, Policy: w.policies.For(t)}
 	known := b != nil && b.UID == t.UID
 	if known {
 		a.Template = o.carry(t, a.Policy)
@@ -88,7 +89,7 @@ func (w *World) decideWritten(o *object, t *template.Template) {
 	}
 	d := w.decide(a, b)
 	if known {
-		d.Shares = lastingReasons(b.Decision.Shares, d.Shares)
+		d.Shares = assignment.LastingReasons(b.Decision.Shares, d.Shares)
 	}
 	w.assign(o, a, d)
 	if b == nil || b.Object.GetGeneration() != t.Object.GetGeneration() {
@@ -99,14 +100,14 @@ func (w *World) decideWritten(o *object, t *template.Template) {
 // assign has an object be decided as d says.
 func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 	b := o.a
-	if b != nil && b.UID == a.UID && b.Division == replicas && a.Division == replicas && sameShares(&b.Decision, &d) {
+	if b != nil && b.UID == a.UID && b.Division == replicas && a.Division == replicas && assignment.SameShares(&b.Decision, &d) {
 		a.Decision, a.Shares = d, b.Shares
 	} else {
-		a.setDecision(d)
+		a.SetDecision(d)
 		a.Shares = w.workShares(o, a)
 	}
-	a.Shapes = w.outlook(a.Policy).shapes
-	a.AwaitsNamespace = w.awaitsNamespace(a.Template)
+	a.Shapes = w.outlook(a.Policy).Shapes
+	a.AwaitsNamespace = w.policies.AwaitsNamespace(a.Template)
 	w.persist(a)
 	w.scale(o, a)
 	w.announce(b, a)
@@ -197,38 +198,6 @@ func (w *World) steers(gr schema.GroupResource) {
 	}
 }
 
-func (a *Assignment) setDecision(d schedule.Decision) {
-	a.Decision = d
-	a.Shares = make(map[string]template.Share, len(d.Shares))
-	var total, before int32
-	for _, s := range d.Shares {
-		total += s.Replicas
-	}
-	for _, s := range d.Shares {
-		a.Shares[s.Cluster] = template.Share{Replicas: s.Replicas, Before: before, Total: total}
-		before += s.Replicas
-	}
-	if a.Division == completions {
-		a.cutWork()
-	}
-	if a.Scaler == nil {
-		return
-	}
-	for cluster, b := range a.Scaler.Bounds {
-		if _, in := a.Shares[cluster]; in {
-			a.Shares[cluster] = template.Share{Least: b.Min, Most: b.Max}
-		}
-	}
-}
-
-// divided is the division as it is recorded: that of work which has begun is the one that it began with.
-func (a *Assignment) divided() map[string]int32 {
-	if a.Decision.Kept {
-		return a.Recorded
-	}
-	return a.Decision.Division()
-}
-
 // persist says whether the division of a has to be recorded, where the formula would not say the same after a restart, and
 // reserves what a is given.
 func (w *World) persist(a *Assignment) {
@@ -238,7 +207,7 @@ func (w *World) persist(a *Assignment) {
 
 func (w *World) unrecorded(a *Assignment) bool {
 	d := &a.Decision
-	switch same := d.Kept || a.Recorded != nil && sameAsRecorded(d, a.Recorded); {
+	switch same := d.Kept || a.Recorded != nil && assignment.SameAsRecorded(d, a.Recorded); {
 	case same && a.Lapsed:
 		return true
 	case d.Hold || !d.Divided || d.Unplaced > 0 && a.Placed() == 0 || same:
@@ -249,97 +218,23 @@ func (w *World) unrecorded(a *Assignment) bool {
 		return true
 	}
 	// If nothing is known but which clusters there were when it was made, the formula has to say the same.
-	return !schedule.IsEven(a.Key.String(), a.Total, w.roll().joinedBy(a.Created), d.Shares)
-}
-
-// sameAsRecorded compares a decision with what is recorded; a cluster with 0 is as one without.
-func sameAsRecorded(d *schedule.Decision, recorded map[string]int32) bool {
-	if !d.Divided {
-		return sameDivision(nil, recorded)
-	}
-	some := 0
-	for i := range d.Shares {
-		if d.Shares[i].Replicas != recorded[d.Shares[i].Cluster] {
-			return false
-		}
-		if d.Shares[i].Replicas != 0 {
-			some++
-		}
-	}
-	for _, n := range recorded {
-		if n != 0 {
-			some--
-		}
-	}
-	return some == 0
-}
-
-// sameDivision compares two divisions; a cluster with 0 is as one without.
-func sameDivision(a, b map[string]int32) bool {
-	return within(a, b) && within(b, a)
-}
-
-func within(a, b map[string]int32) bool {
-	for cluster, n := range a {
-		if n != b[cluster] {
-			return false
-		}
-	}
-	return true
+	return !schedule.IsEven(a.Key.String(), a.Total, w.roll().JoinedBy(a.Created), d.Shares)
 }
 
 // renew has an object decided as the clusters ask for now.
 func (w *World) renew(o *object) {
 	a := o.a
-	d, shapes := w.decide(a, a), w.outlook(a.Policy).shapes
-	same := sameDecision(&a.Decision, &d) && sameShapes(a.Shapes, shapes) && sameMap(a.Shares, w.workShares(o, a))
-	if same && sameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
+	d, shapes := w.decide(a, a), w.outlook(a.Policy).Shapes
+	same := assignment.SameDecision(&a.Decision, &d) && assignment.SameShapes(a.Shapes, shapes) && assignment.SameMap(a.Shares, w.workShares(o, a))
+	if same && assignment.SameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
 		w.grant(a)
 		w.expire(a)
 		w.look(o, false)
 		return
 	}
 	next := *a
-	d.Shares = lastingReasons(a.Decision.Shares, d.Shares)
+	d.Shares = assignment.LastingReasons(a.Decision.Shares, d.Shares)
 	w.assign(o, &next, d)
-}
-
-// sameDecision compares what is told about decisions as a whole, and what is done.
-func sameDecision(a, b *schedule.Decision) bool {
-	return sameShares(a, b) && a.Reason == b.Reason && a.Unplaced == b.Unplaced && a.Problem == b.Problem &&
-		a.Hold == b.Hold && a.Kept == b.Kept && a.Waits == b.Waits
-}
-
-func sameShares(a, b *schedule.Decision) bool {
-	if a.Divided == b.Divided && len(a.Shares) > 0 && len(a.Shares) == len(b.Shares) && &a.Shares[0] == &b.Shares[0] {
-		return true
-	}
-	return a.Divided == b.Divided && slices.EqualFunc(a.Shares, b.Shares, func(x, y schedule.Share) bool {
-		return x.Cluster == y.Cluster && x.Replicas == y.Replicas
-	})
-}
-
-// sameStates compares the reasons that are states of clusters. Others are not compared: a decision that is made again finds all "as
-// before", and why it came to be so is the reason that was found first.
-func sameStates(a, b []schedule.Share) bool {
-	return slices.EqualFunc(a, b, func(x, y schedule.Share) bool {
-		return x.Passing == y.Passing && (!x.Passing || x.Reason == y.Reason)
-	})
-}
-
-// lastingReasons is after, with the reasons of before where a share is as it was, and was not given because of a state that is
-// over. Both are by cluster.
-func lastingReasons(before, after []schedule.Share) []schedule.Share {
-	out := slices.Clone(after)
-	for i := range out {
-		for len(before) > 0 && before[0].Cluster < out[i].Cluster {
-			before = before[1:]
-		}
-		if len(before) > 0 && before[0].Cluster == out[i].Cluster && out[i].Reason == schedule.AsBefore && before[0].Replicas == out[i].Replicas && !before[0].Passing {
-			out[i].Reason = before[0].Reason
-		}
-	}
-	return out
 }
 
 // lookAt looks at an object, if there is a template of it.
@@ -360,8 +255,8 @@ func (w *World) look(o *object, full bool) {
 		}
 	}
 	w.refresh(o, &next, full)
-	if !sameMap(a.Shares, next.Shares) || !maps.Equal(a.Now, next.Now) || !sameTurns(a.Turns, next.Turns) || a.Undecided != next.Undecided ||
-		a.FollowsMembers != next.FollowsMembers || !sameRecording(a.Recording, next.Recording) || !a.Progressed.Equal(next.Progressed) {
+	if !assignment.SameMap(a.Shares, next.Shares) || !maps.Equal(a.Now, next.Now) || !assignment.SameTurns(a.Turns, next.Turns) || a.Undecided != next.Undecided ||
+		a.FollowsMembers != next.FollowsMembers || !assignment.SameRecording(a.Recording, next.Recording) || !a.Progressed.Equal(next.Progressed) {
 		w.put(o, &next)
 	}
 }
@@ -380,71 +275,17 @@ func (w *World) refresh(o *object, a *Assignment, full bool) {
 	}
 	r := Recording{}
 	if a.Undecided && a.Scaler == nil {
-		value := schedule.FormatDivision(a.divided())
+		value := schedule.FormatDivision(a.ToRecord())
 		r.Division = &value
 	}
 	w.rollOn(o, a, &r)
 	if late := o.late; late != nil && o.lateFor == a.Template && a.Revision >= o.outdated {
-		r.add(late)
+		r.Add(late)
 	}
 	a.Recording = nil
-	if !r.empty() {
+	if !r.Empty() {
 		a.Recording = &r
 	}
-}
-
-func (r *Recording) empty() bool {
-	return r.Division == nil && r.Taken == nil && r.Bounds == nil && r.State == nil && r.Hold == nil && r.Replicas == nil
-}
-
-// add adds what else is to be recorded.
-func (r *Recording) add(more *Recording) {
-	if more.Replicas != nil && r.Division == nil { // else the division is recorded first
-		r.Division, r.Taken, r.Replicas = more.Division, more.Taken, more.Replicas
-	}
-	if more.Bounds != nil {
-		r.Bounds = more.Bounds
-	}
-	r.Tell = append(slices.Clone(r.Tell), more.Tell...)
-}
-
-func sameRecording(a, b *Recording) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return same(a.Division, b.Division) && same(a.Taken, b.Taken) && same(a.Bounds, b.Bounds) && same(a.State, b.State) && same(a.Hold, b.Hold) &&
-		same(a.Replicas, b.Replicas)
-}
-
-func same[T comparable](a, b *T) bool {
-	return a == b || a != nil && b != nil && *a == *b
-}
-
-// Concern is what somebody has to be told about where an object is; the zero Concern is none.
-type Concern struct{ Reason, Message string }
-
-// Concern of an object: something that makes no sense, or replicas without a place.
-func (a *Assignment) Concern() Concern {
-	d := &a.Decision
-	switch {
-	case d.Problem != "":
-		return Concern{v1alpha1.ReasonPlacementProblem, d.Problem}
-	case d.Hold:
-		return Concern{} // until members have been read, in a moment
-	case d.Unplaced > 0:
-		return Concern{v1alpha1.ReasonUnplaced, d.Reason}
-	case d.Unmet != "":
-		return Concern{v1alpha1.ReasonSpreadUnmet, d.Unmet}
-	}
-	return Concern{}
-}
-
-// notice is what somebody may want to know about work that stays where it has begun; empty if that is nothing, or a concern.
-func (a *Assignment) notice() string {
-	if !a.Decision.Kept || a.Concern() != (Concern{}) {
-		return ""
-	}
-	return a.Decision.Reason
 }
 
 // announce says by an event on the hub's object that a problem began, or changed, or is over, and what a change did not do to work
@@ -455,7 +296,7 @@ func (w *World) announce(before, after *Assignment) {
 	if before != nil && before.UID == after.UID {
 		was = before.Concern()
 	}
-	if notice := after.notice(); notice != "" && before != nil && before.notice() != notice {
+	if notice := after.Notice(); notice != "" && before != nil && before.Notice() != notice {
 		w.tell(after.Template, corev1.EventTypeNormal, reasonKept, notice)
 	}
 	if was == is {

@@ -7,9 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -30,21 +32,19 @@ type World struct {
 	Options
 	now time.Time // of the Apply, or the question, that goes on
 
-	owner     *owner
-	resources map[schema.GroupResource]*resource
-	clusters  map[string]*Cluster // replaced, never changed
-	members   map[string]*member
-	names     []string // of members, sorted; replaced, never changed
-	unready   map[string]int
-	// namespaces are the labels of Namespaces by name; replaced, never changed, because snapshots share them.
-	namespaces map[string]map[string]string
-	policies   policies
+	owner      *owner
+	resources  map[schema.GroupResource]*resource
+	clusters   map[string]*Cluster // replaced, never changed
+	members    map[string]*member
+	names      []string // of members, sorted; replaced, never changed
+	unready    map[string]int
+	policies   policies.Policies
 	losses     cluster.Losses
 	drains     drains
 	stuck      stuck
 	room       room.Room
 	priorities map[string]int32 // the value of each PriorityClass; nil: to be read again
-	outlooks   outlooks
+	outlooks   outlook.Outlooks
 	scalers    map[template.Key]template.Key // of autoscalers, by what they scale
 	pasts      map[types.UID]past
 	moving     map[template.Key]bool // of which some cluster runs more than it is to
@@ -107,11 +107,11 @@ func NewWorld(o Options) *World {
 	w := &World{
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
-		namespaces: map[string]map[string]string{}, policies: newPolicies(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
-		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlooks{all: map[*policy.Policy]*outlook{}},
+		policies: policies.New(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
+		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlook.New(),
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
-	w.facts = w.newFacts()
+	w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
 	return w
 }
 
@@ -119,7 +119,7 @@ func NewWorld(o Options) *World {
 func (w *World) Fork() *World {
 	f := w.asking(w.now)
 	f.resources, f.members, f.unready = maps.Clone(w.resources), maps.Clone(w.members), maps.Clone(w.unready)
-	f.policies.all = maps.Clone(w.policies.all)
+	f.policies = w.policies.Clone()
 	f.losses = w.losses.Clone()
 	f.stuck.ceilings = w.stuck.ceilings.Clone()
 	f.room = w.room.Clone()
@@ -133,7 +133,7 @@ func (w *World) Fork() *World {
 func (w *World) asking(now time.Time) *World {
 	f := *w
 	f.owner, f.now, f.out = &owner{}, now, effects{}
-	f.outlooks.all = maps.Clone(w.outlooks.all)
+	f.outlooks = w.outlooks.Clone()
 	f.room = w.room.Asking()
 	return &f
 }

@@ -24,7 +24,7 @@ func NewEvents(client typedcorev1.EventsGetter) *Events {
 }
 
 // Tell makes an event. It does not block.
-func (e *Events) Tell(t decide.Tell) {
+func (e *Events) Tell(t decide.Event) {
 	about := &corev1.ObjectReference{
 		APIVersion: t.Template.GVK.GroupVersion().String(), Kind: t.Template.GVK.Kind,
 		Namespace: t.Template.Key.Namespace, Name: t.Template.Key.Name, UID: t.Template.UID,

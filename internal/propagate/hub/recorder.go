@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
@@ -31,7 +32,7 @@ type Recorder struct {
 	hub       dynamic.Interface
 	published Published
 	into      func(decide.Input)
-	tell      func(decide.Tell)
+	tell      func(decide.Event)
 	blame     func(template.Key, map[string]string)
 	clock     clock.WithTicker
 	began     time.Time
@@ -51,11 +52,13 @@ type RecorderConfig struct {
 	// Into is told what was Recorded. It must not block.
 	Into func(decide.Input)
 	// Tell makes the events of a Recording once it is written.
-	Tell func(decide.Tell)
+	Tell func(decide.Event)
 	// Blame is told of the clusters of which the words about an object make a fault, with what to say of it; and with nil
 	// that there are none any more.
 	Blame func(template.Key, map[string]string)
 	Clock clock.WithTicker
+	// Workqueues may be nil.
+	Workqueues *metrics.Workqueues
 	// Began is when this run of the hub began.
 	Began time.Time
 }
@@ -64,7 +67,7 @@ type RecorderConfig struct {
 func NewRecorder(c RecorderConfig) *Recorder {
 	return &Recorder{
 		hub: c.Hub, published: c.Published, into: c.Into, tell: c.Tell, blame: c.Blame, clock: c.Clock, began: c.Began,
-		recordings: work.NewQueue("hub_recordings", c.Clock), statuses: work.NewQueue("hub_statuses", c.Clock),
+		recordings: work.NewQueue(c.Workqueues.Open("recordings", ""), c.Clock), statuses: work.NewQueue(c.Workqueues.Open("statuses", ""), c.Clock),
 		written: map[template.Key]status{}, blamed: map[template.Key]bool{},
 	}
 }

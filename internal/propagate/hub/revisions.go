@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
@@ -53,10 +54,10 @@ type pastOf struct {
 	history rollout.History
 }
 
-// NewRevisions makes Revisions. into is told what was Revised, and must not block.
-func NewRevisions(hub dynamic.Interface, published Published, into func(decide.Input), c clock.WithTicker) *Revisions {
+// NewRevisions makes Revisions. into is told what was Revised, and must not block. m may be nil.
+func NewRevisions(hub dynamic.Interface, published Published, into func(decide.Input), m *metrics.Workqueues, c clock.WithTicker) *Revisions {
 	return &Revisions{
-		hub: hub, published: published, into: into, queue: work.NewQueue("hub_revisions", c),
+		hub: hub, published: published, into: into, queue: work.NewQueue(m.Open("revisions", ""), c),
 		pending: map[template.Key]*pendingRevisions{}, read: map[template.Key]pastOf{},
 	}
 }

@@ -62,7 +62,7 @@ func (h *heart) has(t *testing.T, api *hubAPI, image string) *template.Template 
 
 func (h *heart) revisions(t *testing.T, api *hubAPI) *Revisions {
 	t.Helper()
-	r := NewRevisions(api.client(t), h, h.into, clock.RealClock{})
+	r := NewRevisions(api.client(t), h, h.into, nil, clock.RealClock{})
 	running(t, r.Run)
 	return r
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -46,6 +47,9 @@ func (r *Recorder) writeStatus(ctx context.Context, key template.Key) error {
 		return nil
 	}
 	out, err := report.Status(a, r.published.Facts(), r.published.Members(), r.began, now)
+	for range out.Blamed {
+		guard.Count(ctx, "propagation") // recovered by package report
+	}
 	r.tellBlame(key, out.Blamed, err)
 	switch {
 	case err != nil:

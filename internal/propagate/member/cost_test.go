@@ -33,7 +33,7 @@ func TestAnIdleMemberCostsLittle(t *testing.T) {
 		return len(m.watching)
 	}
 	s := member.engaged()
-	if n := watching(); n > 0 || !s.queue.Idle() || s.events.broadcaster != nil {
+	if n := watching(); n > 0 || !s.queue.Idle() || s.events.Began() {
 		t.Errorf("%d watches, idle %v", n, s.queue.Idle())
 	}
 	if m.get(settings) != nil {

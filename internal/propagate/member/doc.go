@@ -20,6 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rights"
@@ -100,8 +101,9 @@ type Options struct {
 	Limits limits.Limits
 	// Clock is the real one if nil.
 	Clock clock.WithTicker
-	// Metrics may be nil.
-	Metrics Metrics
+	// Metrics and Workqueues may be nil.
+	Metrics    Metrics
+	Workqueues *metrics.Workqueues
 	// Attribute, if not nil, is the context of a write that follows from a change of an object at the hub, so that the
 	// member may be told who made it. It must not block.
 	Attribute func(ctx context.Context, key template.Key) context.Context

@@ -35,6 +35,7 @@ type followed struct {
 	labels    string
 	cut       func(*unstructured.Unstructured) // takes out of an object what is not needed
 	into      into
+	known     func(watch.Head) bool // see watch.REST; nil: nothing is
 	told      func(error)
 	absent    time.Duration // see watch.Resource
 }
@@ -44,7 +45,7 @@ type followed struct {
 func (s *session) follow(ctx context.Context, f followed) {
 	type object = *unstructured.Unstructured
 	delays, _ := s.member.clock.(clock.WithDelayedExecution) // which clocks are, also those of tests
-	source := &versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, f.namespace), Format: watch.Unstructured()}}
+	source := &versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, f.namespace), Format: watch.Unstructured(), Known: f.known}}
 	watch.Run(ctx, watch.Resource[object, object]{
 		Name:   s.member.name + "/" + f.name,
 		Source: source,

@@ -317,6 +317,6 @@ func waitOr(t *testing.T, what string, done func() bool, why func() string) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
-		t.Fatalf("waited in vain for %s: %s", what, why())
+		t.Fatalf("timed out waiting for %s: %s", what, why())
 	}
 }

@@ -145,11 +145,12 @@ func TestLargeObjectsAreNotKept(t *testing.T) {
 // TestMemberWithoutEnd: one that lists without end, or sends an object without end, is
 // left alone, and nothing of it is kept.
 func TestMemberWithoutEnd(t *testing.T) {
+	var made atomic.Int64
 	for name, m := range map[string]*largeMember{
 		"lists": {page: func(w http.ResponseWriter, r *http.Request, _ func(int) []byte) {
 			_, _ = fmt.Fprint(w, `{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"1000","continue":"more"},"items":[`)
 			for i := range 100 {
-				name := fmt.Sprint("cm", time.Now().UnixNano(), i)
+				name := fmt.Sprint("cm", made.Add(1))
 				_, _ = fmt.Fprintf(w, `%s{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":"shop","uid":%q,"resourceVersion":"7","annotations":{"hanse.dev/origin":"h/s@1/t/configmaps/shop/%s"}}}`, strings.Repeat(",", min(i, 1)), name, name, name)
 			}
 			_, _ = fmt.Fprint(w, `]}`)

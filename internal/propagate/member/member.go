@@ -179,19 +179,43 @@ func (m *Member) tellsRestored(w *decide.Wanted) bool {
 
 // Observed is what is known of an object, nil if nothing is.
 func (m *Member) Observed(key template.Key) *decide.Observed {
-	m.mu.Lock()
-	r := m.records[key]
-	if r == nil {
-		m.mu.Unlock()
+	rec, known := m.known(key)
+	if !known {
 		return nil
 	}
-	rec := *r
-	m.mu.Unlock()
 	o := rec.observed(m.options.Hub)
 	if rec.left != nil {
 		o.Spec = rec.left.spec(m.name)
 	}
 	return o
+}
+
+// Glance is Observed without Spec.
+func (m *Member) Glance(key template.Key) *decide.Observed {
+	rec, known := m.known(key)
+	if !known {
+		return nil
+	}
+	return rec.observed(m.options.Hub)
+}
+
+// known is a copy of the record of key, if there is one.
+func (m *Member) known(key template.Key) (rec record, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.records[key]; r != nil {
+		return *r, true
+	}
+	return record{}, false
+}
+
+// Settled says whether the member has an object as target says, and nothing else is to be said of it.
+func (m *Member) Settled(key template.Key, target template.Target) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.records[key]
+	return r != nil && r.seen.exists() && !r.seen.deleting && r.fault() == nil && r.withheld() == "" &&
+		r.asLeft() && len(r.left.dropped()) == 0 && r.left.target() == target
 }
 
 // Present are the objects that are in the member, as far as is known.
@@ -218,11 +242,13 @@ func (m *Member) Known() []template.Key {
 	return keys
 }
 
-// Version rises with each change of what is known.
-func (m *Member) Version() uint64 {
+// Version rises with each change of what is known, and when a resource can no longer be read. certain: there is none that
+// cannot be; that it can again does not change the version.
+func (m *Member) Version() (version uint64, certain bool) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.version
+	version, s := m.version, m.session
+	m.mu.Unlock()
+	return version, s == nil || s.certain()
 }
 
 // keysOf are the keys of a resource of which there are records.
@@ -259,12 +285,8 @@ func (m *Member) forgetAll(gr schema.GroupResource) {
 
 // get is a copy of the record of key; the zero record if there is none.
 func (m *Member) get(key template.Key) record {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.records[key]; r != nil {
-		return *r
-	}
-	return record{}
+	rec, _ := m.known(key)
+	return rec
 }
 
 // look fills in what of v the member knows.

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/watch"
 )
 
 // sink takes in what a watch says of the hub's objects of one resource. Its methods are called one at a time.
@@ -80,6 +81,13 @@ func (s *sink) replace(objs []*unstructured.Unstructured, version uint64) {
 		s.session.hasRead(s.gr)
 	}
 	s.session.queueAll(s.gr)
+}
+
+// knows says whether that version of an object, or a later one, was seen, so that apply would do nothing: most of what a watch says
+// follows a write of the hub's, and was in the answer to that.
+func (s *sink) knows(h watch.Head) bool {
+	key := template.Key{GR: s.gr, Namespace: h.Namespace, Name: h.Name}
+	return s.session.member.knows(key, h.UID, template.RevisionOf(h.ResourceVersion))
 }
 
 // apply is an object that is new or has changed.

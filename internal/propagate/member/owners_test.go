@@ -16,7 +16,7 @@ func (m *memberAPI) own(before, after map[string]any, manager string) {
 		meta = map[string]any{}
 		after["metadata"] = meta
 	}
-	now := time.Now().UTC().Format(time.RFC3339)
+	now := epoch.Format(time.RFC3339)
 	if meta["creationTimestamp"] == nil {
 		meta["creationTimestamp"] = now
 	}

@@ -16,12 +16,13 @@ import (
 	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/objects"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
 
 // session is a member that is engaged: what is watched, a queue and its workers, all of which end with it. While nothing is
-// placed in the member, it costs two goroutines.
+// placed in the member, it costs three goroutines.
 type session struct {
 	member    *Member
 	cancel    context.CancelFunc
@@ -30,7 +31,7 @@ type session struct {
 	client    dynamic.Interface
 	discovery discovery.DiscoveryInterface
 	queue     *work.Pool
-	events    eventSink
+	events    access.Events
 	again     chan struct{}
 	scalers   scalers
 	schemas   schemas
@@ -50,6 +51,12 @@ const workersAtOnce = 32
 
 func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
 	s := unconnected(m, cancel)
+	made := false
+	defer func() {
+		if !made {
+			s.queue.Stop()
+		}
+	}()
 	cfg = limits.Responses(cfg, limits.Response, s.exceed)
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := rest.HTTPClientFor(cfg)
@@ -57,7 +64,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	s.cfg, s.http = cfg, client
-	if s.client, err = dynamic.NewForConfigAndClient(cfg, client); err != nil {
+	if s.client, err = objects.NewClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	if s.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(cfg, client); err != nil {
@@ -66,7 +73,8 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	if s.watches, err = newRESTClient(cfg, client); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	s.events.cfg, s.events.client = cfg, client
+	s.events.Config, s.events.Client = cfg, client
+	made = true
 	return s, nil
 }
 
@@ -76,7 +84,7 @@ func unconnected(m *Member, cancel context.CancelFunc) *session {
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
 		kinds: map[schema.GroupResource]*kind{}, custom: &access.Custom{}, schemas: newSchemas(),
 	}
-	s.queue = work.NewPool("", m.clock, workersAtOnce, s.attempt, s.fails)
+	s.queue = work.NewPool(m.options.Workqueues.Open("member", m.name), m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
 }
 
@@ -99,7 +107,7 @@ func (s *session) run(ctx context.Context) {
 	s.schemas.watch(s) // for what was dropped in an earlier session
 	work.Keep(ctx, s.member.clock, s.member.name+"/discovery", s.watchAll)
 	s.queue.Stop()
-	s.events.stop()
+	s.events.Stop()
 	s.member.ended(s)
 	s.tellAll()
 }
@@ -132,6 +140,9 @@ func (s *session) watchAll(ctx context.Context) {
 		retry := lookAgain
 		switch {
 		case err != nil:
+			if guard.Stack(err) != nil {
+				guard.Count(ctx, "propagation")
+			}
 			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error(), "stack", string(guard.Stack(err)))
 			retry = failed
 			failed = min(2*failed, longestDiscovery)
@@ -206,7 +217,7 @@ func (s *session) missing() (all []schema.GroupResource) {
 // discovery never makes the hub forget what a member serves. The error is about resources that the hub has, too: what
 // else is down in a member is not the hub's business.
 func (s *session) discover(ctx context.Context) error {
-	found, failed, err := servedVersions(s.discovery)
+	found, failed, err := access.Served(s.discovery)
 	wanted := s.member.source.Resources()
 	if err != nil {
 		s.undiscovered(wanted, func(schema.GroupResource) error { return err })

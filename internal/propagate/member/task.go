@@ -255,10 +255,14 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 }
 
 // follows says whether what s asks for follows from a change of the object at the hub: not from drift, nor from clusters
-// that come, go or fill up.
+// that are lost, are drained or fill up.
 func (t *task) follows(s step) bool {
-	left := t.rec.left
-	return len(s.drift) == 0 && (t.want == nil || left == nil || left.target().Content != t.want.Content)
+	if t.want == nil || t.rec.left == nil {
+		return t.want == nil || !t.want.OfItself
+	}
+	before, now := t.rec.left.target(), t.want.Target()
+	before.Shape = now.Shape // which is a policy's
+	return len(s.drift) == 0 && !t.want.OfItself && before != now
 }
 
 func (t *task) objects() dynamic.ResourceInterface {
@@ -321,7 +325,7 @@ func (t *task) tell(n news) {
 	gvk := t.resource.GVK
 	there := &corev1.ObjectReference{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Namespace: t.key.Namespace, Name: t.key.Name,
 		UID: t.member.get(t.key).seen.uid}
-	t.events.event(there, n.eventType, n.reason, n.message+" (this object is managed by the federation's hub)")
+	t.events.Event(there, n.eventType, n.reason, n.message+" (this object is managed by the federation's hub)")
 }
 
 // lateAfter is how long a request of a session may take at most where nothing else bounds it.

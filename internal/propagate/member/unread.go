@@ -47,6 +47,18 @@ func (m *Member) Unread(gr schema.GroupResource) error {
 	return nil
 }
 
+// certain says whether there is no resource whose objects cannot be read.
+func (s *session) certain() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kinds {
+		if k.unread != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // setUnread notes why the objects of a resource cannot be read, nil: they can. ctx is that of their watch.
 func (s *session) setUnread(ctx context.Context, gr schema.GroupResource, err error) {
 	s.mu.Lock()
@@ -54,6 +66,7 @@ func (s *session) setUnread(ctx context.Context, gr schema.GroupResource, err er
 		k.unread = err
 	}
 	s.mu.Unlock()
+	s.member.touch()
 	s.tellOf(gr)
 }
 
@@ -85,9 +98,19 @@ func (s *session) undiscovered(wanted []Resource, why func(schema.GroupResource)
 		}
 	}
 	s.mu.Unlock()
+	if len(news) > 0 {
+		s.member.touch()
+	}
 	for _, gr := range news {
 		s.tellOf(gr)
 	}
+}
+
+// touch has the version rise, because something that the session knows is another.
+func (m *Member) touch() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.version++
 }
 
 // tellOf has the Placements and statuses of a resource's objects made again.

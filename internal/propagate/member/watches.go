@@ -78,6 +78,7 @@ func (s *session) serve(ctx context.Context, served []Resource) {
 		wg.Go(func() {
 			for k := range next {
 				if err := guard.Run(func() error { s.look(ctx, k); return nil }); err != nil {
+					guard.Count(ctx, "propagation")
 					klog.FromContext(ctx).Error(err, "The objects of a resource could not be processed", "resource", k.resource.GVR.GroupResource().String(), "stack", string(guard.Stack(err)))
 				}
 			}
@@ -169,8 +170,9 @@ func (s *session) watchSoon(gr schema.GroupResource) {
 		s.scalers.watch(s)
 	}
 	for _, ns := range namespaces {
+		sink := &sink{session: s, gr: gr, namespace: ns}
 		go s.follow(ctx, followed{
-			name: gr.String(), gvr: gvr, namespace: ns, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: &sink{session: s, gr: gr, namespace: ns},
+			name: gr.String(), gvr: gvr, namespace: ns, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: sink, known: sink.knows,
 			told: func(err error) { s.setUnread(ctx, gr, err) },
 		})
 	}

@@ -19,7 +19,7 @@ func TestPlanOfTheHub(t *testing.T) {
 	h.clusters([]string{"aws", "azure"})
 	h.see("aws", 4, 3)
 	h.see("azure", 8, 0)
-	h.put("burst", 2, "1") // one in each, without pods so far
+	h.put("burst", 2, "1") // one in each, without pods yet
 	before := h.Checkpoint()
 
 	plan := func(q PlanRequest) Planned {

@@ -48,10 +48,12 @@ type input struct {
 }
 
 // object is what decides of a template's object. It is never the content of what is not divided: no Secret, ConfigMap
-// or the like is in a recording, whatever is in it.
+// or the like is in a recording, whatever is in it. Nor are the values of environment variables.
 type object struct {
 	Object map[string]any `json:"object"`
 	Hash   uint64         `json:"hash"` // of its content
+	// Revision of its pod template, which does not follow from what is recorded of that; empty in older recordings.
+	Revision string `json:"revision,omitempty"`
 }
 
 // encodeObject leaves of a template what decides.
@@ -84,7 +86,7 @@ func encodeObject(t *template.Template) *object {
 	if t.StaysPut() {
 		copyField(out, whole, "status")
 	}
-	return &object{Object: out, Hash: t.Content.Hash}
+	return &object{Object: withoutValues(out), Hash: t.Content.Hash, Revision: t.Content.Revision}
 }
 
 // decidingAnnotations are those that Hanse or Federation v1 reads. Others may have anything in them, such as
@@ -155,7 +157,7 @@ func flat(spec map[string]any) map[string]any {
 	}
 	out := maps.Clone(spec)
 	delete(out, "template")
-	return out
+	return withoutValues(out)
 }
 
 // encode is in as JSON.
@@ -194,7 +196,7 @@ func encode(in decide.Input) ([]byte, error) {
 		for _, p := range in.Written {
 			slim := p.DeepCopy()
 			slim.SetManagedFields(nil)
-			e.Policies = append(e.Policies, slim.Object)
+			e.Policies = append(e.Policies, withoutValues(slim.Object))
 		}
 	case decide.Looked:
 		e.Cluster, e.At, e.Yes = in.Cluster, &in.Began, in.Reached
@@ -211,7 +213,7 @@ func encode(in decide.Input) ([]byte, error) {
 	case decide.Lowers:
 		e.Cluster, e.Key, e.UID, e.Observed, e.Share = in.Cluster, in.Key.String(), in.UID, encodeObserved(in.Key, in.Observed), &template.Share{Replicas: in.Replicas}
 	case decide.Revised:
-		e.UID, e.History = in.UID, in.History
+		e.UID, e.History = in.UID, slimHistory(in.History)
 	case decide.Recorded:
 		e.Key, e.UID, e.Revision = in.Key.String(), in.UID, in.Revision
 	case decide.Remembered:
@@ -354,6 +356,9 @@ func (d *decoder) template(gr schema.GroupResource, o *object) (*template.Templa
 	key := template.Key{GR: gr, Namespace: obj.GetNamespace(), Name: obj.GetName()}
 	// What makes no sense in its annotations was passed over then, too.
 	t, _ := template.Read(gr, obj, func(map[string]any) uint64 { return o.Hash }, d.templates[key])
+	if o.Revision != "" {
+		t.Content.Revision = o.Revision
+	}
 	d.templates[key] = t
 	return t, nil
 }

@@ -184,7 +184,7 @@ func (d *driver) manifest(kind, name string, n int) *unstructured.Unstructured {
 		obj.SetAnnotations(a.Object.GetAnnotations())
 		obj.SetGeneration(a.Object.GetGeneration() + 1)
 	}
-	container := map[string]any{"name": "c", "image": fmt.Sprintf("web:%d", n%2)}
+	container := map[string]any{"name": "c", "image": fmt.Sprintf("web:%d", n%2), "env": []any{map[string]any{"name": "PASSWORD", "value": fmt.Sprint("hunter", n%2)}}}
 	if n%3 == 0 {
 		container["resources"] = map[string]any{"requests": map[string]any{"cpu": "1"}}
 	}

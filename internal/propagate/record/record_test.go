@@ -14,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	testclock "k8s.io/utils/clock/testing"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rollout"
 )
 
 var options = decide.Options{FailoverAfter: 30 * time.Second, Began: epoch.Add(30 * time.Minute), Measures: true}
@@ -249,7 +251,7 @@ func TestADifferentDecisionIsFound(t *testing.T) {
 	}
 }
 
-// TestNoContentIsRecorded of Secrets and ConfigMaps, wherever it is.
+// TestNoContentIsRecorded of Secrets and ConfigMaps, nor values of environment variables, wherever they are.
 func TestNoContentIsRecorded(t *testing.T) {
 	dir := t.TempDir()
 	d := newDriver(options)
@@ -266,6 +268,24 @@ func TestNoContentIsRecorded(t *testing.T) {
 		inputs = append(inputs, in, decide.Listed{GR: in.Template.Key.GR, Templates: []*template.Template{in.Template}},
 			decide.Seen{Cluster: "aws", Key: in.Template.Key, Observed: &decide.Observed{UID: "x", Spec: map[string]any{"a": "hunter"}, Status: map[string]any{"b": "hunter"}, Waits: "hunter"}})
 	}
+	deployment := d.manifest("Deployment", "web", 3)
+	bare := d.manifest("Pod", "bare", 3)
+	bare.Object["spec"], _, _ = unstructured.NestedMap(deployment.Object, "spec", "template", "spec")
+	pods, _, _ := unstructured.NestedMap(deployment.Object, "spec", "template")
+	in := d.written(deployment).(decide.Written)
+	inputs = append(inputs, in, d.written(bare), d.policy("web", 3),
+		decide.Revised{UID: in.Template.UID, History: rollout.History{{Name: "web-1", Revision: "1", Number: 1, Template: pods}}},
+		decide.PoliciesChanged{Written: []*unstructured.Unstructured{{Object: map[string]any{
+			"apiVersion": "hanse.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": map[string]any{"name": "env", "namespace": "shop", "uid": "policy-env"},
+			"spec": map[string]any{"overrides": []any{map[string]any{
+				"env": []any{map[string]any{"container": "c", "set": []any{map[string]any{"name": "PASSWORD", "value": "hunter"}}}},
+				"jsonPatch": []any{
+					map[string]any{"op": "replace", "path": "/spec/template/spec/containers/0/env/0/value", "value": "hunter"},
+					map[string]any{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": map[string]any{"name": "MORE", "value": "hunter"}},
+				},
+				"strategicMerge": map[string]any{"spec": map[string]any{"template": map[string]any{"spec": bare.Object["spec"]}}},
+			}}},
+		}}}})
 	for _, in := range inputs {
 		r.rotate.Store(true) // a checkpoint each time
 		r.Trace(d.now, in, d.apply(in), d.world.Checkpoint)
@@ -280,7 +300,7 @@ func TestNoContentIsRecorded(t *testing.T) {
 	if err := r.ring.Close(); err != nil {
 		t.Fatal(err)
 	}
-	found := 0
+	found, variables := 0, 0
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -290,9 +310,10 @@ func TestNoContentIsRecorded(t *testing.T) {
 			t.Errorf("%s has content", path)
 		}
 		found += strings.Count(string(data), `"Secret"`)
+		variables += strings.Count(string(data), `"PASSWORD"`)
 		return err
 	})
-	if err != nil || found == 0 {
-		t.Errorf("%v; Secrets are recorded %d times", err, found)
+	if err != nil || found == 0 || variables < 5 {
+		t.Errorf("%v; Secrets are recorded %d times, environment variables %d times", err, found, variables)
 	}
 }

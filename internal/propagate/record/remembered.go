@@ -37,8 +37,9 @@ type recording struct {
 type tell struct{ Type, Reason, Message string }
 
 func encodeRemembered(in decide.Remembered) *remembered {
-	out := &remembered{Clusters: in.Clusters, Rest: in.Rest}
+	out := &remembered{Clusters: in.Clusters, Rest: slimRest(in.Rest)}
 	for _, o := range in.Objects {
+		o.Turns = slimTurns(o.Turns)
 		e := rememberedObject{RememberedObject: o, Key: o.Key.String(), Recording: encodeRecording(o.Recording), Late: encodeRecording(o.Late)}
 		if t := o.Template; t != nil {
 			e.Template, e.Progress, e.Recorded, e.Lapsed = encodeObject(t), t.Progress, t.Recorded, t.Lapsed
@@ -132,7 +133,7 @@ func (r *recording) decode(t *template.Template) *decide.Recording {
 	}
 	out := r.Recording
 	for _, one := range r.Tell {
-		out.Tell = append(out.Tell, decide.Tell{Template: t, Type: one.Type, Reason: one.Reason, Message: one.Message})
+		out.Tell = append(out.Tell, decide.Event{Template: t, Type: one.Type, Reason: one.Reason, Message: one.Message})
 	}
 	return &out
 }

@@ -23,11 +23,14 @@ type Counts struct {
 
 // Count counts for one member what is placed there, or is there, out of all; what is neither is passed over. surplus are the
 // objects in it that have no template at the hub.
-func Count(m Member, facts *decide.Facts, all iter.Seq[*decide.Assignment], surplus iter.Seq2[template.Key, *decide.Observed]) Counts {
+func Count(m Counted, facts *decide.Facts, all iter.Seq[*decide.Assignment], surplus iter.Seq2[template.Key, *decide.Observed]) Counts {
 	var out Counts
 	for a := range all {
-		o := m.Observed(a.Key)
-		if _, placed := a.Shares[m.Name()]; placed || o.Exists() {
+		_, placed := a.Shares[m.Name()]
+		if placed && !a.Undecided && m.Settled(a.Key, a.Target(m.Name())) {
+			continue // as most are
+		}
+		if o := m.Glance(a.Key); placed || o.Exists() {
 			out.add(a, facts, m, known(o))
 		}
 	}

@@ -25,3 +25,12 @@ type Member interface {
 	// Observed is what is known of an object in it, nil if that is nothing.
 	Observed(template.Key) *decide.Observed
 }
+
+// Counted is a Member whose objects are counted, all of them and often, so that it is asked for no more than that takes.
+type Counted interface {
+	Member
+	// Settled says whether an object is as target says, and nothing else is to be said of it.
+	Settled(key template.Key, target template.Target) bool
+	// Glance is Observed without Spec.
+	Glance(template.Key) *decide.Observed
+}

@@ -41,6 +41,12 @@ func (m *testMember) Reachable() bool                            { return !m.awa
 func (m *testMember) Heard(schema.GroupResource) bool            { return !m.away && !m.unheard }
 func (m *testMember) Unread(schema.GroupResource) error          { return m.unread }
 func (m *testMember) Observed(key template.Key) *decide.Observed { return m.objects[key] }
+func (m *testMember) Glance(key template.Key) *decide.Observed   { return m.objects[key] }
+
+func (m *testMember) Settled(key template.Key, target template.Target) bool {
+	o := m.objects[key]
+	return o.Exists() && !o.Deleting && o.Fault == nil && o.Withheld == "" && o.InSync && len(o.Dropped) == 0 && o.Left != nil && *o.Left == target
+}
 
 // rig is clusters that have an object, and one Assignment.
 type rig struct {

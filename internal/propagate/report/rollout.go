@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -21,10 +22,10 @@ func fillRollout(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fact
 	var state *rollout.State
 	clusters := rolling(a, facts, members)
 	if a.Governed() {
-		in = decide.RolloutInput(a, clusters, facts.PolicyClusters(), cmp.Or(a.Progressed, now), now)
+		in = assignment.RolloutInput(a, clusters, facts.PolicyClusters(), cmp.Or(a.Progressed, now), now)
 		state, out.Policy = a.Progress.State, a.Policy.String()
 	} else {
-		in.Clusters = decide.PlainClusters(clusters)
+		in.Clusters = assignment.PlainClusters(clusters)
 	}
 	is := rollout.Advance(state, in)
 	out.State, out.Message, out.Step = is.Phase, is.Message, is.State.Step
@@ -50,7 +51,7 @@ func fillRollout(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fact
 }
 
 // rolling is the clusters that have the workload or are to have it, by name.
-func rolling(a *decide.Assignment, facts *decide.Facts, members []Member) []decide.RollingCluster {
+func rolling(a *decide.Assignment, facts *decide.Facts, members []Member) []assignment.RollingCluster {
 	seen := func(cluster string) *decide.Observed {
 		if m := memberOf(members, cluster); m != nil {
 			return m.Observed(a.Key)
@@ -61,7 +62,7 @@ func rolling(a *decide.Assignment, facts *decide.Facts, members []Member) []deci
 		m := memberOf(members, cluster)
 		return m != nil && m.Unread(a.Key.GR) != nil
 	}
-	return decide.Rolling(a, facts, seen, unread)
+	return assignment.Rolling(a, facts, seen, unread)
 }
 
 func memberOf(members []Member, name string) Member {
@@ -72,7 +73,7 @@ func memberOf(members []Member, name string) Member {
 	return members[at]
 }
 
-func show(c *decide.RollingCluster, state *rollout.State) v1alpha1.ClusterRollout {
+func show(c *assignment.RollingCluster, state *rollout.State) v1alpha1.ClusterRollout {
 	out := v1alpha1.ClusterRollout{
 		Name: c.Name, Revision: c.Revision, State: v1alpha1.RolloutClusterUpdating,
 		Updated: c.Health.Updated, Ready: c.Health.Ready, Total: c.Health.Total,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -213,7 +214,24 @@ func workloadOf(l *question.Loss) Workload {
 	// A single replica has no quorum that could be lost; nor has one that is lost already.
 	w.QuorumLost = a.Key.GR == statefulSets() && l.Wanted > 1 && 2*l.Kept <= l.Wanted && 2*(l.Wanted-l.Already) > l.Wanted
 	w.Survives = l.Lost() == 0 && !w.QuorumLost
+	w.Try = w.remedy()
 	return w
+}
+
+// remedy is what would have a workload survive.
+func (w *Workload) remedy() string {
+	switch {
+	case w.Survives:
+	case w.Disallowed:
+		return "rules that allow more clusters"
+	case strings.Contains(w.Reason, "anti-affinity"), strings.Contains(w.Reason, "spread"):
+		return "a cluster in another place, a rule that is preferred rather than required, or fewer replicas"
+	case strings.Contains(w.Reason, "no room"):
+		return "more nodes"
+	case w.QuorumLost:
+		return "replicas in more clusters"
+	}
+	return ""
 }
 
 // add counts a workload, and lists it where it is asked for or would not survive.

@@ -123,6 +123,8 @@ type Workload struct {
 	Where string `json:"where,omitempty"`
 	// Reason is why some have no place.
 	Reason string `json:"reason,omitempty"`
+	// Try is what would have it survive, in words; empty: it does, or that is not known.
+	Try string `json:"try,omitempty"`
 }
 
 // Budget is a PodDisruptionBudget that the loss would break: of Pods that it selects, fewer than Wants would remain.

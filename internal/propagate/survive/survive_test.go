@@ -151,7 +151,7 @@ Pair c+d [c d] [] 4 4 0 true false`
 		len(s.Workloads) != 1 || s.Workloads[0].Where != "a=0,b=0,c=0,d=8" {
 		t.Errorf("three of four: %+v", given)
 	}
-	if all := w.ask(survive.Question{Clusters: []string{"a", "b", "c", "d"}}).Scenarios[0]; all.Survives || all.Unplaced != 8 || all.Workloads[0].Reason != "no cluster would be left" {
+	if all := w.ask(survive.Question{Clusters: []string{"a", "b", "c", "d"}}).Scenarios[0]; all.Survives || all.Unplaced != 8 || all.Workloads[0].Reason != "no cluster would be left" || all.Workloads[0].Try != "" {
 		t.Errorf("all: %+v", all)
 	}
 	_, err := survive.Ask(t.Context(), question.NewLosses(w.Fork(), start), survive.Question{Clusters: []string{"mars"}})
@@ -168,6 +168,8 @@ func TestWhatIsCounted(t *testing.T) {
 		workload("StatefulSet", "db", 3, ""),
 		workload("StatefulSet", "near", 2, ""),
 		workload("StatefulSet", "single", 1, ""),
+		`{apiVersion: apps/v1, kind: Deployment, metadata: {name: apart}, spec: {replicas: 3, template: {metadata: {labels: {app: apart}}, spec: {containers: [{name: c}],
+  affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: hanse.dev/cluster, labelSelector: {matchLabels: {app: apart}}}]}}}}}}`,
 		`{apiVersion: batch/v1, kind: Job, metadata: {name: once, annotations: {hanse.dev/division: '{"a":1,"b":1,"c":1}'}}, spec: {parallelism: 3, completions: 3, template: {spec: {containers: [{name: c}]}}}}`,
 		`{apiVersion: v1, kind: Service, metadata: {name: pinned}, spec: {selector: {app: pinned}}}`,
 		`{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}}}`,
@@ -194,10 +196,14 @@ func TestWhatIsCounted(t *testing.T) {
 	said := map[string]string{}
 	for _, one := range a.Workloads {
 		said[one.Name] = fmt.Sprint(one.Replicas, one.Kept, one.FailedOver, one.Unplaced, one.QuorumLost, one.Disallowed, one.Stays, one.Survives, " ", one.Reason)
+		if one.Try != "" {
+			said[one.Name] += "; try " + one.Try
+		}
 	}
 	for name, want := range map[string]string{
-		"pinned": "2 0 0 2 false true false false its rules allow none of the clusters that would be left",
+		"pinned": "2 0 0 2 false true false false its rules allow none of the clusters that would be left; try rules that allow more clusters",
 		"web":    "3 2 1 0 false false false true ",
+		"apart":  "3 2 0 1 false false false false 2 clusters: pod anti-affinity: no two pods with app=apart in the same hanse.dev/cluster; try a cluster in another place, a rule that is preferred rather than required, or fewer replicas",
 		"db":     "3 2 1 0 false false false true ",
 		"once":   "3 2 0 1 false false true true its work must not be done twice, it waits for its cluster",
 	} {
@@ -205,7 +211,7 @@ func TestWhatIsCounted(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, said[name], want)
 		}
 	}
-	if a.Workloads[0].Survives || r.Survives || a.Survives || a.Unplaced != 2 || a.Disallowed != 1 {
+	if a.Workloads[0].Survives || r.Survives || a.Survives || a.Unplaced != 3 || a.Disallowed != 1 {
 		t.Errorf("what would not survive is not first, or not counted: %+v", a)
 	}
 	if got := fmt.Sprint(a.Services, a.Hostnames, a.Budgets); got != "[shop/pinned] [gone.example.com pinned.example.com vm.example.com] [{shop web 3 2 3}]" {
@@ -227,7 +233,7 @@ func TestWhatIsCounted(t *testing.T) {
 		t.Errorf("of two replicas in two clusters the quorum is lost in %d scenarios", quorums)
 	}
 	if c := r.Condition("a"); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoPlaceElsewhere || !strings.Contains(c.Message,
-		"if this cluster were lost: 2 replicas without a place, ") || !strings.Contains(c.Message, "deployment shop/pinned: 2 of 2 replicas without a place: its rules") {
+		"if this cluster were lost: 3 replicas without a place, ") || !strings.Contains(c.Message, "deployment shop/pinned: 2 of 2 replicas without a place: its rules") {
 		t.Errorf("%+v", c)
 	}
 	if r.Condition("mars") != nil {

@@ -248,11 +248,15 @@ func FederationPreferences(gr schema.GroupResource) string {
 // SameInput says whether nothing that decides where the object goes, or what members are to have
 // of it, is different in b: its status, its resourceVersion and annotations of others may be.
 func SameInput(a, b *Template) bool {
-	return a.UID == b.UID && a.Content == b.Content && a.Going == b.Going && a.Follows == b.Follows && a.Mistake == b.Mistake &&
-		a.Lapsed == b.Lapsed && a.Finished() == b.Finished() &&
+	return SameAsked(a, b) && a.Mistake == b.Mistake && a.Lapsed == b.Lapsed && a.Finished() == b.Finished() &&
 		maps.Equal(a.Recorded, b.Recorded) && (a.Recorded == nil) == (b.Recorded == nil) && maps.Equal(a.Taken, b.Taken) &&
 		a.Progress.Kept == b.Progress.Kept && a.Progress.Hold == b.Progress.Hold &&
-		sameScaler(a.Scaler, b.Scaler) && sameSteering(a, b)
+		sameScaler(a.Scaler, b.Scaler)
+}
+
+// SameAsked says whether nothing is different in b that somebody asks for: all that decides but what the hub itself records.
+func SameAsked(a, b *Template) bool {
+	return a.UID == b.UID && a.Content == b.Content && a.Going == b.Going && a.Follows == b.Follows && sameSteering(a, b)
 }
 
 // sameSteering compares the labels, by which policies select, and the annotations that Hanse and

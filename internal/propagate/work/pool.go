@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -21,9 +22,9 @@ type Pool struct {
 }
 
 // NewPool is a queue as NewQueue makes it, worked off by as many as most workers at once, as by Off.
-func NewPool(name string, c clock.WithTicker, most int, do func(context.Context, template.Key) error, told func(template.Key, error)) *Pool {
+func NewPool(m *metrics.Queue, c clock.WithTicker, most int, do func(context.Context, template.Key) error, told func(template.Key, error)) *Pool {
 	p := &Pool{most: int64(most), do: do, told: told}
-	p.Queue = newQueue(name, c, p.pushed)
+	p.Queue = newQueue(m, c, p.pushed)
 	return p
 }
 

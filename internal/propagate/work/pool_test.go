@@ -18,7 +18,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("timed out waiting for %s", what)
 	}
 }
 
@@ -28,7 +28,7 @@ func TestAPoolHasWorkersWhileItHasKeys(t *testing.T) {
 	var busy, top, done atomic.Int64
 	var failed atomic.Bool
 	full := make(chan struct{})
-	p := NewPool("", clock.RealClock{}, most, func(_ context.Context, k template.Key) error {
+	p := NewPool(nil, clock.RealClock{}, most, func(_ context.Context, k template.Key) error {
 		n := busy.Add(1)
 		defer busy.Add(-1)
 		for old := top.Load(); n > old && !top.CompareAndSwap(old, n); old = top.Load() {

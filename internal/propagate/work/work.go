@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -28,14 +29,42 @@ const (
 )
 
 // NewQueue is a queue that hands out keys by the tier of their kind, first come first served within a
-// tier. Its name is that of its metrics, empty: it has none.
-func NewQueue(name string, c clock.WithTicker) Queue { return newQueue(name, c, func() {}) }
+// tier. It is measured by m, which may be nil, until it is shut down.
+func NewQueue(m *metrics.Queue, c clock.WithTicker) Queue { return newQueue(m, c, func() {}) }
 
-func newQueue(name string, c clock.WithTicker, pushed func()) Queue {
+func newQueue(m *metrics.Queue, c clock.WithTicker, pushed func()) Queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[template.Key](firstRetry, longestRetry)
-	ordered := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[template.Key]{Name: name, Clock: c, Queue: &tiers{pushed: pushed}})
-	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[template.Key]{Name: name, Clock: c, Queue: ordered})
-	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[template.Key]{DelayingQueue: delaying})
+	ordered := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[template.Key]{
+		Name: m.Name(), MetricsProvider: m.Provider(), Clock: unhurried{c}, Queue: &tiers{pushed: pushed},
+	})
+	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[template.Key]{
+		Name: m.Name(), MetricsProvider: m.Provider(), Clock: c, Queue: ordered,
+	})
+	limited := workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[template.Key]{DelayingQueue: delaying})
+	return measured{limited, m}
+}
+
+// measured is a queue whose metrics end with it.
+type measured struct {
+	Queue
+	metrics *metrics.Queue
+}
+
+// ShutDown lets what is on the queue be worked off, and takes nothing more.
+func (m measured) ShutDown() {
+	m.Queue.ShutDown()
+	m.metrics.Close()
+}
+
+// measureEvery is how often a queue's work in progress is added up.
+const measureEvery = 10 * time.Second
+
+// unhurried is the clock of a queue that ticks less often: client-go adds up work in progress twice a second, which is too much
+// where each of a thousand members has a queue.
+type unhurried struct{ clock.WithTicker }
+
+func (u unhurried) NewTicker(d time.Duration) clock.Ticker {
+	return u.WithTicker.NewTicker(max(d, measureEvery))
 }
 
 // tiers is the order of a queue. The workqueue that it is part of does the locking.
@@ -88,8 +117,11 @@ func Off(ctx context.Context, q Queue, do func(context.Context, template.Key) er
 func attempt(ctx context.Context, q Queue, key template.Key, do func(context.Context, template.Key) error, told func(template.Key, error)) {
 	err := guard.Run(func() error { return do(ctx, key) })
 	before := q.NumRequeues(key)
-	if stack := guard.Stack(err); stack != nil && before == 0 {
-		klog.FromContext(ctx).Error(err, "An object could not be processed", "key", key.String(), "stack", string(stack))
+	if stack := guard.Stack(err); stack != nil {
+		guard.Count(ctx, "propagation")
+		if before == 0 {
+			klog.FromContext(ctx).Error(err, "An object could not be processed", "key", key.String(), "stack", string(stack))
+		}
 	}
 	if (err != nil) == (before == 0) && told != nil && ctx.Err() == nil {
 		told(key, err)
@@ -114,6 +146,7 @@ func Keep(ctx context.Context, c clock.Clock, what string, loop func(context.Con
 		if err == nil {
 			return
 		}
+		guard.Count(ctx, "propagation")
 		klog.FromContext(ctx).Error(err, "Started again after a fault", "what", what, "stack", string(guard.Stack(err)))
 		Rest(ctx, c, panicRest, nil)
 	}

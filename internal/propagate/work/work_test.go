@@ -3,12 +3,14 @@ package work
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -17,7 +19,7 @@ func deployments() schema.GroupResource {
 }
 
 func TestTheQueueGoesByTier(t *testing.T) {
-	q := NewQueue("", clock.RealClock{})
+	q := NewQueue(nil, clock.RealClock{})
 	defer q.ShutDown()
 	for _, k := range []template.Key{
 		{GR: schema.GroupResource{Group: "networking.k8s.io", Resource: "ingresses"}, Name: "i"},
@@ -42,14 +44,20 @@ func TestTheQueueGoesByTier(t *testing.T) {
 
 // TestWhatFailsIsToldOnce, however often it is tried, and once it does not fail any more; a panic is a failure.
 func TestWhatFailsIsToldOnce(t *testing.T) {
-	q := NewQueue("", clock.RealClock{})
+	q := NewQueue(nil, clock.RealClock{})
 	key := template.Key{GR: deployments(), Namespace: "shop", Name: "web"}
 	attempts := 0
 	var told []error
+	panics := 0
+	ctx := guard.WithCounter(t.Context(), func(component string) {
+		if component == "propagation" {
+			panics++
+		}
+	})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Off(t.Context(), q, func(context.Context, template.Key) error {
+		Off(ctx, q, func(context.Context, template.Key) error {
 			switch attempts++; attempts {
 			case 1:
 				return errors.New("refused")
@@ -75,11 +83,15 @@ func TestWhatFailsIsToldOnce(t *testing.T) {
 	if attempts != 4 || len(told) != 2 || told[0] == nil || told[0].Error() != "refused" || told[1] != nil {
 		t.Errorf("%d attempts, told %v", attempts, told)
 	}
+	if panics != 1 {
+		t.Errorf("%d panics are counted", panics)
+	}
 }
 
 func TestALoopGoesOnAfterAPanic(t *testing.T) {
 	began := make(chan struct{}, 10)
-	ctx, cancel := context.WithCancel(t.Context())
+	var panics atomic.Int32
+	ctx, cancel := context.WithCancel(guard.WithCounter(t.Context(), func(string) { panics.Add(1) }))
 	defer cancel()
 	ended := make(chan struct{})
 	go func() {
@@ -98,5 +110,8 @@ func TestALoopGoesOnAfterAPanic(t *testing.T) {
 	case <-ended:
 	case <-time.After(3 * panicRest):
 		t.Fatal("it does not end")
+	}
+	if n := panics.Load(); n < 2 {
+		t.Errorf("%d panics are counted", n)
 	}
 }

@@ -1,4 +1,4 @@
-package member
+package access
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// servedVersions is what a member serves that can be written and watched. failed are the groups of which that could not be
+// Served is what a member serves that can be written and watched. failed are the groups of which that could not be
 // found out, and why; err is that nothing could.
-func servedVersions(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, failed map[string]error, err error) {
+func Served(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, failed map[string]error, err error) {
 	_, lists, err := d.ServerGroupsAndResources()
 	if failed = failedGroups(err); err != nil && failed == nil {
 		return nil, nil, err

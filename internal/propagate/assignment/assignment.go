@@ -1,6 +1,7 @@
-package decide
+package assignment
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -36,6 +37,9 @@ type Assignment struct {
 	// FollowsMembers: its total is the sum of what members set, because the object says so or because their
 	// autoscalers are the hub's.
 	FollowsMembers bool
+	// OfItself are the clusters whose share the hub changed of its own accord since somebody last changed what is asked of
+	// the object.
+	OfItself map[string]bool
 	// Progressed is when a rollout that is under way was last seen to come nearer to its goal, for RolloutInput.
 	Progressed time.Time
 	// Recording is what is to be written on the object at the hub; nil: nothing.
@@ -52,7 +56,44 @@ type Recording struct {
 	Hold     *string // AnnotationRollout
 	Replicas *int32  // spec.replicas
 	// Tell are the events once it is written.
-	Tell []Tell
+	Tell []Event
+}
+
+// Event is one about an object at the hub.
+type Event struct {
+	Template *template.Template
+	Type     string // corev1.EventTypeNormal or corev1.EventTypeWarning
+	Reason   string
+	Message  string
+}
+
+// Empty says whether nothing is to be written.
+func (r *Recording) Empty() bool {
+	return r.Division == nil && r.Taken == nil && r.Bounds == nil && r.State == nil && r.Hold == nil && r.Replicas == nil
+}
+
+// Add adds what else is to be recorded.
+func (r *Recording) Add(more *Recording) {
+	if more.Replicas != nil && r.Division == nil { // else the division is recorded first
+		r.Division, r.Taken, r.Replicas = more.Division, more.Taken, more.Replicas
+	}
+	if more.Bounds != nil {
+		r.Bounds = more.Bounds
+	}
+	r.Tell = append(slices.Clone(r.Tell), more.Tell...)
+}
+
+// SameRecording says whether the same is to be written, whatever is told of it.
+func SameRecording(a, b *Recording) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return same(a.Division, b.Division) && same(a.Taken, b.Taken) && same(a.Bounds, b.Bounds) && same(a.State, b.State) && same(a.Hold, b.Hold) &&
+		same(a.Replicas, b.Replicas)
+}
+
+func same[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // BoundsOf is the bounds that a cluster's autoscaler is to have.
@@ -136,6 +177,8 @@ type Wanted struct {
 	Withheld bool
 	// FollowsMembers: a number of replicas that the member sets itself may be kept.
 	FollowsMembers bool
+	// OfItself: the share was changed by the hub of its own accord, and not by whoever changed the object last.
+	OfItself bool
 	// ClusterLabels are the Cluster's, which the pod template may be about.
 	ClusterLabels map[string]string
 }
@@ -159,7 +202,7 @@ func (a *Assignment) For(cluster string, facts *Facts) *Wanted {
 	share, placed := a.Shares[cluster]
 	w := &Wanted{
 		Template: a.Template, Placed: placed, Share: share, FinalReplicas: share.Replicas, Shape: a.Shapes[cluster],
-		Waits: a.Undecided || a.AwaitsNamespace, Withheld: a.Withheld(), FollowsMembers: a.FollowsMembers,
+		Waits: a.Undecided || a.AwaitsNamespace, Withheld: a.Withheld(), FollowsMembers: a.FollowsMembers, OfItself: a.OfItself[cluster],
 	}
 	if now, other := a.Now[cluster]; other {
 		w.Share.Replicas = now

@@ -1,4 +1,4 @@
-package decide
+package assignment
 
 import (
 	"time"
@@ -8,6 +8,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/transition"
 )
 
 // Observed is what is known of one object in one member. It does not change. A member makes a new one with
@@ -74,4 +75,77 @@ func (o *Observed) Count(field string) int32 {
 	}
 	n, _ := o.Status[field].(int64)
 	return template.Count(n)
+}
+
+// Has says whether the object is this hub's, of that template.
+func (o *Observed) Has(a *Assignment) bool { return o.From(a.UID) && o.Ours }
+
+// Runs is how many replicas of a the member was told to run.
+func (o *Observed) Runs(a *Assignment) int32 {
+	if !o.Has(a) || o.Replicas == nil {
+		return 0
+	}
+	return *o.Replicas
+}
+
+// RunsMore says whether the member runs more of a than n replicas.
+func (o *Observed) RunsMore(a *Assignment, n int32) bool {
+	return o.From(a.UID) && o.Replicas != nil && *o.Replicas > n
+}
+
+// AsWanted says whether the member was told already to run what it is to: if it runs more, somebody there has scaled it.
+func (o *Observed) AsWanted(s template.Share) bool {
+	return o.Left != nil && o.Left.Share.Replicas == s.Replicas && o.Left.Share.Total == s.Total
+}
+
+// Work is part with what a member shows of it.
+func (o *Observed) Work(part transition.Work) transition.Work {
+	if o.Parallelism != nil {
+		part.Has = max(part.Has, *o.Parallelism)
+	}
+	succeeded := o.Count("succeeded")
+	switch {
+	case template.JobEnds(o.Status, "Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"):
+		part.Left = 0
+	case o.Completions != nil:
+		part.Left = max(0, *o.Completions-succeeded)
+	case succeeded > 0:
+		part.Left = o.Count("active") // no more are begun once one has succeeded
+	}
+	return part
+}
+
+// Running is how many replicas the member was told to run, or runs still.
+func (o *Observed) Running() (n int32) {
+	if !o.Exists() {
+		return 0
+	}
+	if o.Replicas != nil {
+		n = *o.Replicas
+	}
+	return max(n, o.Count("replicas"))
+}
+
+// Unready says whether the member has fewer ready replicas than it was told to run.
+func (o *Observed) Unready() bool {
+	if !o.Exists() || o.Replicas == nil {
+		return false
+	}
+	ready, _ := o.Status["readyReplicas"].(int64)
+	return ready < int64(*o.Replicas)
+}
+
+// WantsMore says whether an autoscaler that is at its maximum would go beyond it, by its own word if there is one: at the
+// minimum, which may be the same, it is limited too.
+func (o *Observed) WantsMore() bool {
+	if o == nil {
+		return false
+	}
+	conditions, _ := o.Status["conditions"].([]any)
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == "ScalingLimited" {
+			return m["status"] == "True" && m["reason"] == "TooManyReplicas"
+		}
+	}
+	return true
 }

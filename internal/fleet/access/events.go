@@ -1,4 +1,4 @@
-package member
+package access
 
 import (
 	"net/http"
@@ -13,11 +13,11 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
-// eventSink writes events about objects to the member. Events are aggregated and rate-limited, and lost rather than waited
+// Events writes events about objects to a member. Events are aggregated and rate-limited, and lost rather than waited
 // for. It takes two goroutines and some memory from the first event on. Without a client it tells nobody.
-type eventSink struct {
-	cfg    *rest.Config
-	client *http.Client
+type Events struct {
+	Config *rest.Config
+	Client *http.Client
 
 	mu          sync.Mutex
 	over        bool
@@ -25,7 +25,8 @@ type eventSink struct {
 	recorder    kuberecord.EventRecorder
 }
 
-func (s *eventSink) event(about *corev1.ObjectReference, eventType, reason, message string) {
+// Event tells of something about an object. It does not block.
+func (s *Events) Event(about *corev1.ObjectReference, eventType, reason, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recorder == nil {
@@ -36,11 +37,11 @@ func (s *eventSink) event(about *corev1.ObjectReference, eventType, reason, mess
 	}
 }
 
-func (s *eventSink) begin() {
-	if s.client == nil || s.over {
+func (s *Events) begin() {
+	if s.Client == nil || s.over {
 		return
 	}
-	client, err := typedcorev1.NewForConfigAndClient(s.cfg, s.client)
+	client, err := typedcorev1.NewForConfigAndClient(s.Config, s.Client)
 	if err != nil {
 		return // the member's other clients are made of the same
 	}
@@ -49,7 +50,15 @@ func (s *eventSink) begin() {
 	s.recorder = s.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: v1alpha1.FieldManager})
 }
 
-func (s *eventSink) stop() {
+// Began says whether anything has been told.
+func (s *Events) Began() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broadcaster != nil
+}
+
+// Stop ends it: nothing is told any more.
+func (s *Events) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true

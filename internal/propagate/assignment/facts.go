@@ -1,31 +1,30 @@
-package decide
+package assignment
 
 import (
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/outlook"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 // Facts is what is known beside the objects. It does not change.
 type Facts struct {
-	Clusters   map[string]*Cluster
+	Clusters   map[string]*cluster.Cluster
 	Policies   *policy.Index
 	Namespaces map[string]map[string]string // labels by name
 	// KnownPolicies are all policies at the hub, for their statuses.
-	KnownPolicies []KnownPolicy
+	KnownPolicies []policies.Known
 	lost          cluster.Lost
 	sorted        []policy.Cluster
 }
 
-// KnownPolicy is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
-// was before that.
-type KnownPolicy struct {
-	Object   *unstructured.Unstructured
-	InEffect *policy.Policy // nil: it never made sense
-	Mistake  string
-	source   *unstructured.Unstructured // of InEffect
+// NewFacts is what is known of these clusters, of which those are lost, and policies.
+func NewFacts(clusters map[string]*cluster.Cluster, lost cluster.Lost, p *policies.Policies) *Facts {
+	return &Facts{
+		Clusters: clusters, Policies: p.Index(), Namespaces: p.Namespaces(), KnownPolicies: p.Known(),
+		lost: lost, sorted: outlook.PolicyClusters(clusters),
+	}
 }
 
 // Lost says whether a cluster is lost for the workloads of a policy: what they run there fails over.
@@ -40,14 +39,14 @@ func (f *Facts) Dead(name string, p *policy.Policy) bool {
 // PolicyClusters is what policies select the clusters by, by name.
 func (f *Facts) PolicyClusters() []policy.Cluster {
 	if f.sorted == nil { // not a World's
-		return policyClusters(f.Clusters)
+		return outlook.PolicyClusters(f.Clusters)
 	}
 	return f.sorted
 }
 
 // PolicyObject is what policies select a template by.
 func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
-	return policyObject(t, f.Namespaces)
+	return policies.ObjectOf(t, f.Namespaces)
 }
 
 // WithLost is f as if clusters were lost, for all workloads.
@@ -56,6 +55,3 @@ func (f *Facts) WithLost(clusters ...string) *Facts {
 	out.lost = f.lost.With(clusters...)
 	return &out
 }
-
-// Cluster is what the hub says of a member.
-type Cluster = cluster.Cluster
