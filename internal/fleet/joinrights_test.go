@@ -148,3 +148,15 @@ func TestRightsThatMakeNoSense(t *testing.T) {
 		}
 	}
 }
+
+// TestAPolicyThatIsNotInEffect is no guard, and is not said to be one.
+func TestAPolicyThatIsNotInEffect(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t)
+	f.member.unguarded = true
+	var said []string
+	c := f.joinAs(t, func(o *join.Options) { o.Progress = func(s string) { said = append(said, s) } })
+	if c.Spec.Access.Guard != v1alpha1.GuardNone || !strings.Contains(strings.Join(said, "\n"), "not in effect") {
+		t.Errorf("%+v; said %q", c.Spec.Access, said)
+	}
+}

@@ -178,6 +178,13 @@ func TestTheHubsAccountIsBounded(t *testing.T) {
 	must(t, err)
 	_, err = aws.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}}, metav1.CreateOptions{})
 	must(t, err)
+	eventually(t, func(ctx context.Context) error { // API servers read policies about once a second
+		_, err := hub.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "unmarked"}}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if apierrors.IsForbidden(err) {
+			return nil
+		}
+		return fmt.Errorf("the policy is not in effect: %w", err)
+	})
 	marked := metav1.ObjectMeta{Name: "attack", Labels: map[string]string{v1alpha1.LabelManaged: "true"}}
 	admin := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}
 	self := []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: v1alpha1.SystemNamespace, Name: v1alpha1.ServiceAccount}}

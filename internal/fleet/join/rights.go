@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet/access"
@@ -234,4 +238,35 @@ func noneIsFine(err error) error {
 		return nil
 	}
 	return err
+}
+
+// guardTimeout is how long the policy may take to be in effect: API servers read policies about once a second.
+const guardTimeout = 10 * time.Second
+
+// awaitGuard waits until the member refuses, by the policy, what the account has the right to do, so that the hub is never there without it.
+// Where the role is full, the hub could take the policy away anyway, so it is not waited for. client is the account's.
+func (j *join) awaitGuard(ctx context.Context, client kubernetes.Interface) error {
+	if j.granted.Guard != v1alpha1.GuardEnforced || j.granted.Role == v1alpha1.RoleFull {
+		return nil
+	}
+	ns := metav1.NamespaceDefault
+	if len(j.granted.Namespaces) > 0 {
+		ns = j.granted.Namespaces[0]
+	}
+	waitCtx, cancel := context.WithTimeout(ctx, guardTimeout)
+	defer cancel()
+	unmarked := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "hanse-join-tries-the-guard"}}
+	err := wait.PollUntilContextCancel(waitCtx, settleInterval, true, func(ctx context.Context) (bool, error) {
+		_, err := client.CoreV1().ConfigMaps(ns).Create(ctx, unmarked, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err != nil && strings.Contains(err.Error(), rights.GuardName), nil
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return j.interrupted(ctx, err)
+	default:
+		j.granted.Guard = v1alpha1.GuardNone
+		j.Progress("the policy " + rights.GuardName + " is in the cluster, but not in effect: see whether admission policies are switched off there")
+	}
+	return nil
 }

@@ -145,7 +145,7 @@ func (j *join) tryCredential(ctx context.Context, cred access.Credential) error 
 	if err != nil {
 		return fmt.Errorf("%s does not accept the credential that it has issued for the hub: %s. Try: see whether something in that cluster restricts service accounts", j.Member.Host, access.Classify(last).Detail)
 	}
-	return nil
+	return j.awaitGuard(ctx, client)
 }
 
 // storeCredential puts it into the Secret at the hub.
