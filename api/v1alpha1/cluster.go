@@ -31,21 +31,30 @@ type Cluster struct {
 
 // ClusterSpec says how the hub reaches a member, and what may run there.
 type ClusterSpec struct {
-	// Endpoint is the URL of the member's API server.
+	// Endpoint is the URL of the member's API server. It, CABundle and TLSServerName belong to
+	// the credential, which is sent by no other way: hanse join changes them.
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https://`
 	Endpoint string `json:"endpoint"`
 	// CABundle is the PEM bundle that signs the member's serving certificate;
 	// empty means the hub's system roots.
+	// +kubebuilder:validation:MaxLength=1048576
 	CABundle []byte `json:"caBundle,omitempty"`
 	// TLSServerName overrides the name that the serving certificate is checked
 	// against.
+	// +kubebuilder:validation:MaxLength=253
 	TLSServerName string `json:"tlsServerName,omitempty"`
 	// CredentialSecret names a Secret in SystemNamespace at the hub whose key
 	// "token" is the bearer token of the hub's service account in the member,
 	// and whose key "expires" says until when (RFC 3339).
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	CredentialSecret string `json:"credentialSecret"`
 	// UID is the UID of the member's kube-system Namespace: its identity, by
 	// which a cluster that is joined twice is known.
+	// +kubebuilder:validation:MaxLength=128
 	UID string `json:"uid"`
 	// Namespaces says which namespaces of the member are the hub's to write in. That
 	// a namespace has the same name at the hub and in the member does not make the
@@ -62,9 +71,14 @@ type ClusterSpec struct {
 	// +kubebuilder:default={}
 	Access ClusterAccess `json:"access,omitzero"`
 	// Provider, Region and Zones override what is discovered from the nodes.
-	Provider string   `json:"provider,omitempty"`
-	Region   string   `json:"region,omitempty"`
-	Zones    []string `json:"zones,omitempty"`
+	// +kubebuilder:validation:MaxLength=63
+	Provider string `json:"provider,omitempty"`
+	// +kubebuilder:validation:MaxLength=63
+	Region string `json:"region,omitempty"`
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	Zones []string `json:"zones,omitempty"`
 	// Taints keep workloads away that do not tolerate them, as a node's taints do.
 	// +listType=map
 	// +listMapKey=key
@@ -201,6 +215,8 @@ type ClusterTaint struct {
 	Effect corev1.TaintEffect `json:"effect"`
 	// TimeAdded is what tolerationSeconds of a NoExecute taint count from; empty:
 	// when the hub first saw it, again after a restart of the hub.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`
 	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
 }
 
@@ -289,8 +305,9 @@ const (
 	ReasonPermissionDenied     = "PermissionDenied"
 	ReasonNotReady             = "NotReady" // it answers, but /readyz says no, or it answers errors
 	ReasonIdentityChanged      = "IdentityChanged"
-	ReasonDuplicate            = "DuplicateCluster" // another Cluster, made earlier, is the same cluster: that one is used
-	ReasonInternalFault        = "InternalFault"    // the hub's own code fails over what it answers
+	ReasonCredentialForOther   = "CredentialForOther" // endpoint, caBundle or tlsServerName are not those that the credential was given for
+	ReasonDuplicate            = "DuplicateCluster"   // another Cluster, made earlier, is the same cluster: that one is used
+	ReasonInternalFault        = "InternalFault"      // the hub's own code fails over what it answers
 )
 
 // ClusterStatus is what the hub has found out about a member.

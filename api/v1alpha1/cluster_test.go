@@ -23,6 +23,7 @@ func TestTaintsOfClusters(t *testing.T) {
 		{"[{effect: NoExecute}]", "spec.taints[0].key", "Required value"},
 		{"[{key: a/b/c, effect: NoExecute}]", "spec.taints[0].key", "must be a taint key, such as maintenance or example.com/maintenance"},
 		{"[{key: a, value: b c, effect: NoExecute}]", "spec.taints[0].value", ""},
+		{"[{key: a, effect: NoExecute, timeAdded: '2026-01-01t00:00:00z'}]", "spec.taints[0].timeAdded", "should match"},
 		{"[{key: a, effect: NoExecute}, {key: a, value: b, effect: NoExecute}]", "spec.taints[1]", "Duplicate value"},
 	} {
 		expectError(t, c, clusterYAML(bad.spec), bad)

@@ -2,11 +2,14 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// DNSZone is a part of the DNS that the hostnames of GlobalRoutes are in, and who
-// serves it. A hostname that is in no DNSZone has one made for it, which the hub
-// serves.
+// DNSZone is a part of the DNS that the hostnames of GlobalRoutes are in, who serves
+// it, and which namespaces may have names in it. A hostname that is in no DNSZone has
+// one made for it, which the hub serves and the route's namespace owns, if the hub's
+// administrator has said that names like it may have one (hanse server
+// --dns-zones-under).
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -33,11 +36,30 @@ type DNSZone struct {
 // +kubebuilder:validation:XValidation:rule="[has(self.embedded), has(self.route53), has(self.rfc2136)].filter(x, x).size() <= 1",message="only one of embedded, route53 and rfc2136"
 // +kubebuilder:validation:XValidation:rule="!has(self.records) || size(self.records) == 0 || !(has(self.route53) || has(self.rfc2136))",message="records are for zones that the hub serves"
 // +kubebuilder:validation:XValidation:rule="self.domain == oldSelf.domain",message="domain cannot be changed: create another DNSZone"
+// +kubebuilder:validation:XValidation:rule="!has(self.allowedRoutes) || !has(self.allowedRoutes.hosts) || self.allowedRoutes.hosts.all(h, h.lowerAscii() == self.domain.lowerAscii() || h.lowerAscii().endsWith('.' + self.domain.lowerAscii()))",message="allowedRoutes.hosts must be the domain or names below it"
 type DNSZoneSpec struct {
 	// Domain is the zone's name without a final dot.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$`
 	Domain string `json:"domain"`
+	// Namespace is the one that the zone belongs to: unless allowedRoutes says something
+	// else, its GlobalRoutes, and no others, may have names in the zone. Empty: nobody's
+	// may.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Namespace string `json:"namespace,omitempty"`
+	// AllowedRoutes says which GlobalRoutes may have which names in the zone. What is
+	// the zone's own is never a route's: its name servers' names, the names of records
+	// with addresses, what is delegated, Federation v1's names.
+	AllowedRoutes *AllowedRoutes `json:"allowedRoutes,omitempty"`
+	// ProbeNetworks are private networks, as 10.20.0.0/16, whose addresses the hub may probe
+	// for GlobalRoutes with names in the zone. It probes public addresses anyway, and its
+	// own, loopback and link-local ones not even so.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="must be a network, as 10.20.0.0/16"
+	ProbeNetworks []string `json:"probeNetworks,omitempty"`
 	// Embedded: served by the hub.
 	Embedded *EmbeddedZone `json:"embedded,omitempty"`
 	// Route53: kept in Amazon Route 53.
@@ -70,6 +92,40 @@ type DNSZoneSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	AllowDeletion int32 `json:"allowDeletion,omitempty"`
 }
+
+// AllowedRoutes says whose GlobalRoutes may have names in a zone, and which.
+type AllowedRoutes struct {
+	// Namespaces are those that GlobalRoutes may be in; empty: the zone's own.
+	Namespaces RouteNamespaces `json:"namespaces,omitempty"`
+	// Hosts are the names that GlobalRoutes may have, as www.DOMAIN, or *.pay.DOMAIN for
+	// all names below pay.DOMAIN, or DOMAIN for the zone's own name. Empty: all names
+	// below the domain; where other namespaces than the zone's own may have some, neither
+	// wildcards nor names with a label that begins with _.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^(\*\.)?([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$`
+	Hosts []string `json:"hosts,omitempty"`
+}
+
+// RouteNamespaces selects namespaces, as the Gateway API does.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.from) && self.from == 'Selector') == has(self.selector)",message="selector goes with from: Selector, and only with that"
+type RouteNamespaces struct {
+	// From is Same, the zone's own namespace; All, every namespace; or Selector, those
+	// that selector selects by their labels at the hub. Empty: Same.
+	// +kubebuilder:validation:Enum=Same;All;Selector
+	From string `json:"from,omitempty"`
+	// Selector selects Namespaces of the hub by their labels.
+	Selector *Selector `json:"selector,omitempty"`
+}
+
+// Values of RouteNamespaces.from.
+const (
+	FromSame     = "Same"
+	FromAll      = "All"
+	FromSelector = "Selector"
+)
 
 // EmbeddedZone is how the hub serves a zone.
 type EmbeddedZone struct {
@@ -192,6 +248,10 @@ type DNSZoneStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastValid is the spec that is in effect: the last that could be understood, unless it
+	// is very large. The hub goes by it when it finds one that it cannot understand.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	LastValid *runtime.RawExtension `json:"lastValid,omitempty"`
 }
 
 // ConditionDelegated is True when the DNS leads to the zone's name servers.

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -194,8 +195,8 @@ type LatencyRule struct {
 
 // HealthCheck is how an address is probed from outside.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration('1s')",message="interval must be at least 1s"
-// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || duration(self.timeout) > duration('0s')",message="timeout must be positive"
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('1h'))",message="interval must be from 1s to 1h"
+// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || (duration(self.timeout) > duration('0s') && duration(self.timeout) <= duration('1m'))",message="timeout must be more than 0s and at most 1m"
 type HealthCheck struct {
 	// Protocol is HTTP, HTTPS, TCP or None; empty: HTTP for an Ingress or Gateway
 	// (HTTPS if its host has a certificate and no path says otherwise), TCP for
@@ -219,7 +220,9 @@ type HealthCheck struct {
 	// +kubebuilder:validation:Pattern=`^[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$`
 	// +kubebuilder:validation:MaxLength=256
 	ExpectedStatus string `json:"expectedStatus,omitempty"`
-	// ExpectedText must be within the first 5120 bytes of the body.
+	// ExpectedText must be within the first 5120 bytes of the body. It counts only at
+	// addresses that a cluster has given to a target, asked for by one of the route's own
+	// hosts: nobody is to learn by it what is said to the hub alone.
 	// +kubebuilder:validation:MaxLength=255
 	ExpectedText string `json:"expectedText,omitempty"`
 	// TLSVerification of HTTPS is Full (the default): an address whose certificate has
@@ -229,11 +232,15 @@ type HealthCheck struct {
 	// probe sends no secret.
 	// +kubebuilder:validation:Enum=Full;None
 	TLSVerification string `json:"tlsVerification,omitempty"`
-	// Interval between two probes; empty: 10s.
-	// +kubebuilder:validation:Format=duration
+	// Interval between two probes, from 1s to 1h, as 10s or 1m30s; empty: 10s.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=24
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 	Interval *metav1.Duration `json:"interval,omitempty"`
-	// Timeout of a probe; empty: 4s, or the interval if that is shorter.
-	// +kubebuilder:validation:Format=duration
+	// Timeout of a probe, at most 1m; empty: 4s, or the interval if that is shorter.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=24
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 	// Down is how many probes in a row must fail for an address to be down; 0: 3.
 	// +kubebuilder:validation:Minimum=0
@@ -273,13 +280,33 @@ type GlobalRouteStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []RouteCluster `json:"clusters,omitempty"`
+	// LastValid is the spec that is in effect: the last that could be understood, unless it
+	// is very large. The hub goes by it when it finds one that it cannot understand.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	LastValid *runtime.RawExtension `json:"lastValid,omitempty"`
 }
 
 // Condition types of a GlobalRoute.
 const (
 	// ConditionAccepted is False when the spec names what there is not, or what
-	// another route has.
+	// another route has, or what its namespace may not have. Its reason is one of
+	// Reason…, Invalid or UnknownCluster.
 	ConditionAccepted = "Accepted"
+)
+
+// Reasons for which a host of a GlobalRoute is not answered.
+const (
+	// ReasonNotAllowedByZone: the DNSZone's allowedRoutes do not have the namespace, or the name.
+	ReasonNotAllowedByZone = "NotAllowedByZone"
+	// ReasonNameReserved: the name is the zone's own, such as a name server's.
+	ReasonNameReserved = "NameReserved"
+	// ReasonHostTaken: another GlobalRoute has the name, or one that it is below, or had
+	// it until not long ago.
+	ReasonHostTaken = "HostTaken"
+	// ReasonNoMatchingZone: no DNSZone has the name, and none may be made for it.
+	ReasonNoMatchingZone = "NoMatchingZone"
+	// ReasonTooManyHosts: the namespace has as many names as one may have.
+	ReasonTooManyHosts = "TooManyHosts"
 )
 
 // RouteSummary is a GlobalRoute in a line.

@@ -103,11 +103,15 @@ type Failover struct {
 	Enabled *bool `json:"enabled,omitempty"`
 	// After is how long a cluster has to be out of reach; empty: 30s.
 	// +kubebuilder:validation:Format=duration
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 	// +kubebuilder:validation:XValidation:rule="self >= duration('1s') && self <= duration('168h')",message="must be from 1s to 168h"
 	After *metav1.Duration `json:"after,omitempty"`
 	// UnschedulableAfter is how long pods may be unschedulable in a cluster before
 	// they fail over to others; empty: 5m; 0s: never.
 	// +kubebuilder:validation:Format=duration
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 	// +kubebuilder:validation:XValidation:rule="self == duration('0s') || (self >= duration('1s') && self <= duration('168h'))",message="must be from 1s to 168h, or 0s"
 	UnschedulableAfter *metav1.Duration `json:"unschedulableAfter,omitempty"`
 }
@@ -140,6 +144,8 @@ type Rollout struct {
 	Paused bool `json:"paused,omitempty"`
 	// Wait is how long a step has to be ready before the next begins; empty: 0s.
 	// +kubebuilder:validation:Format=duration
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 	// +kubebuilder:validation:XValidation:rule="self <= duration('720h')",message="must be at most 720h"
 	Wait *metav1.Duration `json:"wait,omitempty"`
 	// OnFailure is Stop or Continue, when a step is not ready after its
@@ -149,6 +155,8 @@ type Rollout struct {
 	// ProgressDeadline is how long a step may make no progress before it has
 	// failed; empty: 10m.
 	// +kubebuilder:validation:Format=duration
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 	// +kubebuilder:validation:XValidation:rule="self >= duration('1s') && self <= duration('720h')",message="must be from 1s to 720h"
 	ProgressDeadline *metav1.Duration `json:"progressDeadline,omitempty"`
 }

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -11,7 +12,8 @@ import (
 //
 // Of several policies that select an object one applies: one of its namespace
 // before a ClusterPlacementPolicy; then one that selects by name before one by
-// labels before one by kind; then the older.
+// labels before one by kind; then the older. A ClusterPlacementPolicy that is
+// enforced holds besides.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -55,13 +57,29 @@ type ClusterPlacementPolicy struct {
 }
 
 // ClusterPlacementPolicySpec is a PlacementPolicySpec with namespaces.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'Enforced' || !has(self.select) || !(has(self.select.names) || has(self.select.labels))",message="what is enforced selects by kinds and namespaces only: names and labels are chosen by those whom it is to bind"
 type ClusterPlacementPolicySpec struct {
+	// Mode is Default, for what no more specific policy applies to, or Enforced. An
+	// enforced policy also holds where another applies: only clusters that both allow
+	// are used, of two maxima the lower counts, of the other's tolerations only those
+	// that the enforced one has, if it has any, and its overrides come last. Several
+	// that are enforced all hold.
+	// +kubebuilder:validation:Enum=Default;Enforced
+	// +kubebuilder:default=Default
+	Mode string `json:"mode,omitempty"`
 	// Namespaces are those whose objects are selected; empty: all, and also
 	// objects that are in no namespace, if select.kinds names their kind.
 	Namespaces *NamespaceSelector `json:"namespaces,omitempty"`
 
 	PlacementPolicySpec `json:",inline"`
 }
+
+// Modes of a ClusterPlacementPolicy.
+const (
+	ModeDefault  = "Default"
+	ModeEnforced = "Enforced"
+)
 
 // NamespaceSelector selects namespaces. All that it says must hold.
 //
@@ -273,17 +291,32 @@ type PlacementPolicyStatus struct {
 	Objects int32 `json:"objects,omitempty"`
 	// Overruled is how many more it selects, that another policy applies to.
 	Overruled int32 `json:"overruled,omitempty"`
+	// InEffect is the spec that is in effect while that of the policy is not valid:
+	// the last that was. Nobody but the hub may write it.
+	InEffect *PolicyInEffect `json:"inEffect,omitempty"`
 	// Conditions: Accepted (the spec is valid).
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// PolicyInEffect is an earlier spec of a policy.
+type PolicyInEffect struct {
+	// Generation that it was of.
+	Generation int64 `json:"generation"`
+	// Spec as it was.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	Spec apiextensionsv1.JSON `json:"spec"`
+}
+
 // Reasons of ConditionAccepted of a policy.
 const (
 	ReasonPolicyAccepted = "InEffect"
 	// ReasonPolicyProblem: the message says what is not valid, or not valid now,
-	// such as clusters that do not exist. What runs stays where it is.
+	// such as clusters that do not exist. What runs stays where it is. A policy that
+	// was never valid holds what it selects: nothing new is placed.
 	ReasonPolicyProblem = "Problem"
 )
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,6 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/dns"
+	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/fleet"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/metrics"
@@ -72,11 +74,21 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 	return &federation{engine: engine, dns: names, fleet: members}, nil
 }
 
+// openFiles is how many files this process may have open.
+func openFiles() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 1024 // as is usual
+	}
+	return limit.Cur
+}
+
 // config is the settings in the terms of package dns.
 func (o DNSOptions) config(hubUID string, clock clock.WithTickerAndDelayedExecution) dns.Config {
 	return dns.Config{
 		Listen:   slices.DeleteFunc(slices.Clone(o.Listen), func(s string) bool { return s == "" || s == "off" }),
-		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Clock: clock,
+		Database: o.Database, Resolver: o.Resolver, RateLimit: o.RateLimit, HubUID: hubUID, Names: o.Names, Clock: clock,
+		ProbeNetworks: o.ProbeNetworks, Probes: health.DefaultLimits().Within(openFiles()),
 	}
 }
 
@@ -133,6 +145,7 @@ type late struct {
 	clock  clock.PassiveClock
 	engine atomic.Pointer[propagate.Engine]
 	dns    atomic.Pointer[dns.Controller]
+	people people
 	// standby: another hub on the same database propagates; this one serves.
 	standby atomic.Bool
 }
@@ -162,7 +175,7 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))
+	return l.people.filter(placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next))))
 }
 
 func (l *late) ready() error {

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
 
@@ -128,7 +129,7 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
 			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies").WithVerbs("get", "list", "watch"),
-			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*").WithVerbs("get"),
+			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*", datadir.PathCertificates).WithVerbs("get"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/plan").WithVerbs("post"))
 	// Who may patch a Cluster may see and approve of what is held there; who may get an object may see its history; who may
 	// list Clusters may see what would survive their loss. That is checked where it is served; without this rule nobody but cluster-admin would get there.
@@ -141,7 +142,9 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	if _, err := client.RbacV1().ClusterRoleBindings().Apply(ctx, everybody, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 		return err
 	}
-	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held} {
+	// What somebody needs to know who has no credential yet.
+	login := rbacv1ac.ClusterRole(loginRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathLogin).WithVerbs("get"))
+	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 			return err
 		}

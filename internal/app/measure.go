@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"io"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/textlogger"
+	"k8s.io/utils/ptr"
 
 	"github.com/hanse-dev/hanse/internal/controlplane"
 	"github.com/hanse-dev/hanse/internal/guard"
@@ -38,7 +40,7 @@ func observed(ctx context.Context, m *metrics.Metrics, log io.Writer) context.Co
 func (f *federation) measure(m *metrics.Metrics, hub *controlplane.ControlPlane) {
 	f.fleet.Measure(m.Fleet)
 	m.DNS.Source(f.dns.Metrics)
-	m.Certificates.Source(hub.CertificateExpiries)
+	m.Certificates.Source(func() map[string]metrics.Certificate { return certificates(hub) })
 	m.Objects.Source(f.objects)
 	m.Losses.Source(f.losses)
 }
@@ -55,6 +57,15 @@ func (f *federation) losses() (all []metrics.Loss) {
 		})
 	}
 	return all
+}
+
+// certificates are the hub's own, as far as they can be read.
+func certificates(hub *controlplane.ControlPlane) map[string]metrics.Certificate {
+	out := map[string]metrics.Certificate{}
+	for _, c := range hub.Certificates().Certificates {
+		out[c.Name] = metrics.Certificate{Expires: c.Expires, Renews: ptr.Deref(c.Renews, time.Time{})}
+	}
+	return out
 }
 
 // objects is what propagation reports of each member.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -43,6 +44,42 @@ func readMemory() memory {
 	return memory{
 		allocated: samples[0].Value.Uint64(), live: samples[1].Value.Uint64(), inUse: samples[2].Value.Uint64(),
 		unused: samples[3].Value.Uint64(), total: samples[4].Value.Uint64() - samples[5].Value.Uint64(),
+	}
+}
+
+// What a collection leaves free is free in pieces: after a burst of writes the heap is a half larger than what is in it, and with
+// gcPercent on top the hub took three times as much as it needs. So all that the runtime takes has a limit, which it keeps by
+// collecting a little more often as it comes near, and which follows what is live, so that it never has to collect all
+// the time.
+const (
+	// limitLook is how often the limit is set: what is live grows by less than itself meanwhile.
+	limitLook = time.Second
+	// limitFactor is how often the limit is what is live.
+	limitFactor = 2
+	// leastLimit is what a hub may have at any rate.
+	leastLimit = 400 << 20
+)
+
+// limitFor is the limit for what is live, in bytes.
+func limitFor(live uint64) int64 { return int64(max(leastLimit, limitFactor*live)) }
+
+// limitMemory keeps the limit until ctx ends, unless the environment sets one. Blocks.
+func limitMemory(ctx context.Context) {
+	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
+		return
+	}
+	defer debug.SetMemoryLimit(math.MaxInt64)
+	tick := time.NewTicker(limitLook)
+	defer tick.Stop()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	for {
+		metrics.Read(live)
+		debug.SetMemoryLimit(limitFor(live[0].Value.Uint64()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -1,6 +1,12 @@
 package app
 
-import "testing"
+import (
+	"context"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
 
 func TestMemoryIsGivenBackWhenIdle(t *testing.T) {
 	const mib = 1 << 20
@@ -25,5 +31,39 @@ func TestTheRuntimeKnowsWhatIsRead(t *testing.T) {
 	m := readMemory()
 	if m.allocated == 0 || m.inUse == 0 || m.total == 0 || m.total < m.inUse {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestTheLimitFollowsWhatIsLive(t *testing.T) {
+	const mib = 1 << 20
+	for live, want := range map[uint64]int64{0: 400 * mib, 150 * mib: 400 * mib, 216 * mib: 432 * mib, 1000 * mib: 2000 * mib} {
+		if got := limitFor(live); got != want {
+			t.Errorf("%d MiB live: %d MiB, want %d", live/mib, got/mib, want/mib)
+		}
+	}
+}
+
+// TestAnOwnLimitIsKept: GOMEMLIMIT wins.
+func TestAnOwnLimitIsKept(t *testing.T) {
+	const own = 7 << 40
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	before := debug.SetMemoryLimit(own)
+	defer debug.SetMemoryLimit(before)
+	limitMemory(ctx)
+	if got := debug.SetMemoryLimit(-1); got != own {
+		t.Errorf("%d", got)
+	}
+	debug.SetMemoryLimit(math.MaxInt64)
+	done := make(chan struct{})
+	ctx, cancel = context.WithCancel(t.Context())
+	go func() { limitMemory(ctx); close(done) }()
+	for debug.SetMemoryLimit(-1) == math.MaxInt64 && t.Context().Err() == nil {
+		runtime.Gosched()
+	}
+	cancel()
+	<-done
+	if got := debug.SetMemoryLimit(-1); got != math.MaxInt64 {
+		t.Errorf("after the end the limit is %d", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -13,8 +14,11 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/admission"
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 )
 
 const (
@@ -25,9 +29,8 @@ const (
 	// stopTimeout bounds an orderly stop, after which the process just ends:
 	// etcd's log makes that safe.
 	stopTimeout = 9 * time.Second
-	// gcPercent trades memory for processor time; an own GOGC wins. Against 75 it
-	// costs 60 MiB with 1,000 objects and 3 members, and spares a tenth of the
-	// hub's processor time.
+	// gcPercent trades memory for processor time; an own GOGC wins. A hub with little
+	// in it is far below the limit that limitMemory sets, and collects half as often as with 75.
 	gcPercent = 130
 )
 
@@ -46,6 +49,12 @@ type ServerOptions struct {
 	FailoverAfter time.Duration
 	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
 	FlightBytes int64
+	// OIDC is the identity provider whose users the hub knows; nil: there is none.
+	OIDC *datadir.OIDC
+	// APIServer are flags of kube-apiserver, of those that controlplane.PassedOn names.
+	APIServer map[string]string
+	// CertificateLife is how long the hub's own certificates are valid, AdminLife how long admin.kubeconfig is.
+	CertificateLife, AdminLife time.Duration
 	// TellMembers is what members are told of the author of the write at the hub that led to one there.
 	TellMembers attribution.Tell
 }
@@ -60,6 +69,10 @@ type DNSOptions struct {
 	Resolver string
 	// RateLimit is how many equal answers a second a network gets; 0: no limit.
 	RateLimit int
+	// Names are what the administrator says of names.
+	Names grant.Terms
+	// ProbeNetworks are what may be probed, whatever it is.
+	ProbeNetworks []netip.Prefix
 }
 
 // Server runs a hub until ctx ends, which is no error, or a part of it dies.
@@ -74,6 +87,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	over, stop := context.WithCancel(ctx)
 	defer stop()
 	go returnMemory(over)
+	go limitMemory(over)
 	measured, err := newMetrics()
 	if err != nil {
 		return err
@@ -82,7 +96,8 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	later := late{clock: clock}
+	later := late{clock: clock, people: people{provider: o.OIDC}}
+	renewed := &renewals{}
 	authors := attribution.NewAuthors(o.TellMembers)
 	hub, err := controlplane.Start(starting, controlplane.Config{
 		DataDir:     o.DataDir,
@@ -93,18 +108,26 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
 		Filter:      later.filter,
+		Admission:   []controlplane.AdmissionPlugin{{Name: admission.Name, New: admission.New}},
 		Authors:     authors,
 		ReadyChecks: []controlplane.ReadyCheck{{Name: "propagation", Check: later.ready}},
 		Log:         log,
+
+		OIDC:            o.OIDC,
+		Flags:           o.APIServer,
+		CertificateLife: o.CertificateLife,
+		AdminLife:       o.AdminLife,
+		Renewed:         renewed.told,
 	})
 	if err != nil {
 		return interrupted(ctx, err)
 	}
+	later.people.hub.Store(hub)
 
 	// Then its own kinds and its Namespace, which everything else refers to, and
 	// last what speaks to members.
 	var members *federation
-	err = prepare(starting, hub.RESTConfig())
+	err = errors.Join(prepare(starting, hub.RESTConfig()), renewed.record(observed(over, measured, hub.Log()), hub.RESTConfig()))
 	if err == nil {
 		members, err = newFederation(starting, hub.RESTConfig(), shared{clock: clock, metrics: measured, authors: authors, ends: hub.Ends()}, o)
 	}
@@ -158,6 +181,10 @@ func serve(ctx context.Context, hub *controlplane.ControlPlane, federate func(co
 
 // prepare installs what the hub needs in its own API. Idempotent.
 func prepare(ctx context.Context, config *rest.Config) error {
+	// First, so that whoever waits for the hub with admin.kubeconfig gets answers.
+	if err := ensureAdmins(ctx, config); err != nil {
+		return fmt.Errorf("creating the rights of administrators: %w", err)
+	}
 	if err := installKinds(ctx, config); err != nil {
 		return fmt.Errorf("installing the kinds of hanse.dev: %w", err)
 	}

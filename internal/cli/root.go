@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/cli/args"
+	"github.com/hanse-dev/hanse/internal/cli/credentials"
 	"github.com/hanse-dev/hanse/internal/cli/globaldns"
 	"github.com/hanse-dev/hanse/internal/cli/local"
 	"github.com/hanse-dev/hanse/internal/cli/members"
@@ -101,6 +102,8 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewJoinCommand(s),
 		members.NewUnjoinCommand(s),
 		members.NewKubeconfigCommand(s),
+		credentials.NewLoginCommand(s, p.Clock),
+		credentials.NewLogoutCommand(s, p.Clock),
 		members.NewClustersCommand(s, p.Clock),
 		members.NewStatusCommand(s),
 		workloads.NewPlanCommand(s, p.Clock),
@@ -114,6 +117,9 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewUncordonCommand(s),
 		members.NewDrainCommand(s),
 		members.NewPruneCommand(s, p.Clock),
+		credentials.NewCertsCommand(s, p.Clock),
+		credentials.NewAdminCommand(s, p.Clock),
+		credentials.NewTokenCommand(s, p.Clock),
 		workloads.NewKindsCommand(s),
 		workloads.NewReplayCommand(s),
 		local.NewCommand(s, p.Clock, p.RunLocal(s)),

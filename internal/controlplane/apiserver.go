@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/client-go/tools/cache"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -38,6 +40,7 @@ func newAPIServer(ctx context.Context, cfg Config, dir *datadir.Dir, c datadir.C
 	if err := parse(o.Flags(), flags); err != nil {
 		return nil, err
 	}
+	register(o.Admission.GenericAdmission, cfg.Admission)
 	o.SecureServing.Listener = listener
 	o.SecureServing.BindPort = listener.Addr().(*net.TCPAddr).Port
 	if o.InformerName, err = cache.NewInformerName("kube-apiserver"); err != nil {
@@ -89,6 +92,14 @@ func assemble(cfg Config, completed options.CompletedOptions) (*apiServer, error
 	return &apiServer{run: prepared.Run}, nil
 }
 
+// register has the API server run further admission plugins, after upstream's.
+func register(o *genericoptions.AdmissionOptions, plugins []AdmissionPlugin) {
+	for _, p := range plugins {
+		o.Plugins.Register(p.Name, p.New)
+		o.RecommendedPluginOrder = append(slices.Clone(o.RecommendedPluginOrder), p.Name) // it is upstream's, of the whole process
+	}
+}
+
 // wrapHandler wraps the handler of all requests, inside authentication and authorization.
 func wrapHandler(config *app.Config, filter func(http.Handler) http.Handler) {
 	front := &config.Aggregator.GenericConfig.Config
@@ -112,24 +123,22 @@ func recordAuthors(config *app.Config, authors *attribution.Authors) {
 // apiServerFlags are the flags as kube-apiserver's documentation has them.
 func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []string) ([]string, error) {
 	p := cfg.Role.profile()
-	authentication, err := dir.WriteAuthentication()
+	access, err := accessFlags(cfg, dir)
 	if err != nil {
 		return nil, err
 	}
-	flags := []string{
-		"--etcd-servers=" + strings.Join(etcd, ","),
-		"--etcd-cafile=" + cfg.EtcdTLS.CA,
-		"--etcd-certfile=" + cfg.EtcdTLS.Cert,
-		"--etcd-keyfile=" + cfg.EtcdTLS.Key,
-		"--authorization-mode=RBAC",
-		"--authentication-config=" + authentication,
-		"--client-ca-file=" + c.CA,
-		"--tls-cert-file=" + c.Serving,
-		"--tls-private-key-file=" + c.ServingKey,
+	flags := append(access,
+		"--etcd-servers="+strings.Join(etcd, ","),
+		"--etcd-cafile="+cfg.EtcdTLS.CA,
+		"--etcd-certfile="+cfg.EtcdTLS.Cert,
+		"--etcd-keyfile="+cfg.EtcdTLS.Key,
+		"--client-ca-file="+c.CA,
+		"--tls-cert-file="+c.Serving,
+		"--tls-private-key-file="+c.ServingKey,
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file=" + c.ServiceAccountKey,
-		"--service-account-signing-key-file=" + c.ServiceAccountKey,
-		"--service-cluster-ip-range=" + serviceRange,
+		"--service-account-key-file="+c.ServiceAccountKey,
+		"--service-account-signing-key-file="+c.ServiceAccountKey,
+		"--service-cluster-ip-range="+serviceRange,
 		"--allow-privileged=true",
 		"--profiling=true", // /debug/pprof, for administrators
 		// Nobody reaches the API server by the Service "kubernetes": it has no
@@ -137,7 +146,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		"--endpoint-reconciler-type=none",
 		"--advertise-address=127.0.0.1",
 		"--shutdown-delay-duration=0s",
-	}
+	)
 	flags = append(flags, p.apiserver...)
 	if cfg.EmulatedVersion != "" {
 		flags = append(flags, "--emulated-version="+cfg.EmulatedVersion)
@@ -162,7 +171,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 			"--audit-log-maxage=90", // days
 		)
 	}
-	return flags, nil
+	return append(flags, cfg.passedOn()...), nil // the last one counts
 }
 
 // parse sets what the flags say in the options that the sets were made from.

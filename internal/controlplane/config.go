@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
+	"time"
 
+	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/attribution"
@@ -25,7 +27,16 @@ type Config struct {
 	Name string
 	Role Role
 	// Clock is what certificates and the database's revision go by.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
+	// CertificateLife and AdminLife are how long the control plane's own certificates and the administrator's kubeconfig are
+	// valid; 0: a year. They are replaced in time.
+	CertificateLife, AdminLife time.Duration
+	// Renewed is told after every look at the certificates which ones were replaced, or why one could not be; may be nil.
+	Renewed func(names []string, err error)
+	// OIDC is the provider whose users the API server knows; nil: there is none.
+	OIDC *datadir.OIDC
+	// Flags are further flags of kube-apiserver, of those that PassedOn names, by their names.
+	Flags map[string]string
 	// Listen is HOST:PORT. Port 0 is chosen once and remembered in DataDir, so
 	// that a restart has the same.
 	Listen string
@@ -37,6 +48,8 @@ type Config struct {
 	// Filter wraps the API server's handler, inside authentication and
 	// authorization; may be nil.
 	Filter func(http.Handler) http.Handler
+	// Admission are plugins of the API server besides upstream's.
+	Admission []AdmissionPlugin
 	// Authors remember who wrote which object last; nil: nobody does.
 	Authors *attribution.Authors
 	// ReadyChecks are part of /readyz. Start does not wait for them.
@@ -62,6 +75,13 @@ type Config struct {
 // EtcdTLS are files in PEM: the authority of an outside etcd, and the client's
 // certificate with its key. Each may be empty.
 type EtcdTLS struct{ CA, Cert, Key string }
+
+// AdmissionPlugin is an admission plugin of the API server. New is called for each of the servers that are in it, before
+// anything is served.
+type AdmissionPlugin struct {
+	Name string
+	New  admission.Factory
+}
 
 // ReadyCheck is one line of /readyz. Check is called at every request for it,
 // concurrently, and must not block; an error means not ready.

@@ -25,14 +25,13 @@ func newControllers(ctx context.Context, cfg Config, c datadir.Credentials) (fun
 		"--controllers=" + strings.Join(names, ","),
 		"--service-account-private-key-file=" + c.ServiceAccountKey,
 		"--root-ca-file=" + c.CA,
-		"--cluster-signing-cert-file=" + c.CA,
-		"--cluster-signing-key-file=" + c.CAKey,
 		"--leader-elect=false",
 		"--secure-port=0",
 		"--profiling=false",
 		"--kube-api-qps=1000",
 		"--kube-api-burst=2000",
 	}, p.controllersFlags...)
+	flags = append(flags, p.signing+"-cert-file="+c.Signer, p.signing+"-key-file="+c.CAKey)
 	o, err := controllersoptions.NewKubeControllerManagerOptions()
 	if err != nil {
 		return nil, err

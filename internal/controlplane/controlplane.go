@@ -24,6 +24,7 @@ type ControlPlane struct {
 	address     string
 	// parts in the order in which they started; they stop in reverse.
 	parts []*part
+	now   func() time.Time
 	db    *database
 	ends  []uint64
 	log   *gate
@@ -44,7 +45,7 @@ type part struct {
 // with it; WaitReady waits for the rest. ctx bounds the start only: call Stop to
 // end what was started. After an error nothing is left running.
 func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
-	c := &ControlPlane{log: newGate(cfg.Log), done: make(chan struct{})}
+	c := &ControlPlane{log: newGate(cfg.Log), now: cfg.Clock.Now, done: make(chan struct{})}
 	if err := errors.Join(c.log.collect(c.died), SetKubernetesVersion()); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,8 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	}
 	c.address = address(listener)
 	listenHost, _, _ := net.SplitHostPort(cfg.Listen)
-	if c.credentials, err = c.dir.Credentials(cfg.Name, c.address, hosts(listenHost, listener), cfg.Clock.Now); err != nil {
+	issuance := cfg.issuance(c.address, hosts(listenHost, listener))
+	if c.credentials, _, err = c.dir.Credentials(issuance); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	etcd := cfg.EtcdServers
@@ -95,6 +97,7 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 		return errors.Join(fmt.Errorf("building the API server: %w", err), listener.Close())
 	}
 	c.run(ctx, "the API server", server.run)
+	c.run(ctx, "the renewal of certificates", func(ctx context.Context) error { return c.renew(ctx, cfg, issuance) })
 	// Configuring the clients takes as long as the API server does to start;
 	// they are not let loose on it before it is ready, since they would poll.
 	clients, err := newClients(context.WithoutCancel(ctx), cfg, c.credentials)
@@ -222,9 +225,8 @@ func (c *ControlPlane) Ends() []uint64 { return c.ends }
 // Log passes on what is written to it to Config.Log, from the end of Start until Stop or the control plane's death.
 func (c *ControlPlane) Log() io.Writer { return c.log }
 
-// CertificateExpiries is when each of the control plane's own certificates expires, by the name of its file. What cannot
-// be read is missing.
-func (c *ControlPlane) CertificateExpiries() map[string]time.Time { return c.dir.CertificateExpiries() }
+// Certificates is what there is to know of the control plane's own.
+func (c *ControlPlane) Certificates() datadir.Report { return datadir.NewReport(c.dir.Path(), c.now()) }
 
 // KubeconfigPath is the administrator's kubeconfig, its context named Config.Name.
 func (c *ControlPlane) KubeconfigPath() string { return c.credentials.Admin }

@@ -28,7 +28,10 @@ type profile struct {
 	apiserver        []string // flags of kube-apiserver
 	controllers      []string // controllers that run
 	controllersFlags []string // further flags of kube-controller-manager
+	signing          string   // its flags that name the authority, up to -cert-file and -key-file
 	audit, encrypt   bool
+	// revocable administrators have their rights by RBAC; rotate replaces the authority in time.
+	revocable, rotate bool
 }
 
 func (r Role) profile() profile {
@@ -39,8 +42,14 @@ func (r Role) profile() profile {
 }
 
 var hub = profile{
-	audit:   true,
-	encrypt: true,
+	audit:     true,
+	encrypt:   true,
+	revocable: true,
+	rotate:    true,
+	// A hub signs certificates of clients, for a day at most and when somebody with that right has approved. It has no
+	// kubelets: a certificate for one of them to serve with would do for a hub of one's own, too.
+	signing:          "--cluster-signing-kube-apiserver-client",
+	controllersFlags: []string{"--cluster-signing-duration=24h"},
 	apiserver: []string{
 		// Webhooks are served by pods and pods run in members only: the hub
 		// must never wait for one. Members call them.
@@ -59,10 +68,13 @@ var hub = profile{
 		"resourcequota-controller",
 		"ttl-after-finished-controller",
 		"validatingadmissionpolicy-status-controller",
+		"certificatesigningrequest-signing-controller",
+		"certificatesigningrequest-cleaner-controller",
 	},
 }
 
 var member = profile{
+	signing: "--cluster-signing",
 	// What touches a cloud, a real machine or a kubelet's certificates is left
 	// out: nothing of it is there.
 	controllers: []string{

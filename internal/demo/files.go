@@ -53,8 +53,9 @@ func (d *Demo) writeCertificate() error {
 		return err
 	}
 	cert, key := d.certificateFiles()
-	return authority.EnsurePair(cert, key, pki.Request{
+	_, err = authority.EnsurePair(cert, key, pki.Request{
 		CommonName: finsolutions.Host,
 		Hosts:      []string{finsolutions.Host, "www." + finsolutions.Host},
 	})
+	return err
 }

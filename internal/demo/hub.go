@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -38,6 +39,10 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 		Argv: []string{
 			d.options.Executable, "server", "--data-dir", d.at.hubData(),
 			"--listen", "127.0.0.1:" + strconv.Itoa(d.options.Port), "--dns-listen", dnsAddress(),
+			"--dns-zones-under", strings.Join(nobodysDomains(), ","),
+			"--probe-networks", "127.0.0.0/8", // where local clusters' load balancers are
+			// The demo's kubeconfig is a copy of the hub's, and may be used for days.
+			"--admin-kubeconfig-validity", "8760h",
 		},
 		LogFile: d.at.hubLog(),
 		PIDFile: d.at.hubPID(),
@@ -64,6 +69,12 @@ func (d *Demo) startHub(ctx context.Context) (*rest.Config, error) {
 		case <-time.After(readyPoll):
 		}
 	}
+}
+
+// nobodysDomains are those that are reserved for examples, tests and use inside (RFC 2606,
+// RFC 6761, RFC 8375): to make zones of them by itself takes nothing from anybody.
+func nobodysDomains() []string {
+	return []string{"example", "example.com", "example.net", "example.org", "test", "internal", "home.arpa", "localhost"}
 }
 
 // dnsAddress is where the hub answers DNS: at the port that documents name, or any

@@ -48,7 +48,7 @@ func TestNextSerial(t *testing.T) {
 
 func dnsZone(domain string, change func(*v1alpha1.DNSZone)) *v1alpha1.DNSZone {
 	z := &v1alpha1.DNSZone{}
-	z.Name, z.UID, z.Generation, z.Spec.Domain = domain, "zone-uid", 3, domain
+	z.Name, z.UID, z.Generation, z.Spec.Domain, z.Spec.Namespace = domain, "zone-uid", 3, domain, "ns"
 	if change != nil {
 		change(z)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/flatten"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/status"
@@ -42,6 +43,12 @@ type Config struct {
 	RateLimit int
 	// HubUID owns the records in external zones that name no other owner.
 	HubUID string
+	// Names are what the administrator says of names.
+	Names grant.Terms
+	// ProbeNetworks are what may be probed, whatever it is.
+	ProbeNetworks []netip.Prefix
+	// Probes bound how much is probed.
+	Probes health.Limits
 	Clock  clock.WithTickerAndDelayedExecution
 }
 
@@ -60,6 +67,7 @@ type Controller struct {
 	external  *external.Zones
 	announcer *announcer
 	deriver   *deriver
+	books     *bookkeeper
 	crashes   *crashes
 	loop      *loop
 
@@ -92,7 +100,10 @@ func New(hub *rest.Config, cfg Config) (*Controller, error) {
 func newController(client dynamic.Interface, cfg Config) *Controller {
 	c := &Controller{cfg: cfg, caches: newCaches(), crashes: &crashes{}, broadcaster: record.NewBroadcaster()}
 	c.transfers = transfer.New(cfg.Clock)
-	c.prober = health.New(c.probed, cfg.Clock)
+	networks := health.Networks{
+		Allowed: cfg.ProbeNetworks, Own: (&health.Machine{Clock: cfg.Clock, Ask: machineAddresses}).Addresses,
+	}
+	c.prober = health.New(c.probed, health.Config{Clock: cfg.Clock, Networks: networks, Limits: cfg.Probes})
 	c.flat = flatten.New(cfg.Resolver, c.everything, cfg.Clock)
 	c.listener = newListener(cfg, c.transfers)
 	c.listener.changed = func() { c.caches.change(func(d *dirty) { d.zones = true }) }
@@ -105,6 +116,7 @@ func newController(client dynamic.Interface, cfg Config) *Controller {
 		HubUID: cfg.HubUID, Credentials: c.caches, Status: c.statuses.Zone, Changed: c.caches.reported, Clock: cfg.Clock,
 	})
 	c.deriver = newDeriver(client, c.caches, c.announcer, cfg.Clock)
+	c.books = newBookkeeper(client, cfg.Clock)
 	wanted := make(chan struct{})
 	c.wanted = wanted
 	c.loop = &loop{
@@ -113,9 +125,10 @@ func newController(client dynamic.Interface, cfg Config) *Controller {
 		publisher: publisher{
 			caches: c.caches, clock: cfg.Clock, announcer: c.announcer, listener: c.listener, transfers: c.transfers,
 			external: c.external, statuses: c.statuses, off: len(cfg.Listen) == 0,
+			terms: cfg.Names, book: grant.NewBook(), keep: c.books.keep,
 		},
 	}
-	c.loop.start()
+	c.loop.start(&networks)
 	return c
 }
 
@@ -133,6 +146,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	wg.Go(func() { c.statuses.Run(ctx) })
 	wg.Go(func() { c.external.Run(ctx) })
 	wg.Go(func() { c.deriver.run(ctx) })
+	wg.Go(func() { c.books.run(ctx) })
 	wg.Go(func() {
 		d := delegations{resolver: resolverAt(c.cfg.Resolver), zones: c.caches.zoneList, say: c.statuses.Condition, clock: c.cfg.Clock}
 		d.check(ctx)
@@ -143,7 +157,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() {
-		if await(ctx, ready) {
+		// Without the book whoever asks first would be given what is another's.
+		if c.books.load(ctx, c.loop.publisher.book) && await(ctx, ready) {
 			c.loop.run(ctx)
 		}
 	})
@@ -177,8 +192,10 @@ func (c *Controller) probed(check health.Check, _ health.Result) {
 // world is what package route is told.
 type world struct {
 	*caches
-	prober *health.Prober
-	flat   *flatten.Resolver
+	prober   *health.Prober
+	flat     *flatten.Resolver
+	networks *health.Networks
+	probing  *grant.Probing // the loop's
 }
 
 func (w world) Probe(c health.Check) health.Result { return w.prober.Result(c) }
@@ -186,6 +203,20 @@ func (w world) Probe(c health.Check) health.Result { return w.prober.Result(c) }
 func (w world) Flat(hostname string) []netip.Addr {
 	addresses, _ := w.flat.Addresses(hostname)
 	return addresses
+}
+
+// Refuse is part of route.World.
+func (w world) Refuse(a netip.Addr, host string) (why string, within netip.Prefix) {
+	networks := w.probing.Of(host)
+	if why := w.networks.Refuse(a, networks); why != "" {
+		return why, netip.Prefix{}
+	}
+	for _, p := range networks {
+		if p.Contains(a) {
+			return "", p
+		}
+	}
+	return "", netip.Prefix{}
 }
 
 func sameCluster(a, b route.Cluster) bool { return reflect.DeepEqual(a, b) }

@@ -38,8 +38,11 @@ type delegations struct {
 func (d delegations) check(ctx context.Context) {
 	checked := map[string]time.Time{}
 	for pause(ctx, d.clock, delegationFirst) {
+		before := checked
+		checked = map[string]time.Time{} // of zones that there are
 		for _, z := range d.zones() {
 			key := string(z.UID) + strings.Join(z.Status.NameServers, " ")
+			checked[key] = before[key]
 			if len(z.Status.NameServers) == 0 || d.clock.Since(checked[key]) < delegationInterval {
 				continue
 			}

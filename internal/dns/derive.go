@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/trouble"
 )
@@ -30,7 +32,7 @@ type derivation struct {
 	// complaints are about targets that get no route.
 	complaints []complaint
 	// domains of hosts that are in no zone.
-	domains map[string]bool
+	domains map[string]string // and the namespace that is to have the zone
 	zones   []*v1alpha1.DNSZone
 	inUse   map[string]bool // zones with hosts
 }
@@ -50,7 +52,7 @@ type complaint struct {
 // needs is what the hub may have to make by itself beside the routes of targets.
 type needs struct {
 	zones    []*v1alpha1.DNSZone // that there are
-	homeless []string            // hosts that are in no zone
+	homeless []grant.Homeless    // zones for hosts that are in none
 	inUse    map[string]bool     // zones with hosts
 }
 
@@ -72,7 +74,7 @@ func newDeriver(client dynamic.Interface, caches *caches, announcer *announcer, 
 // derive has the derived routes and zones kept, by the goroutine of run: the
 // latest derivation counts. It does not block, and is called by one goroutine.
 func (k *deriver) derive(n needs) {
-	d := derivation{domains: map[string]bool{}, zones: n.zones, inUse: n.inUse}
+	d := derivation{domains: map[string]string{}, zones: n.zones, inUse: n.inUse}
 	clusters := k.caches.Clusters()
 	d.routes, _ = k.caches.objects()
 	targets, complaints := k.caches.global()
@@ -82,8 +84,8 @@ func (k *deriver) derive(n needs) {
 		r.OwnerReferences = []metav1.OwnerReference{ownerReference(t)}
 		d.wanted = append(d.wanted, wantedRoute{r, t})
 	}
-	for _, host := range n.homeless {
-		d.domains[route.Domain(host)] = true
+	for _, h := range n.homeless {
+		d.domains[h.Domain] = h.Namespace
 	}
 	select {
 	case <-k.latest: // an older one that nobody has looked at
@@ -213,26 +215,50 @@ func (k *deriver) keepRoute(ctx context.Context, want, is *v1alpha1.GlobalRoute)
 	return err
 }
 
-// keepZones makes a zone for each host that is in none, and deletes those it made
-// that nothing is in any more.
+// keepZones makes a zone for each host that is in none, which belongs to the namespace of
+// the route, and deletes those it made that nothing is in any more.
 func (k *deriver) keepZones(ctx context.Context, d derivation) error {
 	client := k.client.Resource(v1alpha1.Resource("dnszones"))
 	var errs []error
-	for domain := range d.domains {
+	for domain, namespace := range d.domains {
 		if len(validation.IsDNS1123Subdomain(domain)) > 0 {
 			continue // no object can be called so; the route says that it is in no zone
 		}
 		z := &v1alpha1.DNSZone{}
-		z.Name, z.Spec.Domain = domain, domain
+		z.Name, z.Spec.Domain, z.Spec.Namespace = domain, domain, namespace
+		z.Spec.AllowedRoutes = &v1alpha1.AllowedRoutes{Hosts: []string{domain, "*." + domain}}
 		z.Labels = map[string]string{v1alpha1.LabelDerivedFrom: "GlobalRoute"}
-		errs = append(errs, create(ctx, client, z, "DNSZone"))
+		if i := slices.IndexFunc(d.zones, func(is *v1alpha1.DNSZone) bool { return is.Name == domain }); i >= 0 {
+			errs = append(errs, give(ctx, client, d.zones[i], z))
+		} else {
+			errs = append(errs, create(ctx, client, z, "DNSZone"))
+		}
 	}
 	for _, z := range d.zones {
-		if z.Labels[v1alpha1.LabelDerivedFrom] != "" && !d.inUse[z.Name] && !d.domains[z.Spec.Domain] {
+		if z.Labels[v1alpha1.LabelDerivedFrom] != "" && !d.inUse[z.Name] && d.domains[z.Spec.Domain] == "" {
 			errs = append(errs, remove(ctx, client, z))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// give makes a zone that the hub made for nobody in particular, as it did once, a
+// namespace's. Any other is left alone.
+func give(ctx context.Context, client dynamic.ResourceInterface, is, want *v1alpha1.DNSZone) error {
+	if is.Labels[v1alpha1.LabelDerivedFrom] == "" || is.Spec.Namespace != "" || is.Spec.AllowedRoutes != nil {
+		return nil
+	}
+	changed := is.DeepCopy()
+	changed.Spec.Namespace, changed.Spec.AllowedRoutes = want.Spec.Namespace, want.Spec.AllowedRoutes
+	u, err := unstructuredOf(changed, "DNSZone")
+	if err != nil {
+		return err
+	}
+	_, err = client.Update(ctx, u, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil // the change that was in between brings the next derivation
+	}
+	return err
 }
 
 func unstructuredOf(o runtime.Object, kind string) (*unstructured.Unstructured, error) {

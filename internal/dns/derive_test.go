@@ -10,6 +10,7 @@ import (
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
 
@@ -21,7 +22,7 @@ type hubOf struct {
 
 // derived has everything derived once, from targets and hosts that are in no zone,
 // and returns the names of routes and zones at the hub.
-func (h hubOf) derived(t *testing.T, targets map[route.TargetKey]*route.Target, homeless ...string) (routes, zones []string) {
+func (h hubOf) derived(t *testing.T, targets map[route.TargetKey]*route.Target, homeless ...grant.Homeless) (routes, zones []string) {
 	t.Helper()
 	h.caches.targets = targets
 	_, known := h.caches.objects()
@@ -129,18 +130,37 @@ func TestDerivedZones(t *testing.T) {
 	if err := create(t.Context(), client.Resource(v1alpha1.Resource("dnszones")), users, "DNSZone"); err != nil {
 		t.Fatal(err)
 	}
-	is := func(what string, want []string, homeless ...string) {
+	is := func(what string, want []string, homeless ...grant.Homeless) {
 		t.Helper()
 		if _, zones := h.derived(t, nil, homeless...); !slices.Equal(zones, want) {
 			t.Errorf("%s: zones %v, want %v", what, zones, want)
 		}
 	}
 	both := []string{"shop.example", "users.example"}
-	is("two hosts of one domain, and one that no object can be called after", both, "www.shop.example.", "a.b.shop.example.", "_bad_.")
+	is("one that is needed, and one that no object can be called after", both, grant.Homeless{Domain: "shop.example", Namespace: "shop"}, grant.Homeless{Domain: "_bad_", Namespace: "shop"})
 	c.loop.publisher.zonesOf = map[string][]string{"shop/web": {"shop.example"}}
 	is("in use", both)
-	if z := c.caches.zones["shop.example"]; z.Spec.Domain != "shop.example" || z.Labels[v1alpha1.LabelDerivedFrom] == "" {
+	if z := c.caches.zones["shop.example"]; z.Spec.Domain != "shop.example" || z.Labels[v1alpha1.LabelDerivedFrom] == "" ||
+		z.Spec.Namespace != "shop" || !slices.Equal(z.Spec.AllowedRoutes.Hosts, []string{"shop.example", "*.shop.example"}) {
 		t.Errorf("the zone: %+v", z)
+	}
+	// What an earlier version made for nobody in particular is given to whom it is needed
+	// for, once; what is a user's, and what is another's, is left alone.
+	nobodys := c.caches.zones["shop.example"].DeepCopy()
+	nobodys.Spec.Namespace, nobodys.Spec.AllowedRoutes = "", nil
+	u, err := unstructuredOf(nobodys, "DNSZone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Resource(v1alpha1.Resource("dnszones")).Update(t.Context(), u, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.zoneSink(func() {}).Apply(u)
+	for _, namespace := range []string{"first", "second"} {
+		is("needed by "+namespace, both, grant.Homeless{Domain: "shop.example", Namespace: namespace}, grant.Homeless{Domain: "users.example", Namespace: namespace})
+		if z := c.caches.zones["shop.example"]; z.Spec.Namespace != "first" || z.Spec.AllowedRoutes == nil || c.caches.zones["users.example"].Spec.Namespace != "ns" {
+			t.Errorf("needed by %s: %+v", namespace, c.caches.zones)
+		}
 	}
 	c.loop.publisher.zonesOf = nil
 	is("not in use any more", []string{"users.example"})

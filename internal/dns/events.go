@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
@@ -45,6 +46,9 @@ func (a *announcer) announce(r *v1alpha1.GlobalRoute, before, now *route.Resolve
 	if now.Refused != "" && (before == nil || before.Refused != now.Refused) {
 		a.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Refused)
 	}
+	if now.Unread != "" && (before == nil || before.Unread != now.Unread) {
+		a.events.Event(about, corev1.EventTypeWarning, reasonInvalid, now.Unread)
+	}
 	if now.Unknown != "" && (before == nil || before.Unknown != now.Unknown) {
 		a.events.Event(about, corev1.EventTypeWarning, reasonUnknownCluster, now.Unknown)
 	}
@@ -76,27 +80,26 @@ func routeReference(r *v1alpha1.GlobalRoute) *corev1.ObjectReference {
 	}
 }
 
-// announceHosts says on a route which of its hosts another one has, and which it has
-// got back; before and now are why it has lost them. started: the hub has just been,
-// and the status has what was said before.
-func (a *announcer) announceHosts(r *v1alpha1.GlobalRoute, res *route.Resolved, before, now map[string]string, started bool) {
+// announceHosts says on a route which of its hosts it does not have, and which it has
+// got back; before and now are why not. started: the hub has just been, and the status
+// has what was said before.
+func (a *announcer) announceHosts(r *v1alpha1.GlobalRoute, res *route.Resolved, before, now map[string]grant.Refusal, started bool) {
 	for _, host := range slices.Sorted(maps.Keys(now)) {
-		if before[host] == now[host] || started && saidTaken(r, now[host]) {
+		if before[host] == now[host] || started && saidRefused(r, now[host]) {
 			continue
 		}
-		a.events.Event(routeReference(r), corev1.EventTypeWarning, reasonHostTaken, now[host])
+		a.events.Event(routeReference(r), corev1.EventTypeWarning, now[host].Reason, now[host].Message)
 	}
 	for _, host := range slices.Sorted(maps.Keys(before)) {
 		has := slices.ContainsFunc(res.Hosts, func(h steer.Host) bool { return h.Name == host })
-		if now[host] == "" && has {
+		if now[host].Reason == "" && has {
 			a.events.Event(routeReference(r), corev1.EventTypeNormal, eventHostBack, strings.TrimSuffix(host, ".")+" belongs to this GlobalRoute now")
 		}
 	}
 }
 
-func saidTaken(r *v1alpha1.GlobalRoute, why string) bool {
-	c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionAccepted)
-	return c != nil && c.Reason == reasonHostTaken && strings.Contains(c.Message, why)
+func saidRefused(r *v1alpha1.GlobalRoute, why grant.Refusal) bool {
+	return slices.ContainsFunc(r.Status.Hosts, func(h v1alpha1.RouteHost) bool { return h.Message == why.Message })
 }
 
 // announceRefused says on a DNSZone, once, that another one has its domain; before is what was said so last time, nil if

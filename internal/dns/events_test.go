@@ -57,7 +57,7 @@ func TestWhoLosesHears(t *testing.T) {
 		}
 		old, young := aged(1, "old"), aged(2, "young")
 		said := aged(3, "said")
-		said.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionFalse, Reason: reasonHostTaken, Message: "h1.example.org belongs to GlobalRoute ns/old, which is older"}}
+		said.Status.Hosts = []v1alpha1.RouteHost{{Name: "h1.example.org", Message: "h1.example.org belongs to GlobalRoute ns/old, which had it first. Try: another name"}}
 		for _, r := range []*v1alpha1.GlobalRoute{old, young, said} {
 			k.routes[keyOf(r)] = r
 		}
@@ -67,9 +67,9 @@ func TestWhoLosesHears(t *testing.T) {
 			k.zones[name] = z
 		}
 		c.loop.database(db, nil)
-		is("two have the same host, and one of them has heard of it before the hub was started", reasonDomainTaken, reasonHostTaken+" h1.example.org belongs to GlobalRoute ns/old")
+		is("two have the same host, and one of them has heard of it before the hub was started", reasonDomainTaken, v1alpha1.ReasonHostTaken+" h1.example.org belongs to GlobalRoute ns/old")
 		k.change(func(d *dirty) { delete(k.routes, keyOf(old)); d.routes[keyOf(old)] = true })
-		is("the older has gone", eventHostBack+" h1.example.org", reasonHostTaken+" h1.example.org belongs to GlobalRoute ns/young")
+		is("the older has gone", eventHostBack+" h1.example.org", v1alpha1.ReasonHostTaken+" h1.example.org belongs to GlobalRoute ns/young")
 		k.change(func(d *dirty) { delete(k.routes, keyOf(young)); d.routes[keyOf(young)] = true })
 		is("and the next", eventHostBack)
 	})

@@ -10,7 +10,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -32,6 +34,7 @@ func (c *Controller) watchHub(ctx context.Context, synced func()) {
 	watchAtHub(h, "services", services(c.hub), func(listed func()) watch.Sink[*corev1.Service] {
 		return targets(c.caches, route.KindService, listed, func(s *corev1.Service) (route.Target, bool) { return route.FromService(s) })
 	})
+	watchAtHub(h, "namespaces", namespaces(c.hub), c.namespaceSink)
 	watchAtHub(h, "secrets", secretsOf(c.hub), c.secretSink)
 	g := newHubGateways(c.caches)
 	h.absent = gatewayPoll
@@ -73,12 +76,8 @@ func once(do func()) func() {
 }
 
 // decode reads a custom resource.
-func decode[T any](u *unstructured.Unstructured, into *T) bool {
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, into); err != nil {
-		klog.Background().Error(err, "An object cannot be read", "kind", u.GetKind(), "object", klog.KObj(u))
-		return false
-	}
-	return true
+func decode[T any](u *unstructured.Unstructured, into *T) error {
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, into)
 }
 
 func keyOf(o metav1.Object) string { return o.GetNamespace() + "/" + o.GetName() }
@@ -87,33 +86,32 @@ func (c *Controller) routeSink(listed func()) watch.Sink[*unstructured.Unstructu
 	k := c.caches
 	return watch.Sink[*unstructured.Unstructured]{
 		Replace: func(all []*unstructured.Unstructured) {
-			now := map[string]*v1alpha1.GlobalRoute{}
-			for _, u := range all {
-				r := &v1alpha1.GlobalRoute{}
-				if decode(u, r) {
-					now[keyOf(r)] = r
-				}
-			}
 			k.change(func(d *dirty) {
+				now, unread := map[string]*v1alpha1.GlobalRoute{}, map[string]string{}
+				for _, u := range all {
+					if r, why := readRoute(u, k.routes[keyOf(u)]); r != nil {
+						now[keyOf(r)], unread[keyOf(r)] = r, why
+					}
+				}
 				for key := range k.routes {
 					d.routes[key] = true
 				}
 				for key := range now {
 					d.routes[key] = true
 				}
-				k.routes = now
+				k.routes, k.unread = now, unread
 				d.derived = true
 			})
 			listed()
 		},
 		Apply: func(u *unstructured.Unstructured) {
-			r := &v1alpha1.GlobalRoute{}
-			if !decode(u, r) {
-				return
-			}
 			k.change(func(d *dirty) {
-				before := k.routes[keyOf(r)]
-				k.routes[keyOf(r)] = r
+				before := k.routes[keyOf(u)]
+				r, why := readRoute(u, before)
+				if r == nil {
+					return
+				}
+				k.routes[keyOf(r)], k.unread[keyOf(r)] = r, why
 				if before == nil || before.UID != r.UID || before.Generation != r.Generation {
 					d.routes[keyOf(r)] = true
 					d.derived = true
@@ -123,6 +121,7 @@ func (c *Controller) routeSink(listed func()) watch.Sink[*unstructured.Unstructu
 		Remove: func(u *unstructured.Unstructured) {
 			k.change(func(d *dirty) {
 				delete(k.routes, keyOf(u))
+				delete(k.unread, keyOf(u))
 				d.routes[keyOf(u)] = true
 				d.derived = true
 			})
@@ -134,24 +133,25 @@ func (c *Controller) zoneSink(listed func()) watch.Sink[*unstructured.Unstructur
 	k := c.caches
 	return watch.Sink[*unstructured.Unstructured]{
 		Replace: func(all []*unstructured.Unstructured) {
-			now := map[string]*v1alpha1.DNSZone{}
-			for _, u := range all {
-				z := &v1alpha1.DNSZone{}
-				if decode(u, z) {
-					now[z.Name] = z
+			k.change(func(d *dirty) {
+				now, unread := map[string]*v1alpha1.DNSZone{}, map[string]string{}
+				for _, u := range all {
+					if z, why := readZone(u, k.zones[u.GetName()]); z != nil {
+						now[z.Name], unread[z.Name] = z, why
+					}
 				}
-			}
-			k.change(func(d *dirty) { k.zones, d.zones, d.services = now, true, true })
+				k.zones, k.unreadZones, d.zones, d.services = now, unread, true, true
+			})
 			listed()
 		},
 		Apply: func(u *unstructured.Unstructured) {
-			z := &v1alpha1.DNSZone{}
-			if !decode(u, z) {
-				return
-			}
 			k.change(func(d *dirty) {
-				before := k.zones[z.Name]
-				k.zones[z.Name] = z
+				before := k.zones[u.GetName()]
+				z, why := readZone(u, before)
+				if z == nil {
+					return
+				}
+				k.zones[z.Name], k.unreadZones[z.Name] = z, why
 				if before == nil || before.UID != z.UID || before.Generation != z.Generation {
 					d.zones, d.services = true, true
 				}
@@ -160,8 +160,37 @@ func (c *Controller) zoneSink(listed func()) watch.Sink[*unstructured.Unstructur
 		Remove: func(u *unstructured.Unstructured) {
 			k.change(func(d *dirty) {
 				delete(k.zones, u.GetName())
+				delete(k.unreadZones, u.GetName())
 				d.zones, d.services = true, true
 			})
+		},
+	}
+}
+
+func namespaces(c rest.Interface) watch.Source[*corev1.Namespace] {
+	return typed[*corev1.Namespace](c, corev1.SchemeGroupVersion, "namespaces", "Namespace", "")
+}
+
+// namespaceSink keeps the labels of the hub's Namespaces, which zones select by.
+func (c *Controller) namespaceSink(listed func()) watch.Sink[*corev1.Namespace] {
+	k := c.caches
+	return watch.Sink[*corev1.Namespace]{
+		Replace: func(all []*corev1.Namespace) {
+			now := map[string]labels.Set{}
+			for _, n := range all {
+				now[n.Name] = n.Labels
+			}
+			k.change(func(d *dirty) { k.namespaces, d.zones = now, true })
+			listed()
+		},
+		Apply: func(n *corev1.Namespace) {
+			if before := k.labels(n.Name); before != nil && maps.Equal(before, n.Labels) {
+				return
+			}
+			k.change(func(d *dirty) { k.namespaces[n.Name], d.zones = n.Labels, true })
+		},
+		Remove: func(n *corev1.Namespace) {
+			k.change(func(*dirty) { delete(k.namespaces, n.Name) })
 		},
 	}
 }
@@ -170,7 +199,8 @@ func (c *Controller) clusterSink(listed func()) watch.Sink[*unstructured.Unstruc
 	k := c.caches
 	read := func(u *unstructured.Unstructured) (route.Cluster, bool) {
 		o := &v1alpha1.Cluster{}
-		if !decode(u, o) {
+		if err := decode(u, o); err != nil {
+			klog.Background().Error(err, "An object cannot be read", "kind", u.GetKind(), "object", klog.KObj(u))
 			return route.Cluster{}, false
 		}
 		return route.Cluster{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,14 +145,20 @@ func (l *listener) addresses() []netip.Addr {
 	return listenAddresses(bound, interfaceAddresses)
 }
 
+// interfaceAddresses are the machine's that others reach it at.
 func interfaceAddresses() []netip.Addr {
+	return slices.DeleteFunc(machineAddresses(), func(a netip.Addr) bool { return !a.IsGlobalUnicast() })
+}
+
+// machineAddresses are all of the machine's.
+func machineAddresses() []netip.Addr {
 	var all []netip.Addr
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
 	for _, a := range addresses {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
 			all = append(all, p.Addr().Unmap())
 		}
 	}

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/flatten"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
@@ -62,12 +64,12 @@ type loop struct {
 // federation is the names of Federation v1 in one zone.
 type federation struct {
 	hosts  []steer.Host
-	checks []health.Check
+	checks map[string][]health.Check // by namespace
 }
 
 // start fills in what a loop begins with.
-func (l *loop) start() {
-	l.world = world{caches: l.caches, prober: l.prober, flat: l.flat}
+func (l *loop) start(networks *health.Networks) {
+	l.world = world{caches: l.caches, prober: l.prober, flat: l.flat, networks: networks}
 	l.resolved, l.federated = map[string]*route.Resolved{}, map[string]*federation{}
 	l.routesOf, l.fedCheck = map[health.Check][]string{}, map[health.Check]bool{}
 	l.publisher.zones, l.publisher.zonesOf = map[string]*zoneState{}, map[string][]string{}
@@ -98,9 +100,14 @@ func (l *loop) database(db *geo.DB, err error) {
 
 // run makes passes until ctx ends.
 func (l *loop) run(ctx context.Context) {
+	free := l.clock.NewTimer(bookRest)
+	defer free.Stop()
 	for {
 		select {
 		case <-l.caches.dirty.wake:
+		case <-free.C():
+			free.Reset(l.free())
+			continue
 		case <-ctx.Done():
 			return
 		}
@@ -119,10 +126,28 @@ func (l *loop) run(ctx context.Context) {
 		if err != nil && !l.crashed(ctx, err) {
 			return
 		}
+		free.Reset(l.free())
 		if !pause(ctx, l.clock, passRest) {
 			return
 		}
 	}
+}
+
+// bookRest is how long no name has to become free for it not to be looked at.
+const bookRest = time.Minute
+
+// free has names given again of which one has become free, and returns when to look
+// again.
+func (l *loop) free() time.Duration {
+	next := l.publisher.book.Next()
+	if next.IsZero() {
+		return bookRest
+	}
+	if left := next.Sub(l.clock.Now()); left > 0 {
+		return min(left, bookRest)
+	}
+	l.caches.change(func(d *dirty) { d.zones = true })
+	return bookRest
 }
 
 // crashed says that a pass has panicked, and has everything worked out again after a
@@ -143,6 +168,12 @@ func (l *loop) crashed(ctx context.Context, err error) bool {
 // pass works out what is dirty and publishes what came of it.
 func (l *loop) pass(ctx context.Context, d dirty) {
 	clusters := l.world.Clusters()
+	if d.zones || l.world.probing == nil {
+		if probing := grant.ProbingOf(l.caches.zoneList()); !probing.Same(l.world.probing) {
+			l.world.probing = probing
+			d.everything = true
+		}
+	}
 	if !slices.EqualFunc(clusters, l.nearestOf, samePlace) {
 		l.nearest, l.nearestOf = route.Nearest(clusters), clusters
 		d.everything = true
@@ -160,11 +191,11 @@ func (l *loop) pass(ctx context.Context, d dirty) {
 		}
 		return
 	}
-	l.probe()
 	l.view.Store(l.publisher.publish(publication{
 		ctx: ctx, db: l.db.Load(), routes: routes, zones: zones, resolved: l.resolved, federated: l.federated,
 		changed: changed, all: d.zones || reloaded,
 	}))
+	l.probe()
 	l.derive(l.publisher.needs(zones))
 }
 
@@ -185,6 +216,7 @@ func (l *loop) resolve(routes map[string]*v1alpha1.GlobalRoute, d dirty) map[str
 		}
 		now := route.Resolve(r, l.world, l.nearest)
 		now.Problems = append(now.Problems, l.derivedProblems(r)...)
+		now.Unread, _ = l.caches.misread(key, "")
 		if before != nil && reflect.DeepEqual(before, now) {
 			continue
 		}
@@ -230,11 +262,16 @@ func (l *loop) federate(zones []*v1alpha1.DNSZone) bool {
 		if z.Spec.Federation == "" {
 			continue
 		}
-		f := &federation{}
+		f := &federation{checks: map[string][]health.Check{}}
+		names := map[string]int{} // by namespace
 		for _, t := range l.caches.services() {
 			hosts, checks := route.Federated(t, z.Spec.Federation, route.Canonical(z.Spec.Domain), l.world)
+			namespace := t.Key.Namespace
+			if names[namespace] += len(hosts); l.publisher.terms.Hosts > 0 && names[namespace] > l.publisher.terms.Hosts {
+				continue // as many as a namespace may have names of its own
+			}
 			f.hosts = append(f.hosts, hosts...)
-			f.checks = append(f.checks, checks...)
+			f.checks[namespace] = append(f.checks[namespace], checks...)
 		}
 		now[z.Name] = f
 		before := l.federated[z.Name]
@@ -245,39 +282,62 @@ func (l *loop) federate(zones []*v1alpha1.DNSZone) bool {
 	return changed
 }
 
-// probe tells the prober, and who looks up hostnames, what they are wanted for.
+// probe tells the prober, and who looks up hostnames, what they are wanted for: for hosts
+// that somebody has, and not for those that they only ask for.
 func (l *loop) probe() {
 	users, fed := map[health.Check][]string{}, map[health.Check]bool{}
-	var checks []health.Check
-	var hostnames []string
+	checks := map[string][]health.Check{} // by namespace
+	hostnames := map[string]map[string]bool{}
 	for key, r := range l.resolved {
-		for _, c := range r.Checks {
-			if users[c] == nil {
-				checks = append(checks, c)
+		namespace, _ := split(key)
+		some := false
+		for i := range r.Hosts {
+			if !l.publisher.has(key, r.Hosts[i].Name) {
+				continue
 			}
-			users[c] = append(users[c], key)
+			some = true
+			for _, c := range r.ByHost[r.Hosts[i].Name] {
+				if users[c] == nil {
+					checks[namespace] = append(checks[namespace], c)
+				}
+				if !slices.Contains(users[c], key) {
+					users[c] = append(users[c], key)
+				}
+			}
 		}
 		for _, s := range r.Clusters {
-			if s.Hostname != "" {
-				hostnames = append(hostnames, s.Hostname)
+			if some && s.Hostname != "" && len(hostnames[namespace]) < mostHostnames {
+				if hostnames[namespace] == nil {
+					hostnames[namespace] = map[string]bool{}
+				}
+				hostnames[namespace][s.Hostname] = true
 			}
 		}
 	}
 	for _, f := range l.federated {
-		for _, c := range f.checks {
-			if !fed[c] && users[c] == nil {
-				checks = append(checks, c)
+		for namespace, all := range f.checks {
+			for _, c := range all {
+				if !fed[c] && users[c] == nil {
+					checks[namespace] = append(checks[namespace], c)
+				}
+				fed[c] = true
 			}
-			fed[c] = true
 		}
 	}
-	slices.Sort(hostnames)
+	var wanted []string
+	for _, names := range hostnames {
+		wanted = slices.AppendSeq(wanted, maps.Keys(names))
+	}
+	slices.Sort(wanted)
 	l.mu.Lock()
 	l.routesOf, l.fedCheck = users, fed
 	l.mu.Unlock()
 	l.prober.Set(checks)
-	l.flat.Want(slices.Compact(hostnames))
+	l.flat.Want(slices.Compact(wanted))
 }
+
+// mostHostnames is how many names are looked up for one namespace.
+const mostHostnames = 256
 
 // users are the routes that an address is probed for.
 func (l *loop) users(c health.Check) []string {

@@ -31,6 +31,7 @@ func newTestOf(t *testing.T, cfg Config) (*Controller, *dynamicfake.FakeDynamicC
 	t.Helper()
 	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		v1alpha1.Resource("globalroutes"): "GlobalRouteList", v1alpha1.Resource("dnszones"): "DNSZoneList",
+		{Version: "v1", Resource: "configmaps"}: "ConfigMapList",
 	})
 	c := newController(client, cfg)
 	t.Cleanup(func() {

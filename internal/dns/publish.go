@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
@@ -46,14 +47,21 @@ type publisher struct {
 	external  externalZones
 	statuses  statusWriter
 	off       bool // the hub was told not to listen
+	terms     grant.Terms
+	book      *grant.Book
+	// keep has pages of the book written; it does not block.
+	keep func(pages map[string][]byte)
 
-	snapshot *zone.Snapshot
-	zones    map[string]*zoneState        // by domain with a final dot
-	zonesOf  map[string][]string          // the zones that a route had hosts in, last time
-	lost     map[string]map[string]string // why routes had lost hosts, last time; nil before the first
-	refused  map[string]bool              // DNSZones whose domain another one has, last time
-	homeless []string                     // hosts that are in no zone
-	trouble  trouble.Log[string]
+	snapshot   *zone.Snapshot
+	zones      map[string]*zoneState               // by domain with a final dot
+	serials    uint32                              // the highest serial of zones that have gone
+	named      map[string]bool                     // DNSZones, last time
+	zonesOf    map[string][]string                 // the zones that a route had hosts in, last time
+	zoneOfHost map[string]string                   // the DNSZone of each host that is answered
+	lost       map[string]map[string]grant.Refusal // why routes had lost hosts, last time; nil before the first
+	refused    map[string]bool                     // DNSZones whose domain another one has, last time
+	homeless   []grant.Homeless                    // zones that hosts need which are in none
+	trouble    trouble.Log[string]
 }
 
 // zoneState is what has to be remembered of a zone that the hub serves.
@@ -73,6 +81,7 @@ type externalZones interface {
 type statusWriter interface {
 	Route(*v1alpha1.GlobalRoute, v1alpha1.GlobalRouteStatus)
 	Zone(*v1alpha1.DNSZone, v1alpha1.DNSZoneStatus)
+	ForgetZone(name string)
 }
 
 // needs is what routes and zones the hub may have to make by itself.
@@ -89,6 +98,7 @@ func (b *publisher) needs(zones []*v1alpha1.DNSZone) needs {
 // publish makes the answers those of p, and returns what is answered then.
 func (b *publisher) publish(p publication) *view {
 	hosts, verdict := b.assign(p)
+	b.zoneOfHost = verdict.zone
 	touched := b.touched(p, verdict)
 	var served []zone.Zone
 	var secondaries []transfer.Zone
@@ -118,9 +128,13 @@ func (b *publisher) publish(p publication) *view {
 		if err != nil {
 			made.problems = append(made.problems, err.Error())
 		}
+		if _, why := b.caches.misread("", z.Name); why != "" {
+			made.problems = append(made.problems, why)
+		}
 		reports[z.Name] = zoneReport{problems: made.problems, serial: state.serial, hosts: len(hosts[z.Name]), nameServers: made.nameServers}
 	}
 	b.external.Only(p.zones)
+	b.forget(p.zones, index)
 	b.snapshot = zone.Build(b.snapshot, p.db, served)
 	b.listener.swap(p.ctx, b.snapshot)
 	b.transfer(p.ctx, secondaries)
@@ -158,34 +172,36 @@ func (b *publisher) look(p publication, hosts map[string][]steer.Host) *view {
 
 // verdict is what has become of the hosts of each route.
 type verdict struct {
-	zone map[string]string            // by host: the DNSZone
-	lost map[string]map[string]string // by route, then host: why it is not answered
+	zone map[string]string                   // by host: the DNSZone
+	lost map[string]map[string]grant.Refusal // by route, then host: why it is not answered
 }
 
-// assign gives each host to one route and each route's hosts to their zones.
+// assign gives each host to one route, and each route's hosts to their zones.
 func (b *publisher) assign(p publication) (map[string][]steer.Host, verdict) {
-	var claims []route.Claim
+	var asks []grant.Ask
 	for key, res := range p.resolved {
 		for i := range res.Hosts {
-			claims = append(claims, route.Claim{Host: &res.Hosts[i], Route: p.routes[key]})
+			asks = append(asks, grant.Ask{Host: res.Hosts[i].Name, Route: p.routes[key]})
 		}
 	}
-	winners, lost := route.Arbitrate(claims)
-	v := verdict{zone: map[string]string{}, lost: map[string]map[string]string{}}
-	for r, hosts := range lost {
-		v.lost[keyOf(r)] = hosts
-	}
-	index := route.NewZones(p.zones)
+	// Which route comes first when all else is equal must not depend on the order of a map.
+	slices.SortFunc(asks, func(a, c grant.Ask) int { return strings.Compare(a.Host, c.Host) })
+	decided := grant.Decide(grant.Question{
+		Asks: asks, Zones: route.NewZones(p.zones), Labels: b.caches.labels, Terms: b.terms, Now: b.clock.Now(),
+	}, b.book)
+	b.note()
+	b.homeless = decided.Homeless
+	v := verdict{zone: map[string]string{}, lost: decided.Refused}
 	hosts := map[string][]steer.Host{}
-	b.homeless = nil
-	for _, w := range winners {
-		z := index.Of(w.Host.Name)
-		if z == nil {
-			b.homeless = append(b.homeless, w.Host.Name)
+	for _, a := range asks {
+		if decided.Routes[a.Host] != a.Route {
 			continue
 		}
-		v.zone[w.Host.Name] = z.Name
-		hosts[z.Name] = append(hosts[z.Name], *w.Host)
+		z := decided.Zones[a.Host].Name
+		v.zone[a.Host] = z
+		res := p.resolved[keyOf(a.Route)]
+		at := slices.IndexFunc(res.Hosts, func(h steer.Host) bool { return h.Name == a.Host })
+		hosts[z] = append(hosts[z], res.Hosts[at])
 	}
 	for name, f := range p.federated {
 		for _, h := range f.hosts {
@@ -195,6 +211,20 @@ func (b *publisher) assign(p publication) (map[string][]steer.Host, verdict) {
 		}
 	}
 	return hosts, v
+}
+
+// has says whether a route (NAMESPACE/NAME) had a host the last time that answers were published.
+func (b *publisher) has(key, host string) bool {
+	return b.zoneOfHost[host] != "" && b.lost[key][host].Reason == ""
+}
+
+// note has what has changed in the book written.
+func (b *publisher) note() {
+	pages := map[string][]byte{}
+	for _, namespace := range b.book.Changed() {
+		pages[namespace] = b.book.Page(namespace)
+	}
+	b.keep(pages)
 }
 
 // touched are the zones in which an answer may have changed.
@@ -220,16 +250,36 @@ func (b *publisher) touched(p publication, v verdict) map[string]bool {
 	return touched
 }
 
-// state is kept by domain, and for the life of the process: a zone that is deleted
-// and made again goes on with its serial.
+// state is kept by domain. A zone that is deleted and made again goes on above all
+// serials of zones that have gone, whichever they were: one number is remembered of them.
 func (b *publisher) state(z *v1alpha1.DNSZone) *zoneState {
 	domain := dotted(z.Spec.Domain)
 	s := b.zones[domain]
 	if s == nil {
-		s = &zoneState{serial: nextSerial(0, z.Status.Serial, b.clock.Now())}
+		s = &zoneState{serial: max(nextSerial(0, z.Status.Serial, b.clock.Now()), b.serials+1)}
 		b.zones[domain] = s
 	}
 	return s
+}
+
+// forget drops what is remembered of zones that there are no more.
+func (b *publisher) forget(zones []*v1alpha1.DNSZone, index route.Zones) {
+	for domain, s := range b.zones {
+		if index[route.Canonical(domain)] == nil {
+			b.serials = max(b.serials, s.serial)
+			delete(b.zones, domain)
+		}
+	}
+	named := make(map[string]bool, len(zones))
+	for _, z := range zones {
+		named[z.Name] = true
+	}
+	for name := range b.named {
+		if !named[name] {
+			b.statuses.ForgetZone(name)
+		}
+	}
+	b.named = named
 }
 
 // serialReserve is how many serials a hub may have used since it last noted one in

@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
@@ -97,8 +98,8 @@ func routeHost(of *steer.Host, route string, v verdict, outside map[string]exter
 		}
 	}
 	switch lost, mine := v.lost[route][name], v.zone[name] != ""; {
-	case lost != "":
-		h.Zone, h.Message = "", lost
+	case lost.Reason != "":
+		h.Zone, h.Message = "", lost.Message
 	case !mine:
 		h.Message = h.Name + " is in no DNSZone yet"
 	default:
@@ -152,7 +153,6 @@ const (
 	reasonAccepted       = "Accepted"
 	reasonInvalid        = "Invalid"
 	reasonUnknownCluster = "UnknownCluster"
-	reasonHostTaken      = "HostTaken"
 	reasonDomainTaken    = "DomainTaken"
 	reasonIgnored        = "PartlyIgnored"
 	reasonAnswered       = "Answered"
@@ -164,10 +164,13 @@ const (
 func routeConditions(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, unanswered []string, healthy int) []metav1.Condition {
 	accepted := metav1.Condition{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: reasonAccepted, ObservedGeneration: r.Generation}
 	switch lost := v.lost[res.Key]; {
+	case res.Unread != "":
+		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, reasonInvalid, res.Unread
 	case res.Refused != "":
 		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, reasonInvalid, res.Refused
 	case len(lost) > 0:
-		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, reasonHostTaken, strings.Join(values(lost), "; ")
+		accepted.Status = metav1.ConditionFalse
+		accepted.Reason, accepted.Message = refusals(lost)
 	case res.Unknown != "":
 		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, reasonUnknownCluster, res.Unknown
 	case len(res.Problems) > 0:
@@ -179,7 +182,7 @@ func routeConditions(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, un
 	case res.Refused != "":
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, accepted.Reason, accepted.Message
 	case len(unanswered) > 0:
-		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, reasonUnanswered, strings.Join(unanswered, "; ")
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, reasonUnanswered, several(unanswered)
 	case !reachable:
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, reasonNowhere, "no cluster has an address for it yet"
 	case healthy == 0:
@@ -191,13 +194,29 @@ func routeConditions(r *v1alpha1.GlobalRoute, res *route.Resolved, v verdict, un
 	return []metav1.Condition{accepted, ready}
 }
 
-func values(m map[string]string) []string {
-	all := make([]string, 0, len(m))
-	for _, v := range m {
-		all = append(all, v)
+// refusals are why hosts are not a route's: the reason of the gravest, and all messages.
+func refusals(of map[string]grant.Refusal) (reason, message string) {
+	gravity := []string{v1alpha1.ReasonTooManyHosts, v1alpha1.ReasonNoMatchingZone, v1alpha1.ReasonHostTaken, v1alpha1.ReasonNameReserved, v1alpha1.ReasonNotAllowedByZone}
+	var all []string
+	for _, r := range of {
+		all = append(all, r.Message)
+		if slices.Index(gravity, r.Reason) > slices.Index(gravity, reason) {
+			reason = r.Reason
+		}
 	}
 	slices.Sort(all)
-	return all
+	return reason, several(all)
+}
+
+// maxMessages is how many messages a condition has.
+const maxMessages = 8
+
+// several is some messages in one, of bounded length.
+func several(all []string) string {
+	if len(all) > maxMessages {
+		return fmt.Sprintf("%s; and %d more", strings.Join(all[:maxMessages], "; "), len(all)-maxMessages)
+	}
+	return strings.Join(all, "; ")
 }
 
 // zoneReport is how a zone that the hub serves is doing.

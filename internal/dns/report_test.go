@@ -2,6 +2,7 @@ package dns
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/external"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
@@ -36,7 +38,13 @@ func TestRouteConditions(t *testing.T) {
 	reached := route.ClusterState{Name: "aws", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
 	named := route.ClusterState{Name: "azure", Hostname: "lb.example.net"}
 	nowhere := route.ClusterState{Name: "google"}
-	lost := verdict{lost: map[string]map[string]string{"ns/route": {"www.": "www belongs to another"}, "ns/other": {"x.": "of no interest"}}}
+	taken := grant.Refusal{Reason: v1alpha1.ReasonHostTaken, Message: "www belongs to another"}
+	lost := verdict{lost: map[string]map[string]grant.Refusal{"ns/route": {"www.": taken}, "ns/other": {"x.": {Reason: "Other", Message: "of no interest"}}}}
+	several := verdict{lost: map[string]map[string]grant.Refusal{"ns/route": {"www.": taken}}}
+	for i := range 20 {
+		name := fmt.Sprintf("%02d.", i)
+		several.lost["ns/route"][name] = grant.Refusal{Reason: v1alpha1.ReasonNotAllowedByZone, Message: name + " is not allowed"}
+	}
 	for name, c := range map[string]struct {
 		res             route.Resolved
 		verdict         verdict
@@ -50,6 +58,8 @@ func TestRouteConditions(t *testing.T) {
 		"refused":              {res: route.Resolved{Refused: "no hostname"}, accepted: "False Invalid", ready: "False Invalid", says: []string{"no hostname"}},
 		"a host is lost": {res: route.Resolved{Clusters: []route.ClusterState{reached}}, verdict: lost, unanswered: []string{"www belongs to another"}, healthy: 1,
 			accepted: "False HostTaken", ready: "False NotAnswered", says: []string{"belongs to another"}},
+		"hosts are lost": {res: route.Resolved{Clusters: []route.ClusterState{reached}}, verdict: several, unanswered: make([]string, 21), healthy: 1,
+			accepted: "False NotAllowedByZone", ready: "False NotAnswered", says: []string{"and 13 more"}},
 		"an unknown cluster": {res: route.Resolved{Unknown: "no cluster is called x", Clusters: []route.ClusterState{reached}}, healthy: 1,
 			accepted: "False UnknownCluster", ready: "True Answered"},
 		"problems": {res: route.Resolved{Problems: []string{"one", "two"}, Clusters: []route.ClusterState{reached}}, healthy: 1,
@@ -72,6 +82,9 @@ func TestRouteConditions(t *testing.T) {
 func TestRouteHost(t *testing.T) {
 	h := steer.Host{Name: "www.example.org.", Clusters: []steer.Cluster{{Name: "aws", Up: true}, {Name: "azure"}}}
 	in := map[string]string{h.Name: "zone"}
+	taken := func(route string) map[string]map[string]grant.Refusal {
+		return map[string]map[string]grant.Refusal{route: {h.Name: {Reason: v1alpha1.ReasonHostTaken, Message: "is taken"}}}
+	}
 	for name, c := range map[string]struct {
 		verdict    verdict
 		external   map[string]external.Report
@@ -80,8 +93,8 @@ func TestRouteHost(t *testing.T) {
 	}{
 		"served by the hub":     {verdict{zone: in}, nil, true, "zone", ""},
 		"in no zone":            {verdict{}, nil, false, "", "in no DNSZone yet"},
-		"another's":             {verdict{zone: in, lost: map[string]map[string]string{"ns/route": {h.Name: "is taken"}}}, nil, false, "", "is taken"},
-		"another route's other": {verdict{zone: in, lost: map[string]map[string]string{"ns/other": {h.Name: "is taken"}}}, nil, true, "zone", ""},
+		"another's":             {verdict{zone: in, lost: taken("ns/route")}, nil, false, "", "is taken"},
+		"another route's other": {verdict{zone: in, lost: taken("ns/other")}, nil, true, "zone", ""},
 		"not there yet":         {verdict{zone: in}, map[string]external.Report{h.Name: {Message: "not yet"}}, false, "zone", "not yet"},
 		"kept, with a note":     {verdict{zone: in}, map[string]external.Report{h.Name: {Done: true, Message: "note"}}, true, "zone", "note"},
 	} {

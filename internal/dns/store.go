@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
@@ -15,15 +16,20 @@ import (
 // caches is what is known of the hub and its members. It is filled by watches and
 // read by the loop; each change marks what it may change.
 type caches struct {
-	mu       sync.RWMutex
-	routes   map[string]*v1alpha1.GlobalRoute // by NAMESPACE/NAME
-	zones    map[string]*v1alpha1.DNSZone     // by name
-	targets  map[route.TargetKey]*route.Target
-	unfit    map[route.TargetKey]*route.Target // ask to be global, and cannot be
-	clusters map[string]route.Cluster
-	sorted   []route.Cluster // of clusters, by name; nil when it has to be made again
-	members  map[string]*memberCache
-	secrets  map[string]map[string][]byte // of the hub's own namespace
+	mu     sync.RWMutex
+	routes map[string]*v1alpha1.GlobalRoute // by NAMESPACE/NAME
+	zones  map[string]*v1alpha1.DNSZone     // by name
+	// unread and unreadZones say what of routes and zones cannot be understood, so that what
+	// was understood last is in effect; empty: nothing.
+	unread, unreadZones map[string]string
+	targets             map[route.TargetKey]*route.Target
+	unfit               map[route.TargetKey]*route.Target // ask to be global, and cannot be
+	clusters            map[string]route.Cluster
+	sorted              []route.Cluster // of clusters, by name; nil when it has to be made again
+	members             map[string]*memberCache
+	secrets             map[string]map[string][]byte // of the hub's own namespace
+	// namespaces are the labels of the hub's Namespaces.
+	namespaces map[string]labels.Set
 
 	dirty dirty
 }
@@ -56,14 +62,20 @@ type serviceKey struct{ namespace, name string }
 
 func newCaches() *caches {
 	return &caches{
-		routes:   map[string]*v1alpha1.GlobalRoute{},
+		routes: map[string]*v1alpha1.GlobalRoute{},
+		unread: map[string]string{},
+
+		unreadZones: map[string]string{},
+
 		zones:    map[string]*v1alpha1.DNSZone{},
 		targets:  map[route.TargetKey]*route.Target{},
 		unfit:    map[route.TargetKey]*route.Target{},
 		clusters: map[string]route.Cluster{},
 		members:  map[string]*memberCache{},
 		secrets:  map[string]map[string][]byte{},
-		dirty:    newDirty(make(chan struct{}, 1)),
+
+		namespaces: map[string]labels.Set{},
+		dirty:      newDirty(make(chan struct{}, 1)),
 	}
 }
 
@@ -163,6 +175,20 @@ func (c *caches) clusterUID(name string) types.UID {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return types.UID(c.clusters[name].UID)
+}
+
+// misread says what of a route, and of a zone, cannot be understood.
+func (c *caches) misread(route, zone string) (ofRoute, ofZone string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.unread[route], c.unreadZones[zone]
+}
+
+// labels are those of a Namespace at the hub; nobody changes them.
+func (c *caches) labels(namespace string) labels.Set {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.namespaces[namespace]
 }
 
 // needed says whether there is anything to answer.

@@ -63,6 +63,7 @@ func (m *member) renew(ctx context.Context, c *v1alpha1.Cluster, now time.Time) 
 	if err != nil {
 		return access.Credential{}, err
 	}
+	cred.For = m.cred.For // that is how it was got
 	patch, err := json.Marshal(map[string]any{"data": cred.Data()})
 	if err != nil {
 		return access.Credential{}, fmt.Errorf("cannot encode the credential: %w", err)

@@ -38,7 +38,7 @@ func TestAPanicOverAMemberIsSaidAndPasses(t *testing.T) {
 func TestALookThatPanicsIsAVerdict(t *testing.T) {
 	closed := false
 	m := newMember(&Fleet{clock: clock.RealClock{}, clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
-	m.cred = access.Credential{Token: "x"}
+	m.cred = access.Credential{Token: "x", For: access.WayOf(&v1alpha1.ClusterSpec{})}
 	m.link = &link{close: func() { closed = true }} // without a client
 	counted := ""
 	v := m.guardedLook(guard.WithCounter(t.Context(), func(component string) { counted += component }), &v1alpha1.Cluster{})
@@ -83,7 +83,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 	api := newFakeAPI(t, "member-uid")
 	spec := v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}
 	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
-	m.spec, m.cred = spec, access.Credential{Token: adminToken}
+	m.spec, m.cred = spec, access.Credential{Token: adminToken, For: access.WayOf(&spec)}
 	m.token.set(adminToken)
 	var err error
 	if m.link, err = newLink(t.Context(), spec, m.token, m.line); err != nil {

@@ -26,6 +26,7 @@ func looked(t *testing.T) (*member, *fakeAPI, func() []string) {
 	api.put(systemPath, systemNamespaceOf("hub-uid", "system-uid", nil))
 	m := newMember(&Fleet{clock: clock.RealClock{}, hubUID: "hub-uid", clusters: cache.NewIndexer(cache.MetaNamespaceKeyFunc, clusterIndex())}, "aws")
 	m.spec, m.cred = v1alpha1.ClusterSpec{Endpoint: api.URL, CABundle: pemOf(api.Certificate()), UID: "member-uid"}, access.Credential{Token: adminToken}
+	m.cred.For = access.WayOf(&m.spec)
 	m.token.set(adminToken)
 	var err error
 	if m.link, err = newLink(t.Context(), m.spec, m.token, m.line); err != nil {

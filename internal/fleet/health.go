@@ -133,7 +133,7 @@ func (h health) phase() string {
 		return v1alpha1.ClusterReady
 	case v1alpha1.ReasonConnecting:
 		return v1alpha1.ClusterJoining
-	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonDuplicate:
+	case v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonDuplicate, v1alpha1.ReasonCredentialForOther:
 		return v1alpha1.ClusterDenied
 	}
 	return v1alpha1.ClusterUnreachable

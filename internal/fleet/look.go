@@ -34,6 +34,10 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 	if first := m.fleet.first(c); first != "" {
 		return duplicate(c, first)
 	}
+	if other := m.astray(c); other != "" {
+		return verdict{reason: v1alpha1.ReasonCredentialForOther, sure: true, message: fmt.Sprintf(
+			"%s, and the hub's credential was not given for that: it is not sent there. Try: hanse join %s --kubeconfig FILE, which gets one for where the cluster is now", other, c.Name)}
+	}
 	if m.link == nil {
 		return verdict{reason: v1alpha1.ReasonCertificateInvalid, message: fmt.Sprintf(
 			"the endpoint %s or the CA bundle of the Cluster cannot be used. Try: hanse join %s --kubeconfig FILE again", c.Spec.Endpoint, c.Name)}

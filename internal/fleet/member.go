@@ -117,19 +117,20 @@ func (m *member) step(ctx context.Context) time.Duration {
 }
 
 // connect makes the link to the member again if the Cluster says something else
-// about how to reach it, and takes over a changed credential.
+// about how to reach it, and takes over a changed credential. Without a credential that is for that way it has no link.
 func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
-	if cred, ok := m.fleet.credential(c); ok {
-		if cred.Token != m.cred.Token {
-			m.rotateAt = rotateAt(cred)
-		}
-		m.cred = cred
-		m.token.set(cred.Token)
-	} else {
-		m.cred = access.Credential{}
-		m.token.set("")
+	cred, ok := m.fleet.credential(c)
+	if ok && cred.Token != m.cred.Token {
+		m.rotateAt = rotateAt(cred)
 	}
+	m.cred = cred
 	m.fleet.metrics.Credential(m.name, m.cred.Expires)
+	if m.astray(c) != "" {
+		m.drop()
+		m.token.set("")
+		return // look says so
+	}
+	m.token.set(cred.Token)
 	if m.link != nil && sameWay(m.spec, c.Spec) {
 		return
 	}
@@ -145,6 +146,14 @@ func (m *member) connect(ctx context.Context, c *v1alpha1.Cluster) {
 		return // look says so
 	}
 	m.link = link
+}
+
+// astray says in what the way to a member is another than the credential was given for; empty: in nothing, or there is none.
+func (m *member) astray(c *v1alpha1.Cluster) string {
+	if m.cred.Token == "" {
+		return ""
+	}
+	return m.cred.For.Difference(access.WayOf(&c.Spec))
 }
 
 // sameWay is true if the same connection serves both.

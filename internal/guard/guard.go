@@ -70,6 +70,15 @@ func Count(ctx context.Context, component string) {
 	}
 }
 
+// RunCounted is Run for what is not counted elsewhere: a panic is told to Count.
+func RunCounted(ctx context.Context, component string, f func() error) error {
+	err := Run(f)
+	if Stack(err) != nil {
+		Count(ctx, component)
+	}
+	return err
+}
+
 // Stack is the stack of the panic that err comes from, nil if it comes from none.
 func Stack(err error) []byte {
 	var p *Panic

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,7 +55,7 @@ func (l *limiter) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if watch := r.URL.Query().Get("watch"); watch == "true" || watch == "1" {
 		// Other encodings have the length of each event before it, which client-go bounds.
-		if strings.Contains(response.Header.Get("Content-Type"), "json") {
+		if r.Context().Value(boundedKey{}) == nil && strings.Contains(response.Header.Get("Content-Type"), "json") {
 			response.Body = &events{ReadCloser: response.Body, tooLarge: &TooLarge{"a watch of " + r.URL.Path, Event}, tell: l.onEvent}
 		}
 		return response, nil
@@ -108,26 +109,53 @@ func (e *events) Read(p []byte) (int, error) {
 		return 0, e.tooLarge
 	}
 	n, err := e.ReadCloser.Read(p)
-	for _, c := range p[:n] {
-		if e.size++; e.splitter.Ends(c) {
-			e.size = 0
-		}
-		if e.size > e.tooLarge.Limit {
+	for rest := p[:n]; len(rest) > 0; {
+		taken, ends := e.splitter.Next(rest)
+		if e.size += int64(taken); e.size > e.tooLarge.Limit {
 			e.failed = true
 			if e.tell != nil {
 				e.tell(e.tooLarge)
 			}
 			return 0, e.tooLarge
 		}
+		if ends {
+			e.size = 0
+		}
+		rest = rest[taken:]
 	}
 	return n, err
 }
+
+// boundedKey is the key of a context whose request's answer is bounded by who asks.
+type boundedKey struct{}
+
+// Bounded is a context for a watch whose events are bounded by whoever reads them, so that Responses need not look for
+// their ends, too.
+func Bounded(ctx context.Context) context.Context { return context.WithValue(ctx, boundedKey{}, true) }
 
 // Splitter finds where JSON objects and arrays that follow one another end. It does not check them: what is no JSON may
 // have ends, or none.
 type Splitter struct {
 	depth            int
 	quoted, escaping bool
+}
+
+// Next takes in data up to the end of a value, or all of it if none ends there.
+func (s *Splitter) Next(data []byte) (taken int, ends bool) {
+	for i := 0; i < len(data); i++ {
+		if s.quoted && !s.escaping { // most of an object is text
+			for i < len(data) && data[i] != '"' && data[i] != '\\' {
+				i++
+			}
+			if i == len(data) {
+				break
+			}
+		}
+		if s.Ends(data[i]) {
+			return i + 1, true
+		}
+	}
+	return len(data), false
 }
 
 // Ends takes in the next byte, and says whether a value ends with it.

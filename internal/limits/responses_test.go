@@ -2,12 +2,14 @@ package limits
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,4 +112,57 @@ func TestEventsAreToldApart(t *testing.T) {
 			t.Fatal("the longest event passes below its length")
 		}
 	})
+}
+
+// TestPiecesEndWhereBytesDo: whatever pieces it comes in, a stream has the ends that are found byte by byte.
+func TestPiecesEndWhereBytesDo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		stream := []byte(rapid.StringOf(rapid.SampledFrom([]rune(`{}[]"\,a `))).Draw(t, "stream"))
+		var want, got []int
+		var one, other Splitter
+		for i, c := range stream {
+			if one.Ends(c) {
+				want = append(want, i+1)
+			}
+		}
+		for begin := 0; begin < len(stream); {
+			end := min(len(stream), begin+rapid.IntRange(1, 9).Draw(t, "piece"))
+			for at := begin; at < end; {
+				taken, ends := other.Next(stream[at:end])
+				if at += taken; ends {
+					got = append(got, at)
+				}
+			}
+			begin = end
+		}
+		if !slices.Equal(got, want) || one != other {
+			t.Fatalf("%s ends at %v, want %v", stream, got, want)
+		}
+	})
+}
+
+// TestWhoBoundsEventsIsNotWatched: they are looked at once.
+func TestWhoBoundsEventsIsNotWatched(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+	}))
+	defer server.Close()
+	client, err := rest.HTTPClientFor(Responses(&rest.Config{Host: server.URL}, Response, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bounded, ctx := range map[bool]context.Context{true: Bounded(t.Context()), false: t.Context()} {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"?watch=true", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, watched := response.Body.(*events); watched == bounded {
+			t.Errorf("bounded %v, watched %v", bounded, watched)
+		}
+		_ = response.Body.Close()
+	}
 }

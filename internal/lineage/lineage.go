@@ -126,6 +126,11 @@ func (h History) Knows(o Origin) bool {
 	return false
 }
 
+// Restored says whether the hub was restored from an older copy, as far as the history goes back.
+func (h History) Restored() bool {
+	return slices.ContainsFunc(h.Sessions, func(s Session) bool { return s.To != 0 })
+}
+
 // Lived says whether the database has lived through the beginning of a session.
 func (h History) Lived(session string) bool {
 	return slices.ContainsFunc(h.Sessions, func(s Session) bool { return s.Name == session })

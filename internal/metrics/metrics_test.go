@@ -122,7 +122,16 @@ func moves() map[string]struct {
 
 		"hanse_certificate_expiry_timestamp_seconds": {
 			func(m *Metrics) {
-				m.Certificates.Source(func() map[string]time.Time { return map[string]time.Time{"ca": noon} })
+				m.Certificates.Source(func() map[string]Certificate {
+					return map[string]Certificate{"ca": {Expires: noon}}
+				})
+			},
+			map[string]float64{`{certificate="ca"}`: at}},
+		"hanse_certificate_renewal_timestamp_seconds": {
+			func(m *Metrics) {
+				m.Certificates.Source(func() map[string]Certificate {
+					return map[string]Certificate{"ca": {Renews: noon}, "ca-previous": {}}
+				})
 			},
 			map[string]float64{`{certificate="ca"}`: at}},
 	}

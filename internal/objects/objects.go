@@ -1,9 +1,8 @@
 // Package objects is client-go's dynamic client, with objects decoded and encoded once: upstream's serializer reads each answer
-// three times, to find its kind, to part it, and to decode it, and writes each object twice.
+// three times, to find its kind, to part it, and to decode it, and writes each object twice, with its fields sorted. It also knows what an API server serves.
 package objects
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,13 +40,19 @@ func (s serializer) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersione
 
 type encoder struct{ runtime.Encoder }
 
-// Encode writes what upstream's does.
+// Encode writes what upstream's does, with fields in any order.
 func (e encoder) Encode(obj runtime.Object, w io.Writer) error {
 	if o, ok := obj.(*unstructured.Unstructured); ok && o.GetKind() != "" {
-		return json.NewEncoder(w).Encode(o.Object)
+		if body, ok := appendFields(make([]byte, 0, usualBody), o.Object); ok {
+			_, err := w.Write(append(body, '\n'))
+			return err
+		}
 	}
 	return e.Encoder.Encode(obj, w)
 }
+
+// usualBody is how many bytes most objects have.
+const usualBody = 2 << 10
 
 type decoder struct{ runtime.Decoder }
 

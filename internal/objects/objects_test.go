@@ -2,6 +2,7 @@ package objects
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,8 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	kjson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"pgregory.net/rapid"
 )
 
 // deployment is as an API server answers with it.
@@ -97,9 +100,59 @@ func TestClientsAgree(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s answered %s: %v, want %v", verb, c.body, got, want)
 			}
-			if !bytes.Equal(a.sent, sent) {
+			if !sameJSON(a.sent, sent) {
 				t.Errorf("%s sends %s, want %s", verb, a.sent, sent)
 			}
+		}
+	}
+}
+
+// sameJSON says whether texts are the same but for the order of fields.
+func sameJSON(a, b []byte) bool {
+	var x, y any
+	return bytes.Equal(a, b) || kjson.Unmarshal(a, &x) == nil && kjson.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y) && len(a) == len(b)
+}
+
+// TestValuesAreEncoded as package json does it.
+func TestValuesAreEncoded(t *testing.T) {
+	var value func(depth int) *rapid.Generator[any]
+	value = func(depth int) *rapid.Generator[any] {
+		return rapid.Custom(func(t *rapid.T) any {
+			most := 7
+			if depth == 0 {
+				most = 5
+			}
+			switch rapid.IntRange(0, most).Draw(t, "type") {
+			case 0:
+				return rapid.String().Draw(t, "text")
+			case 1:
+				return rapid.Int64().Draw(t, "n")
+			case 2:
+				return rapid.Bool().Draw(t, "yes")
+			case 3:
+				return rapid.Float64().Draw(t, "f")
+			case 4:
+				return string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
+			case 6:
+				return rapid.SliceOfN(value(depth-1), 0, 4).Draw(t, "items")
+			case 7:
+				return rapid.MapOfN(rapid.StringN(0, 5, -1), value(depth-1), 0, 4).Draw(t, "fields")
+			}
+			return nil
+		})
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		v := value(3).Draw(t, "value")
+		want, err := json.Marshal(v)
+		got, ok := appendValue(nil, v)
+		if ok != (err == nil) || ok && !sameJSON(got, want) {
+			t.Fatalf("%s, want %s, %v", got, want, err)
+		}
+	})
+	for _, v := range []any{map[string]any(nil), []any(nil), map[string]any{}, []any{}, map[string]string{"a": "b"}, int32(7), make(chan int), []any{func() {}}} {
+		want, err := json.Marshal(v)
+		if got, ok := appendValue(nil, v); ok != (err == nil) || ok && string(got) != string(want) {
+			t.Errorf("%T: %s, want %s", v, got, want)
 		}
 	}
 }

@@ -18,6 +18,10 @@ type Override struct {
 	// Name as "override eu (the 2nd) of PlacementPolicy shop/web".
 	Name string
 	Spec *v1alpha1.Override
+	// AtMost bounds the replicas, or the pods of a Job at once, whatever others made of them; nil: they are not bounded.
+	AtMost *int32
+	// Namespaced: it is of a PlacementPolicy, which never changes a Guarded kind.
+	Namespaced bool
 }
 
 // Change is one thing that an override changed.
@@ -56,11 +60,16 @@ func Apply(content map[string]any, overrides []Override) (map[string]any, []Chan
 	gk := groupKind(content)
 	var d *draft
 	for _, o := range overrides {
-		if !ForKind(o.Spec, gk) {
+		if !ForKind(o.Spec, gk) || o.Namespaced && Guarded(gk) {
 			continue
 		}
 		if d == nil {
 			d = &draft{kind: gk, content: runtime.DeepCopyJSON(content)}
+		}
+		if o.AtMost != nil {
+			d.override = o.Name
+			d.atMost(int64(*o.AtMost))
+			continue
 		}
 		if err := d.apply(o, content); err != nil {
 			return nil, nil, err

@@ -116,6 +116,17 @@ func (d *draft) replicas(n int32) error {
 	return nil
 }
 
+// atMost lowers what says how many pods there are.
+func (d *draft) atMost(n int64) {
+	spec, _ := d.content["spec"].(map[string]any)
+	for _, field := range []string{"replicas", "parallelism"} {
+		if now, ok := spec[field].(int64); ok && now > n {
+			spec[field] = n
+			d.changed("spec."+field, strconv.FormatInt(n, 10))
+		}
+	}
+}
+
 // divided says whether a kind has spec.replicas, even where it is left out.
 func divided(gk schema.GroupKind) bool {
 	switch gk {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +27,17 @@ type Hub struct {
 	Version  string `json:"version"`
 	Ready    bool   `json:"ready"`
 	// Problem is what /readyz says fails.
+	Problem string `json:"problem,omitempty"`
+	// Certificates are the hub's own; nil: it does not say.
+	Certificates *Certificates `json:"certificates,omitempty"`
+}
+
+// Certificates is how the hub's own certificates are.
+type Certificates struct {
+	// First is the one that expires first.
+	First   string    `json:"first"`
+	Expires time.Time `json:"expires"`
+	// Problem is what cannot be read, or was not renewed.
 	Problem string `json:"problem,omitempty"`
 }
 

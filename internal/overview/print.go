@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // rows is how many objects that are not in sync the table shows.
@@ -17,7 +18,13 @@ func (f Federation) Print(w io.Writer) error {
 	if !f.Hub.Ready {
 		health = "not ready: " + f.Hub.Problem
 	}
-	fmt.Fprintf(w, "hub %s, Kubernetes %s, %s\n\n", f.Hub.Endpoint, f.Hub.Version, health)
+	fmt.Fprintf(w, "hub %s, Kubernetes %s, %s\n", f.Hub.Endpoint, f.Hub.Version, health)
+	if c := f.Hub.Certificates; c != nil && c.Problem != "" {
+		fmt.Fprintf(w, "certificates: %s\n", c.Problem)
+	} else if c != nil {
+		fmt.Fprintf(w, "certificates are renewed in time; the first, %s, expires at %s\n", c.First, c.Expires.Format(time.RFC3339))
+	}
+	fmt.Fprintln(w)
 	if len(f.Clusters) == 0 {
 		fmt.Fprintln(w, "No cluster has joined. Try: hanse join NAME --kubeconfig FILE")
 		return nil

@@ -1,7 +1,8 @@
 // Package pki makes and keeps the certificates and keys of a control plane:
 // one certificate authority per data directory, the certificates that it signs,
-// and plain keys. Everything is created once, kept in files of mode 0600 and
-// found again by the next start.
+// and plain keys. Everything is kept in files of mode 0600 and found again by the
+// next start. What expires is replaced in time, the authority by a successor that
+// is trusted before it signs.
 package pki
 
 import (
@@ -26,21 +27,25 @@ import (
 
 const (
 	authorityLife = 10 * 365 * 24 * time.Hour
-	// leafLife is short enough for a stolen key to lose its worth, and renewal
-	// needs nobody: a leaf that has less than renewBefore left is replaced by
-	// the next EnsurePair.
-	leafLife    = 365 * 24 * time.Hour
-	renewBefore = 120 * 24 * time.Hour
+	// LeafLife is how long a certificate lives whose Request does not say. It is short
+	// enough for a stolen key to lose its worth, and renewal needs nobody.
+	LeafLife = 365 * 24 * time.Hour
 	// clockSkew is how much earlier than now a certificate starts to be valid,
 	// for clients whose clocks are behind.
 	clockSkew = time.Hour
 )
 
+// RenewalTime is when a certificate of this package is to be replaced: at a third of its life left.
+func RenewalTime(c *x509.Certificate) time.Time {
+	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore.Add(clockSkew)) / 3)
+}
+
 // Authority is a certificate authority with its key.
 type Authority struct {
-	cert    *x509.Certificate
-	key     crypto.Signer
-	certPEM []byte
+	cert *x509.Certificate
+	key  crypto.Signer
+	// trusted is cert and whatever else clients are to trust, cert first.
+	trusted []*x509.Certificate
 	now     func() time.Time
 }
 
@@ -51,59 +56,73 @@ type Request struct {
 	CommonName    string
 	Organizations []string
 	Hosts         []string
+	// Life is how long the certificate is valid; 0: LeafLife.
+	Life time.Duration
 }
 
 // EnsureAuthority loads the authority from the two files or, when neither the
-// certificate nor anything signed by it can exist yet, creates it. A certificate
+// certificate nor anything signed by it can exist yet, creates it. Of the certificates
+// in certFile the one that keyFile is the key of signs, all are trusted. A certificate
 // without its key is an error: a new authority would lock out every client. now is the
 // clock by which certificates begin and end.
 func EnsureAuthority(certFile, keyFile, commonName string, now func() time.Time) (*Authority, error) {
-	certPEM, err := os.ReadFile(certFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return createAuthority(certFile, keyFile, commonName, now)
+	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+		if err := createAuthority(certFile, keyFile, commonName, now); err != nil {
+			return nil, err
+		}
 	}
+	return LoadAuthority(certFile, keyFile, now)
+}
+
+// LoadAuthority is EnsureAuthority for an authority that exists. It writes nothing.
+func LoadAuthority(certFile, keyFile string, now func() time.Time) (*Authority, error) {
+	certs, err := ReadCertificates(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate authority: %w", err)
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	key, err := readKey(keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("loading the certificate authority %s: %w", certFile, err)
 	}
-	key, ok := pair.PrivateKey.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("the key %s cannot sign", keyFile)
+	i := slices.IndexFunc(certs, func(c *x509.Certificate) bool {
+		public, ok := c.PublicKey.(*ecdsa.PublicKey)
+		return ok && public.Equal(key.Public())
+	})
+	if i < 0 {
+		return nil, fmt.Errorf("the key %s is not of the certificate authority %s", keyFile, certFile)
 	}
-	return &Authority{cert: pair.Leaf, key: key, certPEM: certPEM, now: now}, nil
+	return &Authority{cert: certs[i], key: key, trusted: slices.Concat(certs[i:i+1], certs[:i], certs[i+1:]), now: now}, nil
 }
 
-func createAuthority(certFile, keyFile, commonName string, now func() time.Time) (*Authority, error) {
+// createAuthority writes a new authority. The certificate goes last: its presence says that the pair is complete.
+func createAuthority(certFile, keyFile, commonName string, now func() time.Time) error {
 	key, keyPEM, err := newKey()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	template, err := newTemplate(commonName, nil, now(), authorityLife)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	template.IsCA = true
 	template.BasicConstraintsValid = true
 	template.KeyUsage |= x509.KeyUsageCertSign
 	certPEM, err := sign(template, template, key.Public(), key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// The certificate goes last: its presence says that the pair is complete.
-	if err := writeFile(keyFile, keyPEM); err != nil {
-		return nil, err
+	if err := WriteFile(keyFile, keyPEM); err != nil {
+		return err
 	}
-	if err := writeFile(certFile, certPEM); err != nil {
-		return nil, err
-	}
-	return EnsureAuthority(certFile, keyFile, commonName, now)
+	return WriteFile(certFile, certPEM)
 }
 
-// CertificatePEM is the authority's own certificate, what clients trust.
-func (a *Authority) CertificatePEM() []byte { return slices.Clone(a.certPEM) }
+// CertificatePEM is what clients trust: the authority's own certificate, and while it is being replaced its predecessor's or
+// successor's after it.
+func (a *Authority) CertificatePEM() []byte { return encode(a.trusted...) }
+
+// SignerPEM is the authority's own certificate alone.
+func (a *Authority) SignerPEM() []byte { return encode(a.cert) }
 
 // Issue signs a new certificate and returns it with its key, both in PEM.
 func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
@@ -111,7 +130,11 @@ func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	template, err := newTemplate(r.CommonName, r.Organizations, a.now(), leafLife)
+	life := r.Life
+	if life == 0 {
+		life = LeafLife
+	}
+	template, err := newTemplate(r.CommonName, r.Organizations, a.now(), life)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,24 +154,25 @@ func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
 }
 
 // EnsurePair makes sure that the two files hold a certificate of this authority
-// that fits r and will not expire soon, together with its key. A pair that is
-// right is left alone, so it may be called again at any time.
-func (a *Authority) EnsurePair(certFile, keyFile string, r Request) error {
+// that fits r and has more than a third of its life left, together with its key. A
+// pair that is right is left alone, so it may be called again at any time. renewed says
+// that it was not. A reader may see the new key with the old certificate for a moment.
+func (a *Authority) EnsurePair(certFile, keyFile string, r Request) (renewed bool, err error) {
 	if pair, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && a.fits(pair.Leaf, r) {
-		return nil
+		return false, nil
 	}
 	certPEM, keyPEM, err := a.Issue(r)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := writeFile(keyFile, keyPEM); err != nil {
-		return err
+	if err := WriteFile(keyFile, keyPEM); err != nil {
+		return false, err
 	}
-	return writeFile(certFile, certPEM)
+	return true, WriteFile(certFile, certPEM)
 }
 
 func (a *Authority) fits(cert *x509.Certificate, r Request) bool {
-	if cert.CheckSignatureFrom(a.cert) != nil || cert.NotAfter.Sub(a.now()) < renewBefore {
+	if cert.CheckSignatureFrom(a.cert) != nil || !a.now().Before(RenewalTime(cert)) {
 		return false
 	}
 	if cert.Subject.CommonName != r.CommonName || !slices.Equal(cert.Subject.Organization, r.Organizations) {
@@ -171,7 +195,7 @@ func EnsureKey(file string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(file, keyPEM)
+	return WriteFile(file, keyPEM)
 }
 
 func newKey() (crypto.Signer, []byte, error) {
@@ -209,9 +233,49 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer cr
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// writeFile replaces file in one step, so that a reader or a crash never sees
+// ReadCertificates reads the certificates of a file in PEM, of which there is at least one.
+func ReadCertificates(file string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var certs []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		certs = append(certs, cert)
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return certs, nil
+}
+
+func readKey(file string) (*ecdsa.PrivateKey, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no key", file)
+	}
+	return x509.ParseECPrivateKey(block.Bytes)
+}
+
+func encode(certs ...*x509.Certificate) []byte {
+	var out []byte
+	for _, c := range certs {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return out
+}
+
+// WriteFile replaces file in one step, so that a reader or a crash never sees
 // half of it.
-func writeFile(file string, data []byte) error {
+func WriteFile(file string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func TestPairs(t *testing.T) {
 	}
 
 	server := Request{CommonName: "server", Hosts: []string{"localhost", "127.0.0.1", "::1"}}
-	if err := a.EnsurePair(crt, key, server); err != nil {
+	if _, err := a.EnsurePair(crt, key, server); err != nil {
 		t.Fatal(err)
 	}
 	first := load()
@@ -70,7 +70,7 @@ func TestPairs(t *testing.T) {
 		}
 	}
 
-	if err := a.EnsurePair(crt, key, server); err != nil {
+	if _, err := a.EnsurePair(crt, key, server); err != nil {
 		t.Fatal(err)
 	}
 	if !load().Equal(first) {
@@ -78,7 +78,7 @@ func TestPairs(t *testing.T) {
 	}
 
 	server.Hosts = append(server.Hosts, "hub.example.com")
-	if err := a.EnsurePair(crt, key, server); err != nil {
+	if _, err := a.EnsurePair(crt, key, server); err != nil {
 		t.Fatal(err)
 	}
 	if load().VerifyHostname("hub.example.com") != nil {
@@ -86,7 +86,7 @@ func TestPairs(t *testing.T) {
 	}
 
 	client := Request{CommonName: "admin", Organizations: []string{"system:masters"}}
-	if err := a.EnsurePair(crt, key, client); err != nil {
+	if _, err := a.EnsurePair(crt, key, client); err != nil {
 		t.Fatal(err)
 	}
 	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
@@ -100,7 +100,7 @@ func TestPairOfAnotherAuthorityIsReplaced(t *testing.T) {
 	b, _ := authority(t)
 	crt, key := filepath.Join(dir, "c.crt"), filepath.Join(dir, "c.key")
 	for _, issuer := range []*Authority{a, b} {
-		if err := issuer.EnsurePair(crt, key, Request{CommonName: "c"}); err != nil {
+		if _, err := issuer.EnsurePair(crt, key, Request{CommonName: "c"}); err != nil {
 			t.Fatal(err)
 		}
 		pair, err := tls.LoadX509KeyPair(crt, key)
@@ -156,16 +156,16 @@ func TestPairIsRenewedInTime(t *testing.T) {
 	for _, step := range []struct {
 		after   time.Duration
 		renewed bool
-	}{{0, true}, {leafLife - renewBefore, false}, {leafLife - renewBefore + time.Second, true}} {
+	}{{0, true}, {LeafLife*2/3 - time.Second, false}, {LeafLife * 2 / 3, true}} {
 		now = began.Add(step.after)
-		if err := a.EnsurePair(crt, key, Request{CommonName: "client"}); err != nil {
+		if _, err := a.EnsurePair(crt, key, Request{CommonName: "client"}); err != nil {
 			t.Fatal(err)
 		}
 		pair, err := tls.LoadX509KeyPair(crt, key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if renewed := pair.Leaf.NotAfter.Equal(now.Add(leafLife)); renewed != step.renewed {
+		if renewed := pair.Leaf.NotAfter.Equal(now.Add(LeafLife)); renewed != step.renewed {
 			t.Errorf("after %s: valid until %s", step.after, pair.Leaf.NotAfter)
 		}
 	}

@@ -237,11 +237,15 @@ type Rejection struct {
 func (p *Policy) Allowed(clusters []Cluster) Allowed {
 	sorted := slices.SortedFunc(slices.Values(clusters), func(a, b Cluster) int { return cmp.Compare(a.Name, b.Name) })
 	if len(p.groups) == 0 {
-		all := Group{Name: "clusters"}
+		out := Allowed{Everywhere: !p.restricts(), Groups: []Group{{Name: "clusters"}}}
 		for i := range sorted {
-			all.Clusters = append(all.Clusters, sorted[i].Name)
+			if why := p.Bars(&sorted[i]); why != "" {
+				out.Rejected = append(out.Rejected, Rejection{Cluster: sorted[i].Name, Reason: why})
+				continue
+			}
+			out.Groups[0].Clusters = append(out.Groups[0].Clusters, sorted[i].Name)
 		}
-		return Allowed{Everywhere: true, Groups: []Group{all}}
+		return out
 	}
 	out := Allowed{Groups: make([]Group, len(p.groups))}
 	for i, g := range p.groups {
@@ -249,7 +253,9 @@ func (p *Policy) Allowed(clusters []Cluster) Allowed {
 	}
 	for i := range sorted {
 		c := &sorted[i]
-		if at, why := placeIn(p.groups, c); at >= 0 {
+		if why := p.Bars(c); why != "" {
+			out.Rejected = append(out.Rejected, Rejection{Cluster: c.Name, Reason: why})
+		} else if at, why := placeIn(p.groups, c); at >= 0 {
 			out.Groups[at].Clusters = append(out.Groups[at].Clusters, c.Name)
 		} else {
 			out.Rejected = append(out.Rejected, Rejection{Cluster: c.Name, Reason: p.String() + ": " + why})

@@ -21,13 +21,28 @@ type Index struct {
 	rest        []int
 
 	byNamespaceLabels bool
+	enforced          []int
+	combined          *combinations
 }
 
 // NewIndex makes an index of policies.
 func NewIndex(policies []*Policy) *Index {
-	x := &Index{all: slices.SortedFunc(slices.Values(policies), before), byName: map[string][]int{},
+	return newIndex(policies, &combinations{made: map[string]*Policy{}})
+}
+
+// Renew is an index of other policies. What applies to an object is the same, and not only alike, as long as all that it is
+// made of is.
+func (x *Index) Renew(policies []*Policy) *Index {
+	return newIndex(policies, x.combined.kept(policies))
+}
+
+func newIndex(policies []*Policy, combined *combinations) *Index {
+	x := &Index{combined: combined, all: slices.SortedFunc(slices.Values(policies), before), byName: map[string][]int{},
 		byKind: map[schema.GroupKind][]int{}, byNamespace: map[string][]int{}}
 	for i, p := range x.all {
+		if p.isEnforced {
+			x.enforced = append(x.enforced, i)
+		}
 		if n := p.objects.namespaces; n != nil && n.labels != nil {
 			x.byNamespaceLabels = true
 		}
@@ -66,7 +81,7 @@ func (x *Index) Policies() []*Policy { return slices.Clone(x.all) }
 // For needs to know them.
 func (x *Index) ByNamespaceLabels() bool { return x.byNamespaceLabels }
 
-// For is the policy that applies to an object, nil if none does.
+// For is the policy that applies to an object, with what enforced ones leave of it; nil if none does.
 func (x *Index) For(o *Object) *Policy {
 	best := -1
 	for _, candidates := range x.candidates(o) {
@@ -83,7 +98,17 @@ func (x *Index) For(o *Object) *Policy {
 	if best < 0 {
 		return nil
 	}
-	return x.all[best]
+	return x.combined.of(x.all[best], x.enforcedOn(o))
+}
+
+// enforcedOn are the enforced policies that select an object, in order.
+func (x *Index) enforcedOn(o *Object) (all []*Policy) {
+	for _, i := range x.enforced {
+		if x.all[i].Selects(o) {
+			all = append(all, x.all[i])
+		}
+	}
+	return all
 }
 
 func (x *Index) candidates(o *Object) [4][]int {
@@ -96,6 +121,8 @@ type Match struct {
 	Policy *Policy
 	// Reason is a sentence: PlacementPolicy shop/web selects it by name.
 	Reason string
+	// Enforced are those that hold besides, in order.
+	Enforced []*Policy
 	// Overruled are the others that select it, in order.
 	Overruled []Overruled
 }
@@ -122,9 +149,13 @@ func (x *Index) Match(o *Object) Match {
 	}
 	slices.Sort(matching)
 	winner := x.all[matching[0]]
-	m := Match{Policy: winner, Reason: fmt.Sprintf("%s selects it %s", winner, winner.objects.how())}
+	m := Match{Policy: winner, Reason: fmt.Sprintf("%s selects it %s%s", winner, winner.objects.how(), winner.besides(x.enforcedOn(o)))}
 	for _, i := range matching[1:] {
 		loser := x.all[i]
+		if loser.isEnforced {
+			m.Enforced = append(m.Enforced, loser)
+			continue
+		}
 		m.Overruled = append(m.Overruled, Overruled{Policy: loser, Reason: fmt.Sprintf("%s is overruled: %s", loser, why(winner, loser))})
 	}
 	return m

@@ -36,7 +36,9 @@ type objectSelector struct {
 	names      map[string]bool
 	labels     labels.Selector // nil: any
 	namespaces *namespaceSelector
-	text       string
+	// unread: it is not known which objects are selected, so all are that may be, before any other policy.
+	unread bool
+	text   string
 }
 
 type namespaceSelector struct {
@@ -105,12 +107,12 @@ func (s *namespaceSelector) selects(o *Object) bool {
 }
 
 // specificity is how closely a policy selects, as digits from the most
-// significant: of the object's namespace, by name, by labels, by kind, by the
+// significant: nobody knows, of the object's namespace, by name, by labels, by kind, by the
 // namespace's name, by its labels.
 func (s *objectSelector) specificity() int {
 	n := 0
 	for _, has := range []bool{
-		s.namespace != "", s.names != nil, s.labels != nil, len(s.kinds) > 0,
+		s.unread, s.namespace != "", s.names != nil, s.labels != nil, len(s.kinds) > 0,
 		s.namespaces != nil && s.namespaces.names != nil,
 		s.namespaces != nil && s.namespaces.labels != nil,
 	} {

@@ -42,11 +42,15 @@ type Policy struct {
 	// Rollout is nil where changes go everywhere at once.
 	Rollout *Rollout
 
-	objects   objectSelector
-	groups    []group // where to, in order; empty: everywhere
-	overrides []clusterOverride
-	named     []string // clusters that the spec names anywhere, sorted
-	summary   v1alpha1.PolicySummary
+	objects    objectSelector
+	groups     []group // where to, in order; empty: everywhere
+	overrides  []clusterOverride
+	named      []string // clusters that the spec names anywhere, sorted
+	held       string   // see Held
+	isEnforced bool
+	base       *Policy   // what this was made of by under; else nil
+	enforced   []*Policy // those that it is under, in order; base may be one
+	summary    v1alpha1.PolicySummary
 }
 
 // Spread demands replicas in at least so many values of a label of Clusters.
@@ -83,15 +87,25 @@ func (p *Policy) String() string {
 	return "PlacementPolicy " + p.Namespace + "/" + p.Name
 }
 
+// Version is another whenever what the policy says is.
+func (p *Policy) Version() string {
+	v := fmt.Sprintf("%s/%d", p.UID, p.Generation)
+	for _, e := range p.enforced {
+		v += fmt.Sprintf(" under %s/%d", e.UID, e.Generation)
+	}
+	return v
+}
+
 // Summary is the policy in a line, for its status.
 func (p *Policy) Summary() v1alpha1.PolicySummary { return p.summary }
 
 // LimitsOf is the limits of one cluster.
 func (p *Policy) LimitsOf(cluster string) v1alpha1.ClusterLimits {
-	if l, ok := p.Limits[cluster]; ok {
-		return l
+	l, ok := p.Limits[cluster]
+	if !ok {
+		l = p.Limits[v1alpha1.AnyCluster]
 	}
-	return p.Limits[v1alpha1.AnyCluster]
+	return p.capped(l, cluster)
 }
 
 // Numbers are the limits of clusters one by one, as scheduling takes them: nothing
@@ -148,6 +162,9 @@ func FromPolicy(in *v1alpha1.PlacementPolicy) (*Policy, error) {
 func FromClusterPolicy(in *v1alpha1.ClusterPlacementPolicy) (*Policy, error) {
 	p := &Policy{Name: in.Name, UID: in.UID, Generation: in.Generation, Created: in.CreationTimestamp.Time}
 	spec := in.Spec.DeepCopy()
+	if p.isEnforced = spec.Mode == v1alpha1.ModeEnforced; p.isEnforced && (len(spec.Select.Names) > 0 || spec.Select.Labels != nil) {
+		return nil, fmt.Errorf("%s: spec.select: what is enforced selects by kinds and namespaces only: names and labels are chosen by those whom it is to bind", p)
+	}
 	return p.read(&spec.PlacementPolicySpec, spec.Namespaces)
 }
 
@@ -262,7 +279,7 @@ type clusterOverride struct {
 
 func (p *Policy) readOverrides(in []v1alpha1.Override) error {
 	for i := range in {
-		o := clusterOverride{Override: override.Override{Name: fmt.Sprintf("overrides[%d] of %s", i, p), Spec: &in[i]}}
+		o := clusterOverride{Override: override.Override{Name: fmt.Sprintf("overrides[%d] of %s", i, p), Spec: &in[i], Namespaced: p.Namespace != ""}}
 		if in[i].Name != "" {
 			o.Name = fmt.Sprintf("override %s (overrides[%d]) of %s", in[i].Name, i, p)
 		}
@@ -289,5 +306,5 @@ func (p *Policy) Overrides(c *Cluster) []override.Override {
 			out = append(out, o.Override)
 		}
 	}
-	return out
+	return p.enforcedOverrides(c, out)
 }

@@ -153,7 +153,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // begin makes what there is while the Engine runs.
 func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
-	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true}
+	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true, Restored: run.History.Restored()}
 	r := &running{ctx: ctx, run: run, loop: newLoop(decide.NewWorld(options), e.clock, e.carryOut)}
 	r.loop.applied, r.loop.queue = e.applied, e.options.Workqueues.Open("inputs", "")
 	if e.options.FlightDir != "" {

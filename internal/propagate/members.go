@@ -177,12 +177,11 @@ func (e *Engine) Report(name string) Report {
 		return Report{}
 	}
 	var counts report.Counts
-	err := guard.Run(func() error {
+	err := guard.RunCounted(r.ctx, "propagation", func() error {
 		counts = e.counts.of(m)
 		return nil
 	})
 	if err != nil {
-		guard.Count(r.ctx, "propagation")
 		klog.FromContext(r.ctx).Error(err, "A cluster's objects cannot be counted", "cluster", name, "stack", string(guard.Stack(err)))
 		counts = report.Counts{Failing: 1, Message: err.Error()}
 	}

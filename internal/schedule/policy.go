@@ -46,6 +46,8 @@ type Policy struct {
 	// Min and Max are replicas per cluster. What a minimum asks for is moved
 	// there; what a maximum does not allow is moved away.
 	Min, Max map[string]int32
+	// Ceilings are maxima that preferences do not lift.
+	Ceilings map[string]int32
 	// Spread asks for several domains to be used.
 	Spread []Spread
 	// Tolerations add to the template's.

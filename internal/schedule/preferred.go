@@ -92,6 +92,9 @@ func (r *run) preferred(m *member) *planned {
 	if pref.MaxReplicas != nil {
 		p.Max = *pref.MaxReplicas
 	}
+	if most, ok := r.policy.Ceilings[m.Name]; ok {
+		p.Max, p.Min = min(p.Max, int64(most)), min(p.Min, int64(most))
+	}
 	for u := m.units; u < m.until; u++ {
 		p.Capacity = min(unlimited, p.Capacity+r.space(&r.units[u]))
 	}

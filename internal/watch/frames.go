@@ -61,13 +61,11 @@ func (f *frames) take() (frame []byte, size int) {
 		f.begin += 4 + size
 		return rest[4 : 4+size], size
 	}
-	for f.scanned < len(f.buffer) {
-		f.scanned++
-		if f.splitter.Ends(f.buffer[f.scanned-1]) {
-			frame = f.buffer[f.begin:f.scanned]
-			f.begin = f.scanned
-			return frame, len(frame)
-		}
+	taken, ends := f.splitter.Next(f.buffer[f.scanned:])
+	if f.scanned += taken; ends {
+		frame = f.buffer[f.begin:f.scanned]
+		f.begin = f.scanned
+		return frame, len(frame)
 	}
 	return nil, f.scanned - f.begin
 }

@@ -76,7 +76,7 @@ func (s REST[O]) List(ctx context.Context, o metav1.ListOptions, each func(O) er
 // Watch is of Source.
 func (s REST[O]) Watch(ctx context.Context, o metav1.ListOptions) (Stream[O], error) {
 	o.Watch = true
-	body, err := s.get(ctx, o)
+	body, err := s.get(limits.Bounded(ctx), o) // see frames
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 const (
 	failovers    = 3
 	probedRoutes = 1000
+	probedTeams  = 20 // namespaces that the routes are in: each may have 512 probes
 	probedPlaces = 10
 	probedFor    = 30 * time.Second
 	probesSettle = 10 * time.Second
@@ -159,7 +160,7 @@ func (d *demoFederation) loseBalancer(context.Context) (func(context.Context) er
 	}, syscall.Kill(pid, syscall.SIGKILL)
 }
 
-// probing has 1,000 hosts probed at 10 addresses each, every 10 s, by HTTP, and looks at what that costs the hub.
+// probing has 1,000 hosts of 20 namespaces probed at 10 addresses each, every 10 s, by HTTP, and looks at what that costs the hub.
 func (d *demoFederation) probing(ctx context.Context) error {
 	d.b.progress("failover: probing %d hosts at %d addresses", probedRoutes, probedPlaces)
 	stop, port, err := answering()
@@ -187,7 +188,7 @@ func (d *demoFederation) probing(ctx context.Context) error {
 		return err
 	}
 	err = poll(ctx, time.Second, func() (bool, error) {
-		out, err := d.kubectl(ctx, "federation", "get", "globalroutes", "-n", "default", "-o", "jsonpath={range .items[*]}{.status.clusters[*].outside.state}{'\\n'}{end}")
+		out, err := d.kubectl(ctx, "federation", "get", "globalroutes", "-A", "-o", "jsonpath={range .items[*]}{.status.clusters[*].outside.state}{'\\n'}{end}")
 		return strings.Count(string(out), "Up Up Up\n") >= probedRoutes, err
 	})
 	if err != nil {
@@ -246,10 +247,14 @@ func probedManifests(port int) []byte {
 		endpoints = append(endpoints, map[string]any{"cluster": cluster, "addresses": addresses})
 	}
 	var out []byte
+	for i := range probedTeams {
+		out = fmt.Appendf(out, "---\n{apiVersion: v1, kind: Namespace, metadata: {name: probed-%d}}\n", i)
+	}
 	for i := range probedRoutes {
+		team := fmt.Sprintf("probed-%d", i%probedTeams)
 		route, _ := json.Marshal(map[string]any{ // strings, numbers and lists: it cannot fail
-			"apiVersion": "hanse.dev/v1alpha1", "kind": "GlobalRoute", "metadata": map[string]any{"name": fmt.Sprintf("probed-%d", i), "namespace": "default"},
-			"spec": map[string]any{"hosts": []string{fmt.Sprintf("h%d.probed.example", i)}, "endpoints": endpoints,
+			"apiVersion": "hanse.dev/v1alpha1", "kind": "GlobalRoute", "metadata": map[string]any{"name": fmt.Sprintf("probed-%d", i), "namespace": team},
+			"spec": map[string]any{"hosts": []string{fmt.Sprintf("h%d.%s.example", i, team)}, "endpoints": endpoints,
 				"healthCheck": map[string]any{"protocol": "HTTP", "port": port, "interval": "10s"}},
 		})
 		out = append(append(out, "---\n"...), append(route, '\n')...)

@@ -13,7 +13,8 @@
 //
 // Every figure of propagation stands beside its floor: the time that concurrent clients need for the same writes,
 // straight to the same members, in the same minute. A phase lasts from the first call until the last member's watch has
-// shown the last object; the bench watches the members itself. Writes are counted from apiserver_request_total, without
+// shown the last object; the bench watches the members itself. What a plain API server needs of a processor for as many
+// objects stands beside what the hub needs, most of which is for being one. Writes are counted from apiserver_request_total, without
 // the bench's own; CPU is the hub process's, until it is quiet again.
 //
 // The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, rounds,

@@ -34,6 +34,7 @@ type outcome struct {
 	floor, hub   time.Duration
 	called       time.Duration // until the hub had answered the last call
 	cpu          time.Duration // of the hub, until it was quiet
+	plain        time.Duration // CPU of a member for the floor
 	members      map[string]int
 	hubWrites    map[string]int
 	memberWrites float64 // of this resource per object and member
@@ -97,6 +98,10 @@ func (b *bench) phase(ctx context.Context, w *world, l workload, p phase, n name
 	var out outcome
 	b.progress("%s %d %s straight to %d members", p.name, b.objects, l.resource, len(w.members))
 	direct.expect(p.objects, p.number)
+	plain, err := w.memberCPU()
+	if err != nil {
+		return out, err
+	}
 	began := time.Now()
 	if err := write(ctx, w.members, n.direct, all, b.clients, p.floor); err != nil {
 		return out, err
@@ -106,6 +111,11 @@ func (b *bench) phase(ctx context.Context, w *world, l workload, p phase, n name
 		return out, err
 	}
 	out.floor = ended.Sub(began)
+	after, err := w.memberCPU()
+	if err != nil {
+		return out, err
+	}
+	out.plain = after - plain
 
 	before, err := b.counters(ctx, w)
 	if err != nil {
@@ -128,15 +138,15 @@ func (b *bench) phase(ctx context.Context, w *world, l workload, p phase, n name
 		return out, err
 	}
 	stop()
-	after, err := b.counters(ctx, w)
+	counted, err := b.counters(ctx, w)
 	if err != nil {
 		return out, err
 	}
 	out.cpu = used - before.cpu
-	out.hubWrites = since(after.hub, before.hub)
+	out.hubWrites = since(counted.hub, before.hub)
 	out.hubWrites[l.resource] -= b.objects // the bench's own
 	out.ownWrites = float64(sum(out.hubWrites)) / float64(b.objects)
-	out.members = since(after.members, before.members)
+	out.members = since(counted.members, before.members)
 	out.memberWrites = float64(out.members[l.resource]) / float64(b.objects*len(w.members))
 	return out, nil
 }
@@ -176,6 +186,7 @@ func (b *bench) tell(l workload, p phase, out outcome) {
 		row{Group: group, Name: name("until the hub has answered"), Value: out.called.Seconds(), Unit: "s"},
 		row{Group: group, Name: name("writes per member object"), Value: out.memberWrites, Unit: "", Target: 1, Karmada: "2", Detail: out.members},
 		row{Group: group, Name: name("hub writes per object"), Value: out.ownWrites, Unit: "", Target: 4, Detail: out.hubWrites},
+		row{Group: group, Name: name("CPU of one member, written to directly"), Value: out.plain.Seconds(), Unit: "s"},
 		row{Group: group, Name: name("CPU of the hub"), Value: out.cpu.Seconds(), Unit: "s", Target: p.cpuTarget, Karmada: p.cpuOfKarmada},
 	)
 }

@@ -189,6 +189,22 @@ func (w *world) join(ctx context.Context) error {
 
 func (w *world) hubPID() int { return w.process.Process.Pid }
 
+// memberCPU is the processor time that a member has used, on average: an API server with its etcd, and nothing else.
+func (w *world) memberCPU() (time.Duration, error) {
+	var total time.Duration
+	for _, pid := range processesOf(w.dir) {
+		if pid == w.hubPID() {
+			continue
+		}
+		used, err := cpu(pid)
+		if err != nil {
+			return 0, err
+		}
+		total += used
+	}
+	return total / time.Duration(len(w.members)), nil
+}
+
 // kill ends the hub as a power cut would, and waits until it is gone.
 func (w *world) kill() error {
 	if err := w.process.Process.Kill(); err != nil {

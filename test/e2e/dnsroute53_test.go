@@ -18,7 +18,7 @@ import (
 	route53test "github.com/hanse-dev/hanse/test/route53"
 )
 
-// amazonZone makes a zone that is kept in Route 53 at some URL.
+// amazonZone makes a zone of the namespace of its name, that is kept in Route 53 at some URL.
 func (f *fed) amazonZone(t *testing.T, name, domain, url string) {
 	t.Helper()
 	f.setSecret(t, name, map[string]string{"aws_access_key_id": "id", "aws_secret_access_key": "secret"})
@@ -26,7 +26,7 @@ func (f *fed) amazonZone(t *testing.T, name, domain, url string) {
 apiVersion: hanse.dev/v1alpha1
 kind: DNSZone
 metadata: {name: %s}
-spec: {domain: %s, route53: {endpoint: %q, credentialsSecret: %s}}`, name, domain, url, name))
+spec: {domain: %s, namespace: %[1]s, route53: {endpoint: %[3]q, credentialsSecret: %[1]s}}`, name, domain, url))
 }
 
 // sets are the values of the record sets of a name and type, by set identifier.

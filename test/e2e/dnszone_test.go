@@ -150,7 +150,7 @@ taken A 192.0.2.99
 apiVersion: hanse.dev/v1alpha1
 kind: DNSZone
 metadata: {name: updates}
-spec: {domain: updates.example, rfc2136: {server: %q, key: {name: hanse, secret: updates-key}}}
+spec: {domain: updates.example, namespace: updates, rfc2136: {server: %q, key: {name: hanse, secret: updates-key}}}
 ---
 apiVersion: hanse.dev/v1alpha1
 kind: GlobalRoute
@@ -271,6 +271,7 @@ kind: DNSZone
 metadata: {name: secondary}
 spec:
   domain: secondary.example
+  namespace: secondary
   embedded: {secondaries: [%q], transferKey: {name: hanse, secret: transfer-key}}
   records: [{name: "@", type: TXT, values: ['"hello"']}]
 ---
@@ -311,9 +312,15 @@ spec:
 	}
 }
 
-// twoNamespaces claim one host: the older route has it, and the other says so.
+// twoNamespaces claim one host: who came first has it, and the other says so, and may
+// have it when the zone's administrator says so.
 func (f *fed) twoNamespaces(t *testing.T) {
 	first, second := f.namespace(t, "claim-first"), f.namespace(t, "claim-second")
+	f.create(t, `
+apiVersion: hanse.dev/v1alpha1
+kind: DNSZone
+metadata: {name: claimed}
+spec: {domain: claimed.example, allowedRoutes: {namespaces: {from: All}}}`)
 	claim := func(ns, address string) {
 		f.create(t, fmt.Sprintf(`
 apiVersion: hanse.dev/v1alpha1
@@ -337,6 +344,8 @@ spec:
 	f.hostIs(t, second, "web", "www.claimed.example", false, "belongs to GlobalRoute claim-first/web")
 	is("198.51.100.1")
 	must(t, f.at.dynamic.Resource(v1alpha1.Resource("globalroutes")).Namespace(first).Delete(t.Context(), "web", metav1.DeleteOptions{}))
+	f.hostIs(t, second, "web", "www.claimed.example", false, "namespace claim-first's until not long ago")
+	f.patch(t, "dnszones", "", "claimed", `{"spec":{"namespace":"claim-second","allowedRoutes":null}}`)
 	is("198.51.100.2")
 	f.hostIs(t, second, "web", "www.claimed.example", true)
 }

@@ -31,7 +31,7 @@ func TestAnonymousSeesHealthOnly(t *testing.T) {
 	for path, allowed := range map[string]bool{
 		"/livez": true, "/readyz": true, "/healthz": true,
 		"/": false, "/api": false, "/apis": false, "/version": false, "/metrics": false, "/openapi/v3": false, "/logs": false,
-		"/debug/pprof/": false, "/api/v1/namespaces": false, "/apis/hanse.dev/v1alpha1/clusters": false, "/apis/hanse.dev/v1alpha1/placements": false,
+		"/debug/pprof/": false, "/hanse/certificates": false, "/api/v1/namespaces": false, "/apis/hanse.dev/v1alpha1/clusters": false, "/apis/hanse.dev/v1alpha1/placements": false,
 	} {
 		r, err := transport.RoundTrip(request(t, f.at.config.Host+path))
 		must(t, err)

@@ -43,6 +43,14 @@ func (h *Home) NewHub(ctx context.Context, name string, flags ...string) (*Hub, 
 		// Several hubs run at once: none of them gets the usual port.
 		flags = append([]string{"--dns-listen", "127.0.0.1:0"}, flags...)
 	}
+	if !slices.Contains(flags, "--dns-zones-under") {
+		// Tests' hostnames are all of them below this.
+		flags = append([]string{"--dns-zones-under", "example"}, flags...)
+	}
+	if !slices.Contains(flags, "--probe-networks") {
+		// Local clusters' load balancers have loopback addresses.
+		flags = append([]string{"--probe-networks", "127.0.0.0/8"}, flags...)
+	}
 	hub := &Hub{Name: name, Dir: filepath.Join(h.Dir, "hubs", name), home: h, flags: flags}
 	if err := os.MkdirAll(hub.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of hub %s: %w", name, err)

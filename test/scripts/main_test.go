@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hanse-dev/hanse/test/federation"
+	"github.com/hanse-dev/hanse/test/identity"
 )
 
 // demoTimeout is many times what a demo needs, for a machine that does a lot
@@ -22,12 +24,20 @@ func TestMain(m *testing.M) {
 	if federation.Guard() {
 		return
 	}
-	testscript.Main(m, map[string]func(){"curl": func() {
-		if err := curl(os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, "curl:", err)
-			os.Exit(7)
-		}
-	}})
+	testscript.Main(m, map[string]func(){
+		"curl": func() {
+			if err := curl(os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, "curl:", err)
+				os.Exit(7)
+			}
+		},
+		"browser": func() {
+			if err := browse(os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, "browser:", err)
+				os.Exit(1)
+			}
+		},
+	})
 }
 
 func TestScripts(t *testing.T) {
@@ -46,6 +56,8 @@ func TestScripts(t *testing.T) {
 	})
 	path := programs(t, home)
 	shared := startShared(t, home)
+	provider := identity.New()
+	t.Cleanup(provider.Close)
 	repo, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -62,9 +74,27 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("NO_COLOR", "1")
 			env.Setenv("REPO", repo)
+			env.Setenv("ISSUER", provider.Issuer())
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "id-ca.crt"), provider.CA, 0o600); err != nil {
+				return err
+			}
 			return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS(filepath.Join(repo, "examples")))
 		},
 	})
+}
+
+// browse is alice with a browser that trusts the provider of the tests.
+func browse(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: browser URL")
+	}
+	ca, err := os.ReadFile(os.Getenv("BROWSER_CA"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return identity.Person{Name: "alice", CA: ca}.Browse(ctx, args[0])
 }
 
 // programs is a directory with hanse under all the names that it answers to.

@@ -61,6 +61,8 @@ type server struct {
 	kinds []kind
 	mu    *sync.Mutex
 
+	core, groups *answer // discovery
+
 	version uint64
 	dropped uint64 // watches that begin before it are answered with 410
 	uids    int
@@ -76,6 +78,7 @@ type server struct {
 
 func newServer(name string, mu *sync.Mutex, kinds []kind) *server {
 	return &server{
+		core: discovery(kinds, func(k kind) bool { return k.gvr.Group == "" }), groups: discovery(kinds, func(k kind) bool { return k.gvr.Group != "" }),
 		name: name, kinds: kinds, mu: mu, version: 100, objects: map[ref]*stored{},
 		byKind: map[schema.GroupResource]map[ref]*stored{}, streams: map[*stream]struct{}{},
 	}
@@ -273,9 +276,9 @@ func (s *server) serve(q request) *answer {
 	case q.path == "/readyz":
 		return &answer{code: http.StatusOK, body: []byte("ok")}
 	case q.path == "/api":
-		return discovery(s.kinds, func(k kind) bool { return k.gvr.Group == "" })
+		return s.core
 	case q.path == "/apis":
-		return discovery(s.kinds, func(k kind) bool { return k.gvr.Group != "" })
+		return s.groups
 	case strings.HasPrefix(q.path, "/openapi/v3"):
 		return openapi(s)
 	}

@@ -93,7 +93,7 @@ func newFederation(ctx context.Context, seed uint64) *federation {
 	f.watch = newMonitor(f)
 	for _, name := range []string{"aws", "azure", "google", "local"} {
 		m := newMember(name, seed, &f.mu)
-		m.onWork, m.onDrop, m.onReady = f.watch.worked, f.watch.dropped, f.watch.risen
+		m.onWork, m.onDrop, m.onReady, m.onGone = f.watch.worked, f.watch.dropped, f.watch.risen, f.watch.gone
 		f.members = append(f.members, m)
 	}
 	return f
@@ -265,7 +265,9 @@ func (f *federation) setReady(m *member, ready bool) {
 		"allocatable": object{"cpu": strconv.Itoa(nodeCPU), "memory": "400Gi", "pods": "1000"},
 		"conditions":  []any{object{"type": "Ready", "status": status, "reason": "Reachable", "message": "", "lastTransitionTime": stamp()}},
 	}
+	f.watch.away()
 	f.hub.put(r, obj)
+	f.watch.away()
 	f.note("cluster %s is %s", m.name, phase)
 }
 

@@ -15,11 +15,11 @@ type happening struct {
 
 func happenings() []happening {
 	return []happening{
-		{14, writeDeployment}, {6, writeConfigMap}, {6, writeJob}, {5, deleteSomething}, {3, writeNamespace},
+		{14, writeDeployment}, {6, writeConfigMap}, {6, writeJob}, {4, rescaleJob}, {5, deleteSomething}, {3, writeNamespace},
 		{6, writePolicy}, {4, labelCluster}, {3, cordon}, {3, drain}, {3, taint}, {3, joinOrLeave},
 		{4, blip}, {3, loss}, {5, hiccups}, {3, cutWatches}, {2, forbid}, {2, deafen},
 		{3, killHub}, {2, copyHub}, {2, restoreHub}, {3, shakeHub},
-		{5, drift}, {3, copyInMember}, {2, backUpInMember}, {2, restoreInMember}, {3, crash}, {3, autoscale}, {2, finalizer}, {1, skew},
+		{5, drift}, {3, copyInMember}, {2, backUpInMember}, {2, restoreInMember}, {3, crash}, {3, autoscale}, {2, finalizer}, {2, holdNamespace}, {1, skew},
 		{25, wait},
 	}
 }
@@ -112,6 +112,21 @@ func writeJob(f *federation) {
 		}, "metadata": object{"labels": object{"grp": f.pick("a", "a", "b")}}}
 	}
 	f.upsert("/apis/batch/v1/namespaces/"+ns+"/jobs", name, body)
+}
+
+// rescaleJob has a Job that runs, run with few pods at once, perhaps fewer than the clusters that have a part of it.
+func rescaleJob(f *federation) {
+	f.mu.Lock()
+	var running []string
+	for _, o := range f.hub.all(jobs) {
+		if !isComplete(o.obj) && number(o.obj, "spec", "completions") > 1 {
+			running = append(running, "/apis/batch/v1/namespaces/"+text(o.obj, "metadata", "namespace")+"/jobs/"+text(o.obj, "metadata", "name"))
+		}
+	}
+	f.mu.Unlock()
+	if len(running) > 0 {
+		f.as("kubectl", f.hub, http.MethodPatch, running[f.random.IntN(len(running))], object{"spec": object{"parallelism": int64(1 + f.random.IntN(2))}})
+	}
 }
 
 func deleteSomething(f *federation) {

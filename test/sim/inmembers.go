@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -186,6 +187,30 @@ func finalizer(f *federation) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		m.release(r)
+	})
+}
+
+// holdNamespace has somebody's finalizer hold up a Namespace in a member while people delete it at the hub and make it again.
+func holdNamespace(f *federation) {
+	m := f.some()
+	f.mu.Lock()
+	r := ref{configMaps, "shop", "held"}
+	ns := m.get(ref{gr: namespaces, name: "shop"})
+	if m.dead || ns == nil || text(ns, "metadata", "deletionTimestamp") != "" || m.get(r) != nil {
+		f.mu.Unlock()
+		return
+	}
+	f.note("somebody's finalizer holds up namespace shop in %s for 25 s", m.name)
+	m.put(r, m.newObject("v1", "ConfigMap", "shop", r.name, object{"metadata": object{"finalizers": []any{"example.com/keep"}}}))
+	f.mu.Unlock()
+	f.as("kubectl", f.hub, http.MethodDelete, "/api/v1/namespaces/shop", nil)
+	time.Sleep(time.Second)
+	writeNamespaceNow(f)
+	f.upsert("/api/v1/namespaces/shop/configmaps", "one", object{"data": object{"value": "held"}})
+	time.AfterFunc(24*time.Second, func() {
+		f.mu.Lock()
+		m.release(r)
+		f.mu.Unlock()
 	})
 }
 

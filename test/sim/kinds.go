@@ -27,6 +27,7 @@ func hubKinds() []kind {
 		kindOf("apps", "v1", "deployments", "Deployment", true, true),
 		kindOf("apps", "v1", "controllerrevisions", "ControllerRevision", true, false),
 		kindOf("batch", "v1", "jobs", "Job", true, true),
+		kindOf("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true, true), // without which no drain begins
 		kindOf("hanse.dev", "v1alpha1", "clusters", "Cluster", false, true),
 		kindOf("hanse.dev", "v1alpha1", "placementpolicies", "PlacementPolicy", true, true),
 		kindOf("hanse.dev", "v1alpha1", "clusterplacementpolicies", "ClusterPlacementPolicy", false, true),
@@ -44,6 +45,7 @@ func memberKinds() []kind {
 		kindOf("", "v1", "persistentvolumes", "PersistentVolume", false, true),
 		kindOf("apps", "v1", "deployments", "Deployment", true, true),
 		kindOf("batch", "v1", "jobs", "Job", true, true),
+		kindOf("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true, true),
 		kindOf("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true, true),
 	}
 }

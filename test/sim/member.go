@@ -30,12 +30,14 @@ type member struct {
 	due     map[ref]bool // to be looked at by its controllers
 	pods    map[ref][]*pod
 	tasks   map[ref][]*time.Timer // of running pods of Jobs
+	worksOn map[ref]string        // the UIDs of these Jobs
 	serial  int
 	drops   bool // it is older, and does not know a field
 	copies  int
 	backups map[ref]object
 	onWork  func(m *member, job object)
 	onReady func(r ref)
+	onGone  func(m *member, r ref)
 	onDrop  func(m *member, r ref, n int) // ready pods are gone, by no doing of the hub
 }
 
@@ -49,7 +51,7 @@ type pod struct {
 
 func newMember(name string, seed uint64, mu *sync.Mutex) *member {
 	m := &member{
-		server: newServer(name, mu, memberKinds()), seed: seed, due: map[ref]bool{}, pods: map[ref][]*pod{}, tasks: map[ref][]*time.Timer{}, backups: map[ref]object{},
+		server: newServer(name, mu, memberKinds()), seed: seed, due: map[ref]bool{}, pods: map[ref][]*pod{}, tasks: map[ref][]*time.Timer{}, worksOn: map[ref]string{}, backups: map[ref]object{},
 	}
 	for _, ns := range []string{"kube-system", "default"} {
 		m.put(ref{gr: namespaces, name: ns}, m.newObject("v1", "Namespace", "", ns, object{"status": object{"phase": "Active"}}))
@@ -96,6 +98,9 @@ func (m *member) pace(shortest, longest time.Duration) time.Duration {
 
 // look has the controllers look at what has changed. mu is held.
 func (m *member) look(r ref, _, after object) {
+	if after == nil && m.onGone != nil {
+		m.onGone(m, r)
+	}
 	switch r.gr {
 	case deployments, jobs:
 	case namespaces:
@@ -316,11 +321,11 @@ func (m *member) status(r ref) {
 
 func (m *member) setStatus(r ref, status object) {
 	before := m.get(r)
-	obj := runtime.DeepCopyJSON(before)
-	obj["status"] = status
-	if fmt.Sprint(before["status"]) == fmt.Sprint(obj["status"]) {
+	if same(before["status"], status) {
 		return
 	}
+	obj := runtime.DeepCopyJSON(before)
+	obj["status"] = status
 	own(obj, "kube-controller-manager", "status", before, obj)
 	m.put(r, obj)
 }
@@ -328,11 +333,14 @@ func (m *member) setStatus(r ref, status object) {
 // job runs as many pods of a Job as it says, and counts what they complete. mu is held.
 func (m *member) job(r ref) {
 	j := m.get(r)
-	if j == nil {
+	uid := text(j, "metadata", "uid")
+	if m.worksOn[r] != uid {
 		for _, t := range m.tasks[r] {
 			t.Stop()
 		}
 		delete(m.tasks, r)
+	}
+	if m.worksOn[r] = uid; j == nil {
 		return
 	}
 	done, total := number(j, "status", "succeeded"), completionsOf(j)
@@ -344,7 +352,6 @@ func (m *member) job(r ref) {
 	}
 	for int64(len(running)) < want {
 		var t *time.Timer
-		uid := text(j, "metadata", "uid")
 		t = time.AfterFunc(m.pace(3*time.Second, 40*time.Second), func() { m.complete(r, uid, t) })
 		running = append(running, t)
 	}

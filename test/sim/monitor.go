@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,15 +21,19 @@ type monitor struct {
 	copies  map[string]bool             // UIDs of copies that somebody made under other names
 	may     map[pair]bool               // what the rules let be now
 	allowed map[pair]time.Time          // until when they did
+	since   map[pair]time.Time          // since when they do
 	total   map[string]int64            // how many were wanted in all when the hub wrote it last, by UID in a member
 	had     map[string]int64            // replicas that the hub gave, by template and cluster
 	work    map[string]int64            // completions by the UID of a Job at the hub
 	begun   map[string]map[string]int64 // completions that were given to clusters, by the same
 	lost    map[string][]drop           // ready pods that went by no doing of the hub, by object
 	truth   map[string][]moment         // how many are ready, by object
+	freed   map[string]time.Time        // when Namespace shop of a member was gone, by member
+	parted  map[string]bool             // Jobs, by UID, and clusters that left with their part of them: it is done when they are back
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
+	cutOff  time.Time                   // when half of the clusters were out of reach last, so that the hub takes itself to be the one
 }
 
 type drop struct {
@@ -46,8 +51,8 @@ type moment struct {
 
 func newMonitor(f *federation) *monitor {
 	return &monitor{
-		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{}, since: map[pair]time.Time{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -152,16 +157,13 @@ func (m *monitor) deleted(at *member, c *call) {
 
 func (m *monitor) key(r ref) string { return r.String() }
 
-// settlingIn is how long after its start, or that of a session, the hub may take ready replicas away that are wanted, in the
-// midst of a move: a member may be written to before the World has heard what it runs. That is a known fault; nothing less is left out for it.
-const settlingIn = 3 * time.Second
-
 // patience is how long the hub has to hear of a change of rules.
 const patience = 3 * time.Second
 
 // wasAllowed says whether the rules let an object be in a cluster, when the hub may have known them last.
 func (m *monitor) wasAllowed(r ref, cluster string, sent time.Time) bool {
-	return m.f.allows(r, cluster) // now
+	since, known := m.since[pair{r, cluster}]
+	return m.f.allows(r, cluster) && (!known || sent.Sub(since) > patience)
 }
 
 // gained checks that a cluster that gets something, or more of it, may have it.
@@ -179,7 +181,7 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		m.had[before] = n
 	}
 	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
-	if !more || nowhere || m.f.allowsMore(c.ref, at.name) {
+	if !more || nowhere || m.f.allowsMore(c.ref, at.name) || m.parted[before] {
 		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
 	last := m.allowed[pair{c.ref, at.name}]
@@ -207,6 +209,7 @@ type pair struct {
 // rules notes what is allowed now, and that what was so before has been until now. mu is held.
 func (m *monitor) rules() {
 	now := time.Now()
+	before := maps.Clone(m.may)
 	for p := range m.may {
 		m.allowed[p] = now
 	}
@@ -215,7 +218,10 @@ func (m *monitor) rules() {
 		for r := range m.f.hub.byKind[gr] {
 			for _, at := range m.f.members {
 				if m.f.allowsMore(r, at.name) {
-					m.may[pair{r, at.name}] = true
+					p := pair{r, at.name}
+					if m.may[p] = true; !before[p] {
+						m.since[p] = now
+					}
 				}
 			}
 		}
@@ -226,6 +232,14 @@ func (m *monitor) rules() {
 func (m *monitor) hubChanged(r ref, before, after object) {
 	if after == nil && r.gr != clusters {
 		m.f.people.deleted[text(before, "metadata", "uid")] = true
+	}
+	if r.gr == deployments && after != nil {
+		for name, n := range divisionOf(after) { // what runs there may have been given, too
+			key := text(after, "metadata", "uid") + " " + name
+			if had, was := m.had[key]; was && n > had && m.f.allowsMore(r, name) {
+				m.had[key] = n
+			}
+		}
 	}
 	switch r.gr {
 	case clusters, policies:
@@ -265,7 +279,7 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	if !m.f.allows(c.ref, at.name) && (cpuOf(template) > 0 || !slices.ContainsFunc(m.f.members, open)) {
 		return // it may not stay, and can go nowhere, or nobody here knows whether there is room
 	}
-	if known && last > wanted || time.Since(m.f.run.began) < settlingIn || time.Since(at.disturbed) < settlingIn {
+	if known && last > wanted {
 		return
 	}
 	var were, are int64
@@ -291,11 +305,7 @@ func (m *monitor) credit(r ref) (n int64) {
 			until = now.Add(time.Second)
 		}
 		if d.death {
-			from := d.at
-			if m.f.run.began.After(from) {
-				from = m.f.run.began
-			}
-			until = from.Add(failoverAfter + 20*time.Second)
+			until = m.lostBy(d.at)
 		}
 		if now.Before(until) {
 			n += int64(d.n)
@@ -304,46 +314,33 @@ func (m *monitor) credit(r ref) (n int64) {
 	return n
 }
 
+// lostBy is when the hub knows that a cluster is lost that died at a time.
+func (m *monitor) lostBy(died time.Time) time.Time {
+	for _, from := range []time.Time{m.f.run.began, m.cutOff} {
+		if from.After(died) {
+			died = from
+		}
+	}
+	return died.Add(failoverAfter + 20*time.Second)
+}
+
+// away is called when the hub's word on whether clusters are in reach is about to change, and when it has. mu is held.
+func (m *monitor) away() {
+	all, out := m.f.joined(), 0
+	for _, one := range all {
+		if text(m.f.hub.get(ref{gr: clusters, name: one.name}), "status", "phase") == "Unreachable" {
+			out++
+		}
+	}
+	if 2*out >= len(all) && out > 0 {
+		m.cutOff = time.Now()
+	}
+}
+
 // dropped notes that ready pods are gone, by no doing of the hub.
 func (m *monitor) dropped(at *member, r ref, n int) {
 	if n > 0 {
 		m.lost[m.key(r)] = append(m.lost[m.key(r)], drop{time.Now(), at, n, at.dead || at.faults.refused})
-	}
-}
-
-// given checks that no more work of a Job is given to clusters than there is.
-func (m *monitor) given(at *member, c *call, after object) {
-	uid := origin(after)
-	if uid == "" || c.before != nil {
-		return
-	}
-	if m.begun[uid] == nil {
-		m.begun[uid] = map[string]int64{}
-	}
-	m.begun[uid][at.name] += completionsOf(after)
-	var given int64
-	for _, n := range m.begun[uid] {
-		given += n
-	}
-	template := m.f.hub.get(c.ref)
-	if template == nil || text(template, "metadata", "uid") != uid {
-		return
-	}
-	if total := completionsOf(template); given > total {
-		m.fail("%s: %d completions were given to %v, there are %d", c.ref, given, m.begun[uid], total)
-	}
-}
-
-// worked notes that a pod of a Job has done its work, which no other may have done.
-func (m *monitor) worked(at *member, job object) {
-	uid := origin(job)
-	m.work[uid]++
-	template := m.f.hub.get(ref{jobs, text(job, "metadata", "namespace"), text(job, "metadata", "name")})
-	if template == nil || text(template, "metadata", "uid") != uid || m.again[uid] {
-		return
-	}
-	if total := completionsOf(template); m.work[uid] > total {
-		m.fail("Job %s: work was done in %s that was done already, %d of %d", text(job, "metadata", "name"), at.name, m.work[uid], total)
 	}
 }
 
@@ -365,6 +362,7 @@ func (m *monitor) risen(r ref) {
 func (m *monitor) look() {
 	now := time.Now()
 	m.rules()
+	m.freshNamespaces()
 	for _, o := range m.f.hub.all(deployments) {
 		r := ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")}
 		var n int64
@@ -373,11 +371,7 @@ func (m *monitor) look() {
 			n += at.ready(r)
 			shaken = shaken || now.Before(at.disturbed.Add(15*time.Second)) || at.faults != (faults{}) && !at.dead
 			if at.dead {
-				from := at.died
-				if m.f.run.began.After(from) {
-					from = m.f.run.began
-				}
-				shaken = shaken || now.Before(from.Add(failoverAfter+20*time.Second))
+				shaken = shaken || now.Before(m.lostBy(at.died))
 			}
 		}
 		k := m.key(r) + text(o.obj, "metadata", "uid")
@@ -395,46 +389,38 @@ func (m *monitor) look() {
 	}
 }
 
+// namespaceIn is how long what waited for a Namespace in a member may take to come.
+const namespaceIn = 8 * time.Second
+
+// gone notes that something is gone in a member.
+func (m *monitor) gone(at *member, r ref) {
+	cluster := m.f.hub.get(ref{gr: clusters, name: at.name})
+	if r == (ref{gr: namespaces, name: "shop"}) && cluster != nil && text(cluster, "metadata", "deletionTimestamp") == "" {
+		m.freed[at.name] = time.Now()
+	}
+}
+
+// freshNamespaces checks that what waited for a Namespace comes soon once it can. mu is held.
+func (m *monitor) freshNamespaces() {
+	now, r := time.Now(), ref{configMaps, "shop", "one"}
+	for _, at := range m.f.joined() {
+		since, was := m.freed[at.name]
+		if !was || now.Sub(since) < namespaceIn {
+			continue
+		}
+		delete(m.freed, at.name)
+		calm := !at.dead && at.faults == (faults{}) && at.disturbed.Add(5*time.Second).Before(since) && m.f.hubWay == (faults{}) &&
+			m.shaken.Before(since) && m.f.run.began.Before(since) && now.Sub(since) < 2*namespaceIn
+		made, err := time.Parse(time.RFC3339, text(m.f.hub.get(r), "metadata", "creationTimestamp"))
+		if calm && err == nil && made.Before(since) && m.f.allows(r, at.name) && at.get(r) == nil {
+			m.fail("%s is not in %s, %s after the namespace that held it up was gone", r, at.name, now.Sub(since).Round(time.Millisecond))
+		}
+	}
+}
+
 // report is what went wrong, for people.
 func (m *monitor) report() string {
 	return strings.Join(m.wrong, "\n")
-}
-
-// left is called when a cluster has left: its part of a Job is not done.
-func (m *monitor) left(at *member) {
-	for uid, given := range m.begun {
-		m.again[uid] = true
-		if given[at.name] > 0 {
-			m.excused[uid] = true
-			delete(given, at.name)
-		}
-	}
-	for _, o := range m.f.hub.all(jobs) {
-		if strings.Contains(text(o.obj, "metadata", "annotations", "hanse.dev/division"), `"`+at.name+`"`) {
-			m.excused[text(o.obj, "metadata", "uid")] = true
-		}
-	}
-	for key := range m.had {
-		if strings.HasSuffix(key, " "+at.name) {
-			delete(m.had, key)
-		}
-	}
-}
-
-// restored is called when the hub was: what was deleted since the copy is made again, Jobs too.
-func (m *monitor) restored() {
-	for uid, given := range m.begun {
-		m.again[uid] = true
-		for _, at := range m.f.members {
-			delete(given, at.name)
-			for _, o := range at.all(jobs) {
-				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] {
-					given[at.name] = completionsOf(o.obj)
-				}
-			}
-		}
-	}
-	m.shaken = time.Now().Add(15 * time.Second)
 }
 
 // unreadAfter is how long something may be unreadable in a member until the hub says so.
@@ -448,7 +434,7 @@ func (f *federation) unread() {
 		due := m.faults.forbidden != "" && now.Sub(m.since) > unreadAfter && now.Sub(f.run.began) > unreadAfter && m.session != "" &&
 			slices.Contains(f.joined(), m) && slices.ContainsFunc(m.theirs(), func(r ref) bool {
 			made, err := time.Parse(time.RFC3339, text(m.get(r), "metadata", "creationTimestamp"))
-			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
+			return err == nil && now.Sub(made) > unreadAfter && r.gr == deployments && f.given(r, m) && f.watch.puts[text(m.get(r), "metadata", "uid")] && f.allows(r, m.name)
 		})
 		run := f.run
 		f.mu.Unlock()
@@ -459,4 +445,9 @@ func (f *federation) unread() {
 		f.watch.fail("deployments of %s cannot be read for %s, and the hub does not say so", m.name, now.Sub(m.since))
 		f.mu.Unlock()
 	}
+}
+
+// given says whether the hub has recorded that a member is to have replicas of a Deployment, which have some there. mu is held.
+func (f *federation) given(r ref, m *member) bool {
+	return number(m.get(r), "spec", "replicas") > 0 && divisionOf(f.hub.get(r))[m.name] > 0
 }

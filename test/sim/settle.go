@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,6 +245,25 @@ func isComplete(job object) bool {
 	})
 }
 
+// divisionOf is what the hub has recorded on an object.
+func divisionOf(obj object) (division map[string]int64) {
+	_ = json.Unmarshal([]byte(text(obj, "metadata", "annotations", "hanse.dev/division")), &division)
+	return division
+}
+
+// awaitsReading says whether a Job rightly waits for a member that stays dead: the hub was restored, and says that the Job may have
+// begun there.
+func (f *federation) awaitsReading(job object, joined []*member) bool {
+	conditions, _ := at(job, "status", "conditions").([]any)
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		m, _ := c.(object)
+		said, _ := m["message"].(string)
+		return strings.Contains(said, "restored from an older copy") && slices.ContainsFunc(joined, func(one *member) bool {
+			return one.dead && strings.Contains(said, one.name)
+		})
+	})
+}
+
 func (f *federation) missingWork(r ref, obj object, joined []*member, say func(string, ...any)) {
 	uid := text(obj, "metadata", "uid")
 	places := 0
@@ -255,15 +275,18 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 	if places == 0 || f.watch.excused[uid] {
 		return
 	}
-	if len(f.watch.begun[uid]) == 0 && isComplete(obj) {
-		return // a copy from which the hub was restored has it as done: it was, and is not done again
+	if (len(f.watch.begun[uid]) == 0 || f.watch.again[uid]) && isComplete(obj) {
+		return // a copy from which the hub was restored has it as done: it was, and what was deleted since is not done again
+	}
+	if f.awaitsReading(obj, joined) {
+		return
 	}
 	var done int64
 	for _, m := range f.members {
 		if j := m.get(r); j != nil && origin(j) == uid {
 			done += number(j, "status", "succeeded")
 		}
-		if m.dead && f.watch.begun[uid][m.name] > 0 {
+		if m.dead && (f.watch.begun[uid][m.name] > 0 || divisionOf(obj)[m.name] > 0) {
 			return // it cannot be done again by itself
 		}
 	}

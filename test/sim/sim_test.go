@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 5, "how many histories")
+	histories = flag.Int("histories", 15, "how many histories")
 	steps     = flag.Int("steps", 100, "steps of each")
 	seed      = flag.Uint64("seed", 1, "the seed of the first; each further has the next")
 	verbose   = flag.Bool("replay", false, "print what happens as it happens")
@@ -25,7 +25,7 @@ var (
 
 func TestMain(m *testing.M) {
 	klog.SetLogger(logr.Discard())
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1600)
 	os.Exit(m.Run())
 }
 
@@ -81,6 +81,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 		}
 		f.calm(seed%3 == 0)
 		err := f.settle()
+		if err == nil && seed%2 == 1 {
+			err = f.moveWhenRoomAppears()
+		}
 		f.mu.Lock()
 		wrong = f.watch.report()
 		f.mu.Unlock()

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,7 +60,7 @@ func (s *server) create(q request, k kind, r ref) *answer {
 	}
 	s.admitted(r, obj)
 	own(obj, q.manager, "", object{}, obj)
-	return s.sent(http.StatusCreated, s.put(r, obj))
+	return s.kept(http.StatusCreated, r, obj)
 }
 
 // admitted is what admission makes of an object.
@@ -117,10 +117,10 @@ func (s *server) change(q request, k kind, r ref, subresource string) *answer {
 		return refused
 	}
 	s.admitted(r, obj)
-	if reflect.DeepEqual(stored, obj) {
+	if same(stored, obj) {
 		return &answer{code: http.StatusOK, body: s.objects[r].json}
 	}
-	if !reflect.DeepEqual(stored["spec"], obj["spec"]) {
+	if !same(stored["spec"], obj["spec"]) {
 		m["generation"] = number(stored, "metadata", "generation") + 1
 	}
 	own(obj, q.manager, subresource, stored, obj)
@@ -129,7 +129,7 @@ func (s *server) change(q request, k kind, r ref, subresource string) *answer {
 		s.drop(r)
 		return s.sent(http.StatusOK, obj)
 	}
-	return s.sent(http.StatusOK, s.put(r, obj))
+	return s.kept(http.StatusOK, r, obj)
 }
 
 // immutable refuses what a Job does not allow.
@@ -138,7 +138,7 @@ func immutable(r ref, before, after object) *answer {
 		return nil
 	}
 	for _, field := range []string{"completions", "template", "selector"} {
-		if !reflect.DeepEqual(at(before, "spec", field), at(after, "spec", field)) {
+		if !same(at(before, "spec", field), at(after, "spec", field)) {
 			return failureBecause(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, []metav1.StatusCause{{Field: "spec." + field}}, "Job %q: spec.%s is immutable", r.name, field)
 		}
 	}
@@ -173,7 +173,13 @@ func (s *server) remove(q request, r ref) *answer {
 	if r.gr == namespaces {
 		obj["status"] = object{"phase": "Terminating"}
 	}
-	return s.sent(http.StatusOK, s.put(r, obj))
+	return s.kept(http.StatusOK, r, obj)
+}
+
+// kept stores an object, and answers with it.
+func (s *server) kept(code int, r ref, obj object) *answer {
+	s.put(r, obj)
+	return &answer{code: code, body: s.objects[r].json}
 }
 
 func (s *server) sent(code int, obj object) *answer {
@@ -182,6 +188,27 @@ func (s *server) sent(code int, obj object) *answer {
 		return failure(http.StatusInternalServerError, metav1.StatusReasonInternalError, "%v", err)
 	}
 	return &answer{code: code, body: data}
+}
+
+// same compares values as JSON has them.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case object:
+		b, ok := b.(object)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for key, v := range a {
+			if w, has := b[key]; !has || !same(v, w) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, same)
+	}
+	return a == b
 }
 
 // merge is a merge patch. into is changed.
@@ -252,7 +279,7 @@ func differing(before, after object) object {
 	out := object{}
 	for key, v := range after {
 		was, had := before[key]
-		if had && reflect.DeepEqual(was, v) {
+		if had && same(was, v) {
 			continue
 		}
 		inner, ok := v.(object)

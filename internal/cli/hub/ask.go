@@ -80,7 +80,7 @@ func refusal(at, path string, response *http.Response, body []byte) error {
 	case response.StatusCode == http.StatusOK:
 		return nil
 	case response.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: the admin.kubeconfig in the hub's data directory", at)
+		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: hanse login, or the admin.kubeconfig in the hub's data directory", at)
 	case plain:
 		return errors.New(strings.TrimSpace(string(body)))
 	case response.StatusCode == http.StatusForbidden:

@@ -11,6 +11,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hanse-dev/hanse/internal/cli/hubtest"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 )
 
 const (
@@ -125,6 +126,9 @@ shop        Deployment   web    aws=2      aws refuses it
 		_, _ = w.Write([]byte("[+]ping ok\n[-]etcd failed: gone\nreadyz check failed\n"))
 	})
 	try(t, h, NewStatusCommand, "", example{line: "-o jsonpath={.hub.ready},{.hub.problem}", out: "false,etcd failed: gone"})
+	h.Answer("/hanse/certificates", datadir.Report{Problem: "late", Certificates: []datadir.Certificate{
+		{Name: "ca", Expires: later().Now().Add(time.Hour)}, {Name: "admin", Expires: later().Now()}}})
+	try(t, h, NewStatusCommand, "", example{line: "-o jsonpath={.hub.certificates.first},{.hub.certificates.problem}", out: "admin,late"})
 	h.Answer("GET /version", []int{1})
 	try(t, h, NewStatusCommand, "", example{line: "", error: "is not a Kubernetes API server: "})
 }

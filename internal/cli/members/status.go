@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/cli/hub"
 	"github.com/hanse-dev/hanse/internal/cli/output"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/overview"
 )
@@ -78,7 +80,19 @@ func readHub(ctx context.Context, clusters hub.Clusters) (overview.Hub, error) {
 			self.Problem = err.Error()
 		}
 	}
+	self.Certificates = readCertificates(ctx, clusters)
 	return self, nil
+}
+
+// readCertificates is nil where the hub does not say, or not to this user.
+func readCertificates(ctx context.Context, clusters hub.Clusters) *overview.Certificates {
+	body, err := clusters.GetClient().Get().AbsPath(datadir.PathCertificates).MaxRetries(0).DoRaw(ctx)
+	var report datadir.Report
+	if err != nil || json.Unmarshal(body, &report) != nil || len(report.Certificates) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(report.Certificates, func(a, b datadir.Certificate) int { return a.Expires.Compare(b.Expires) })
+	return &overview.Certificates{First: first.Name, Expires: first.Expires, Problem: report.Problem}
 }
 
 // failedLines are those of a /readyz answer that say what fails.

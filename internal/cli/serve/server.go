@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,20 +12,31 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/app"
 	"github.com/hanse-dev/hanse/internal/attribution"
+	"github.com/hanse-dev/hanse/internal/dns/grant"
+	"github.com/hanse-dev/hanse/internal/dns/health"
+	"github.com/hanse-dev/hanse/internal/dns/route"
 )
 
 // NewServerCommand is hanse server: the hub alone, in the foreground.
 func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o app.ServerOptions
 	var tell, recorder string
+	var probe []string
+	var access accessFlags
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
 		Short: "Run a hub in the foreground",
 		Long: `Run a hub: the API server of a federation, with its own etcd. It needs nothing
 but a directory, and ends in order on SIGTERM or Ctrl-C. The administrator's
-kubeconfig is DIR/admin.kubeconfig, context federation.`,
+kubeconfig is DIR/admin.kubeconfig, context federation. While the hub runs it
+renews that file, and its certificates, before they expire.
+
+People log in with hanse login, at the identity provider that --oidc-issuer-url
+names, or at those of an AuthenticationConfiguration.`,
 		Example: `  hanse server --data-dir /var/lib/hanse
   hanse server --data-dir hub --listen 127.0.0.1:0
+  hanse server --data-dir hub --oidc-issuer-url https://id.example.com --oidc-client-id hanse \
+    --oidc-username-claim email --oidc-groups-claim groups
   hanse server --data-dir hub --etcd-servers https://10.0.0.5:2379 --etcd-cafile ca.crt \
     --etcd-certfile client.crt --etcd-keyfile client.key`,
 		Args: cobra.NoArgs,
@@ -35,11 +47,20 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 			if o.FailoverAfter != 0 && o.FailoverAfter < time.Second {
 				return fmt.Errorf("--failover-after=%s is too short to tell a lost cluster from a lost packet. Try: 5s, or 0 for never", o.FailoverAfter)
 			}
-			var err error
+			err := namesAreSound(o.DNS.Names)
+			if err != nil {
+				return err
+			}
+			if o.DNS.ProbeNetworks, err = health.ParseNetworks(probe); err != nil {
+				return fmt.Errorf("--probe-networks: %w", err)
+			}
 			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
 				return fmt.Errorf("--tell-members: %w", err)
 			}
 			if o.FlightBytes, err = recorderSize(recorder); err != nil {
+				return err
+			}
+			if err := access.complete(cmd.Flags(), &o); err != nil {
 				return err
 			}
 			return app.Server(cmd.Context(), o, s.ErrOut)
@@ -56,12 +77,36 @@ kubeconfig is DIR/admin.kubeconfig, context federation.`,
 	f.StringVar(&o.DNS.Database, "dns-geo-database", "", "mmdb with the places of networks: GeoLite2 or DB-IP, City or Country (default: the countries in this binary)")
 	f.StringVar(&o.DNS.Resolver, "dns-resolver", "", "HOST:PORT to look up load balancers and delegations at (default: the system's)")
 	f.IntVar(&o.DNS.RateLimit, "dns-rate-limit", 200, "equal answers per second to one network of clients (0: no limit)")
+	f.StringSliceVar(&o.DNS.Names.Suffixes, "dns-zones-under", nil, "suffixes of hostnames below which a DNSZone is made for the first namespace that has a GlobalRoute there, as apps.example.com (*: any; default: none)")
+	f.DurationVar(&o.DNS.Names.Grace, "dns-name-grace", time.Hour, "how long a hostname stays its namespace's after its last GlobalRoute has gone")
+	f.IntVar(&o.DNS.Names.Hosts, "dns-hosts-per-namespace", 1000, "hostnames that the GlobalRoutes of a namespace may have together, those in their grace time among them")
+	f.IntVar(&o.DNS.Names.Zones, "dns-zones-per-namespace", 20, "DNSZones that are made for one namespace")
+	f.StringSliceVar(&probe, "probe-networks", nil, "networks that health checks of GlobalRoutes may reach although they are private or loopback, as 10.20.0.0/16")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
+	access.bind(f, &o)
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd
+}
+
+// namesAreSound says what is wrong with the settings of names.
+func namesAreSound(t grant.Terms) error {
+	for _, s := range t.Suffixes {
+		if s != "*" && (strings.HasPrefix(s, "*.") || !route.Hostname(route.Canonical(s))) {
+			return fmt.Errorf("--dns-zones-under=%s: %q is not the suffix of a hostname. Try: apps.example.com, or * for any", s, s)
+		}
+	}
+	switch {
+	case t.Grace < 0 || t.Grace > 30*24*time.Hour:
+		return fmt.Errorf("--dns-name-grace=%s must be from 0 to 720h. Try: 1h", t.Grace)
+	case t.Hosts < 1 || t.Hosts > 5000: // a page of the book is an object of at most a mebibyte
+		return fmt.Errorf("--dns-hosts-per-namespace=%d must be from 1 to 5000. Try: 1000", t.Hosts)
+	case t.Zones < 1 || t.Zones > 1000:
+		return fmt.Errorf("--dns-zones-per-namespace=%d must be from 1 to 1000. Try: 20", t.Zones)
+	}
+	return nil
 }
 
 // leastRecorder is the smallest recording that is of use.

@@ -16,18 +16,6 @@ const (
 	auditPolicyFile    = "config/audit-policy.yaml"
 )
 
-// authentication lets nobody in without a credential, except to what a load
-// balancer asks.
-const authentication = `apiVersion: apiserver.config.k8s.io/v1
-kind: AuthenticationConfiguration
-anonymous:
-  enabled: true
-  conditions:
-  - path: /livez
-  - path: /readyz
-  - path: /healthz
-`
-
 // auditPolicy records who changed what and who read a Secret, never contents.
 // What the control plane's own parts do is not recorded: it follows from what is.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
@@ -67,11 +55,6 @@ resources:
         secret: %s
   - identity: {}
 `
-
-// WriteAuthentication writes the AuthenticationConfiguration and returns its path.
-func (d *Dir) WriteAuthentication() (string, error) {
-	return d.Path(authenticationFile), d.write(authenticationFile, []byte(authentication))
-}
 
 // WriteAuditPolicy writes the audit policy and returns its path.
 func (d *Dir) WriteAuditPolicy() (string, error) {

@@ -5,17 +5,14 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 )
 
 func TestConfigurationIsYAML(t *testing.T) {
 	d := open(t, t.TempDir())
 	for kind, write := range map[string]func() (string, error){
-		"AuthenticationConfiguration": d.WriteAuthentication,
+		"AuthenticationConfiguration": func() (string, error) { return d.WriteAuthentication(nil) },
 		"Policy":                      d.WriteAuditPolicy,
 		"EncryptionConfiguration":     d.EnsureEncryption,
 	} {
@@ -63,38 +60,6 @@ func TestEncryptionKeyIsMadeOnceAndPrivate(t *testing.T) {
 	key, err := base64.StdEncoding.DecodeString(config.Resources[0].Providers[0].Secretbox.Keys[0].Secret)
 	if err != nil || len(key) != 32 {
 		t.Errorf("the key has %d bytes, %v", len(key), err)
-	}
-}
-
-func TestCredentials(t *testing.T) {
-	d := open(t, t.TempDir())
-	hosts := []string{"127.0.0.1", "localhost"}
-	c, err := d.Credentials("federation", "https://127.0.0.1:6443", hosts, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := read(t, c.Admin)
-	config, err := clientcmd.Load(admin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if config.CurrentContext != "federation" {
-		t.Errorf("current context %q", config.CurrentContext)
-	}
-	for _, path := range []string{c.Admin, c.Controllers, c.Scheduler} {
-		client, err := clientcmd.BuildConfigFromFlags("", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := rest.TLSConfigFor(client); err != nil {
-			t.Errorf("%s: %v", path, err)
-		}
-	}
-	if _, err := d.Credentials("federation", "https://127.0.0.1:6443", hosts, time.Now); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(admin, read(t, c.Admin)) {
-		t.Error("a restart changed the administrator's kubeconfig")
 	}
 }
 

@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"k8s.io/utils/clock"
 )
 
 // TestMain is the server of BenchmarkProbes if it is asked to be one.
@@ -64,7 +62,7 @@ func BenchmarkProbes(b *testing.B) {
 		if r.State == Down {
 			b.Errorf("%v: %+v", c, r)
 		}
-	}, clock.RealClock{})
+	}, anywhere())
 	var checks []Check
 	for i := range 1000 {
 		checks = append(checks, Check{
@@ -72,7 +70,7 @@ func BenchmarkProbes(b *testing.B) {
 			Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), port),
 		})
 	}
-	p.Set(checks)
+	p.Set(of(checks...))
 	before := cpu(b)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(b.N)*time.Millisecond)
 	defer cancel()

@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
@@ -108,7 +106,7 @@ func TestCertificates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var c atomic.Pointer[tls.Certificate]
 			c.Store(test.certificate)
-			p := New(nil, clock.RealClock{})
+			p := New(nil, anywhere())
 			defer p.pool.close()
 			p.pool.roots = x509.NewCertPool()
 			p.pool.roots.AddCert(ca.cert)
@@ -134,7 +132,7 @@ func TestReplacedCertificate(t *testing.T) {
 	now := time.Now()
 	ca := newAuthority(t, "good", now.AddDate(1, 0, 0))
 	var c atomic.Pointer[tls.Certificate]
-	p := New(nil, clock.RealClock{})
+	p := New(nil, anywhere())
 	defer p.pool.close()
 	p.pool.roots = x509.NewCertPool()
 	p.pool.roots.AddCert(ca.cert)

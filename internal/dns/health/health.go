@@ -20,6 +20,9 @@ type Check struct {
 	// AnyCertificate of HTTPS will do; otherwise what a user's browser would refuse
 	// fails.
 	AnyCertificate bool
+	// Within is the private network that Address may be in, by leave of whose zone it is; the
+	// zero Prefix: none.
+	Within netip.Prefix
 	// Path of the request, with its query; empty: /. Redirects are not followed.
 	Path string
 	// Status is the codes that pass, as 200-399,401; empty: 200-399.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type route struct {
 	tls     bool
 	name    string
 	any     bool // certificate
+	within  netip.Prefix
 }
 
 // connection is one that takes a request after another.
@@ -37,6 +39,7 @@ type connection struct {
 // in the end.
 type pool struct {
 	dialer   net.Dialer
+	networks *Networks
 	sessions tls.ClientSessionCache
 	roots    *x509.CertPool // nil: the system's
 
@@ -44,12 +47,16 @@ type pool struct {
 	idle   map[route][]*connection
 	open   map[*connection]struct{}
 	closed bool
+	most   int // idle connections; 0: any number
+	kept   int // idle connections
 }
 
-func newPool() *pool {
+func newPool(networks *Networks, idle int) *pool {
 	return &pool{
 		// A connection does not live long: keep-alive probes are of no use.
 		dialer:   net.Dialer{KeepAlive: -1},
+		networks: networks,
+		most:     idle,
 		sessions: tls.NewLRUClientSessionCache(1024),
 		idle:     map[route][]*connection{},
 		open:     map[*connection]struct{}{},
@@ -67,6 +74,7 @@ func (p *pool) take(r route, now time.Time) *connection {
 		}
 		c := waiting[len(waiting)-1]
 		p.idle[r] = waiting[:len(waiting)-1]
+		p.kept--
 		if now.Sub(c.born) < maxAge {
 			return c
 		}
@@ -79,6 +87,7 @@ func (p *pool) take(r route, now time.Time) *connection {
 func (p *pool) dial(ctx context.Context, r route, now, deadline time.Time) (*connection, error) {
 	dialer := p.dialer
 	dialer.Deadline = deadline
+	dialer.Control = func(_, address string, _ syscall.RawConn) error { return p.control(address, r) }
 	raw, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, r.address)
 	if err != nil {
 		return nil, err
@@ -96,6 +105,24 @@ func (p *pool) dial(ctx context.Context, r route, now, deadline time.Time) (*con
 	p.open[c] = struct{}{}
 	return c, nil
 }
+
+// control looks at the address that is really connected to, at the last moment: which are
+// the hub's own may have changed since the check was made.
+func (p *pool) control(address string, r route) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if why := p.networks.Refuse(a.Addr(), []netip.Prefix{r.within}); why != "" {
+		return refusedError{why}
+	}
+	return nil
+}
+
+// refusedError is that an address may not be probed.
+type refusedError struct{ why string }
+
+func (e refusedError) Error() string { return "not probed: the address " + e.why }
 
 // config is how to speak TLS. A session that goes on shows no certificate: where that
 // matters, none does. Without verification, which only the route's own author can ask for,
@@ -118,8 +145,14 @@ func (p *pool) put(c *connection, now time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
+	switch {
+	case p.closed:
+	case p.most > 0 && p.kept >= p.most:
+		delete(p.open, c)
+		c.Close()
+	default:
 		p.idle[c.route] = append(p.idle[c.route], c)
+		p.kept++
 	}
 }
 
@@ -143,6 +176,7 @@ func (p *pool) sweep(now time.Time) {
 				continue
 			}
 			delete(p.open, c)
+			p.kept--
 			c.Close()
 		}
 		p.idle[r] = kept

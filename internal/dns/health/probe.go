@@ -28,7 +28,7 @@ type request struct {
 
 func newRequest(check Check) *request {
 	r := &request{Check: check.withDefaults()}
-	r.route = route{address: r.Address, tls: r.Protocol == HTTPS}
+	r.route = route{address: r.Address, tls: r.Protocol == HTTPS, within: r.Within}
 	if r.route.tls {
 		r.route.name, r.route.any = r.Host, r.AnyCertificate
 	}
@@ -161,7 +161,10 @@ func (p *Prober) failed(err error, timeout time.Duration) verdict {
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
+	var refusal refusedError
 	switch {
+	case errors.As(err, &refusal):
+		return verdict{message: refusal.Error()}
 	case errors.As(err, &certificate):
 		return verdict{message: refused(certificate, p.clock.Now())}
 	case timedOut(err):

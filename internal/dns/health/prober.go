@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"runtime/debug"
@@ -14,8 +15,19 @@ import (
 	"github.com/hanse-dev/hanse/internal/guard"
 )
 
-// Prober probes a set of checks, each once an interval.
+// Config is how a Prober goes about it.
+type Config struct {
+	Clock clock.WithTickerAndDelayedExecution
+	// Networks are what may be probed.
+	Networks Networks
+	// Limits bound it; of what is 0 there is no limit.
+	Limits Limits
+}
+
+// Prober probes a set of checks, each once an interval, or less often if there are too
+// many.
 type Prober struct {
+	cfg     Config
 	clock   clock.WithTickerAndDelayedExecution
 	changed func(Check, Result)
 	pool    *pool
@@ -23,6 +35,11 @@ type Prober struct {
 
 	mu      sync.Mutex
 	targets map[Check]*target
+	left    map[Check]string // checks that are not made, and why
+	running int              // probes under way
+	by      map[string]int   // … by owner
+	buckets map[string]*bucket
+	all     bucket
 	// ctx is that of Run; nil before.
 	ctx context.Context
 	// probes are those that are under way.
@@ -35,6 +52,8 @@ type Prober struct {
 // request, which does not change.
 type target struct {
 	check   Check
+	owner   string
+	every   time.Duration
 	request *request
 	phase   time.Duration
 	timer   clock.Timer // nil while nothing runs
@@ -47,23 +66,44 @@ type target struct {
 // New returns a Prober. changed is called whenever the state of a check changes,
 // by several goroutines at once; it should not block, since the next probe of
 // that check waits for it. It may call the Prober.
-func New(changed func(Check, Result), c clock.WithTickerAndDelayedExecution) *Prober {
-	return &Prober{clock: c, changed: changed, pool: newPool(), seed: maphash.MakeSeed(), targets: map[Check]*target{}}
+func New(changed func(Check, Result), cfg Config) *Prober {
+	return &Prober{
+		cfg: cfg, clock: cfg.Clock, changed: changed, pool: newPool(&cfg.Networks, cfg.Limits.Idle), seed: maphash.MakeSeed(),
+		targets: map[Check]*target{}, left: map[Check]string{}, by: map[string]int{}, buckets: map[string]*bucket{},
+	}
 }
 
-// Set says what to probe from now on. Checks that were there keep their state,
+// Set says what to probe from now on, for whom. Checks that were there keep their state,
 // and others end: nothing is said of them any more once Set returns, but for
 // what is under way. It does not block, and to set the same again does nothing.
-func (p *Prober) Set(checks []Check) {
+func (p *Prober) Set(checks map[string][]Check) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wanted := make(map[Check]struct{}, len(checks))
-	for _, c := range checks {
-		wanted[c] = struct{}{}
-		if _, ok := p.targets[c]; !ok {
-			p.add(c)
+	wanted := map[Check]struct{}{}
+	left := map[Check]string{}
+	shares := p.cfg.Limits.divide(checks, func(c Check) bool { return p.targets[c] != nil })
+	for owner, s := range shares {
+		for _, c := range s.checks {
+			wanted[c] = struct{}{}
+			if t, ok := p.targets[c]; ok {
+				t.owner, t.every = owner, s.every(c)
+			} else {
+				p.add(c, owner, s.every(c))
+			}
 		}
 	}
+	for owner, all := range checks {
+		if shares[owner].left == 0 {
+			continue
+		}
+		for _, c := range all {
+			if _, made := wanted[c]; !made {
+				left[c] = p.cfg.Limits.tooMany(owner, shares[owner].left)
+			}
+		}
+	}
+	p.left = left
+	p.tidy(shares)
 	for c, t := range p.targets {
 		if _, ok := wanted[c]; !ok {
 			delete(p.targets, c)
@@ -75,11 +115,11 @@ func (p *Prober) Set(checks []Check) {
 	}
 }
 
-func (p *Prober) add(c Check) {
-	t := &target{check: c, request: newRequest(c), judge: newJudge(p.clock.Now()), message: "not probed yet"}
+func (p *Prober) add(c Check, owner string, every time.Duration) {
+	t := &target{check: c, owner: owner, every: every, request: newRequest(c), judge: newJudge(p.clock.Now()), message: "not probed yet"}
 	// Probes are spread over the interval, whatever the order of checks. Those of
 	// a tick wake the process only once.
-	spread := time.Duration(maphash.Comparable(p.seed, c) % uint64(t.request.Interval))
+	spread := time.Duration(maphash.Comparable(p.seed, c) % uint64(t.every))
 	t.phase = spread.Truncate(tick)
 	p.targets[c] = t
 	if p.ctx != nil {
@@ -92,18 +132,20 @@ const (
 	// of waking the process, which is most of what is not the network's.
 	tick = 100 * time.Millisecond
 	// first is within what time a new check is probed, so that it is known soon
-	// even if its interval is long.
+	// even if its interval is long; a fifth of the interval, if that is longer.
 	first = 2 * time.Second
+	// crowded is how soon a probe is tried again for which there was no place.
+	crowded = time.Second
 )
 
 // start begins to probe a target.
 func (p *Prober) start(t *target) {
 	now := p.clock.Now()
-	wait := until(now, t.phase, min(first, t.request.Interval))
-	t.due = now.Add(until(now, t.phase, t.request.Interval))
+	wait := until(now, t.phase, min(max(first, t.every/5), t.every))
+	t.due = now.Add(until(now, t.phase, t.every))
 	if now.Add(wait).Before(t.due) {
 		// A first probe ahead of the schedule.
-		t.due = t.due.Add(-t.request.Interval)
+		t.due = t.due.Add(-t.every)
 	}
 	t.timer = p.clock.AfterFunc(wait, func() { p.fire(t) })
 }
@@ -132,7 +174,7 @@ func (p *Prober) Result(c Check) Result {
 	defer p.mu.Unlock()
 	t, ok := p.targets[c]
 	if !ok {
-		return Result{State: Unknown, Message: "not probed"}
+		return Result{State: Unknown, Message: cmp.Or(p.left[c], "not probed")}
 	}
 	return t.result()
 }
@@ -180,7 +222,13 @@ func (p *Prober) stop() {
 // fire probes a target and sets its timer again.
 func (p *Prober) fire(t *target) {
 	p.mu.Lock()
-	if t.gone || p.ctx.Err() != nil {
+	owner := t.owner
+	switch {
+	case t.gone || p.ctx.Err() != nil:
+		p.mu.Unlock()
+		return
+	case !p.begin(owner):
+		t.timer.Reset(min(crowded, t.every)) // as many as may be are under way
 		p.mu.Unlock()
 		return
 	}
@@ -197,9 +245,10 @@ func (p *Prober) fire(t *target) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.end(owner)
 	if !t.gone {
 		now := p.clock.Now()
-		t.due = next(t.due, now, t.request.Interval)
+		t.due = next(t.due, now, t.every)
 		t.timer.Reset(t.due.Sub(now))
 	}
 }

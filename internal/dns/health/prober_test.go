@@ -176,7 +176,7 @@ func TestProbe(t *testing.T) {
 		"smuggled request": {Check{Protocol: HTTP, Address: ok, Path: "/ HTTP/1.1\r\nX: y"}, verdict{false, `host "127.0.0.1" and path "/ HTTP/1.1\r\nX: y" cannot be requested`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := New(nil, clock.RealClock{})
+			p := New(nil, anywhere())
 			defer p.pool.close()
 			// Twice: the second time often on the same connection.
 			for range 2 {
@@ -207,7 +207,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 			s.Start()
 		}
 		defer s.Close()
-		p := New(nil, clock.RealClock{})
+		p := New(nil, anywhere())
 		defer p.pool.close()
 		check := Check{Protocol: protocol, AnyCertificate: true, Address: addressOf(t, s.Listener.Addr()), Host: "a.example"}
 		for i := range 2 * maxUses {
@@ -234,7 +234,7 @@ func TestClosedConnectionIsNoFailure(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
 	})
-	p := New(nil, clock.RealClock{})
+	p := New(nil, anywhere())
 	defer p.pool.close()
 	for range 5 {
 		if v := ask(p, Check{Protocol: HTTP, Address: address}); !v.passed {
@@ -248,7 +248,7 @@ func TestClosedConnectionIsNoFailure(t *testing.T) {
 
 func TestOldConnectionsAreClosed(t *testing.T) {
 	address := serve(t, false, func(http.ResponseWriter, *http.Request) {})
-	p := New(nil, clock.RealClock{})
+	p := New(nil, anywhere())
 	if v := ask(p, Check{Protocol: HTTP, Address: address}); !v.passed {
 		t.Fatal(v)
 	}
@@ -268,6 +268,14 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// anywhere is a Prober's Config that lets it probe loopback, as often as it is told to.
+func anywhere() Config {
+	return Config{Clock: clock.RealClock{}, Networks: Networks{Allowed: prefixes("127.0.0.0/8", "::1/128")}}
+}
+
+// of are checks of one owner.
+func of(checks ...Check) map[string][]Check { return map[string][]Check{"ns": checks} }
+
 // watch runs a prober, and returns it and what it reports of checks with an
 // interval of less than an hour.
 func watch(t testing.TB) (*Prober, chan Result) {
@@ -277,7 +285,7 @@ func watch(t testing.TB) (*Prober, chan Result) {
 		if c.Interval < time.Hour {
 			results <- r
 		}
-	}, clock.RealClock{})
+	}, anywhere())
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { p.Run(ctx) })
@@ -314,12 +322,12 @@ func TestProberFollowsAServer(t *testing.T) {
 	if r := p.Result(check); r.State != Unknown {
 		t.Errorf("before Set: %+v", r)
 	}
-	p.Set([]Check{check, check})
+	p.Set(of(check, check))
 	if r := p.Result(check); r.State != Unknown || r.Since.IsZero() {
 		t.Errorf("before the first probe: %+v", r)
 	}
 	up := expect(t, results, Up, "200")
-	p.Set([]Check{check, {Protocol: TCP, Address: address, Interval: time.Hour}})
+	p.Set(of(check, Check{Protocol: TCP, Address: address, Interval: time.Hour}))
 	if r := p.Result(check); r != up {
 		t.Errorf("Set again: %+v, was %+v", r, up)
 	}
@@ -344,7 +352,7 @@ func TestDeadServerIsDownWithinFiveSeconds(t *testing.T) {
 			s := httptest.NewServer(http.NotFoundHandler())
 			defer s.Close()
 			p, results := watch(t)
-			p.Set([]Check{{Protocol: protocol, Address: addressOf(t, s.Listener.Addr()), Status: "404", Interval: 2 * time.Second, Down: 2}})
+			p.Set(of(Check{Protocol: protocol, Address: addressOf(t, s.Listener.Addr()), Status: "404", Interval: 2 * time.Second, Down: 2}))
 			select {
 			case <-results:
 			case <-time.After(5 * time.Second):
@@ -369,8 +377,8 @@ func TestRunEndsAtOnce(t *testing.T) {
 		asked <- struct{}{}
 		io.Copy(io.Discard, c)
 	})
-	p := New(func(Check, Result) { t.Error("reported what it saw because it ended") }, clock.RealClock{})
-	p.Set([]Check{{Protocol: HTTP, Address: address, Interval: 100 * time.Millisecond, Timeout: time.Minute, Down: 1}})
+	p := New(func(Check, Result) { t.Error("reported what it saw because it ended") }, anywhere())
+	p.Set(of(Check{Protocol: HTTP, Address: address, Interval: 100 * time.Millisecond, Timeout: time.Minute, Down: 1}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -394,10 +402,10 @@ func TestRunEndsAtOnce(t *testing.T) {
 }
 
 func TestWhatIsGoneIsNotReported(t *testing.T) {
-	p := New(nil, clock.RealClock{})
+	p := New(nil, anywhere())
 	p.ctx = t.Context()
 	check := Check{Protocol: TCP, Address: nobody(t), Interval: time.Hour}
-	p.Set([]Check{check})
+	p.Set(of(check))
 	target := p.targets[check]
 	if _, changed := p.record(target, verdict{passed: true}); !changed {
 		t.Error("the first pass is no change")
@@ -411,14 +419,14 @@ func TestWhatIsGoneIsNotReported(t *testing.T) {
 }
 
 func TestProbesAreSpread(t *testing.T) {
-	p := New(nil, clock.RealClock{})
+	p := New(nil, anywhere())
 	var checks []Check
 	for i := range 10_000 {
 		checks = append(checks, Check{Protocol: TCP, Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 80)})
 	}
 	start := time.Now()
-	p.Set(checks)
-	p.Set(checks)
+	p.Set(of(checks...))
+	p.Set(of(checks...))
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("setting 10,000 checks took %v", d)
 	}

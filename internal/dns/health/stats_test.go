@@ -9,10 +9,10 @@ import (
 func TestStats(t *testing.T) {
 	p, results := watch(t)
 	up := serve(t, false, func(http.ResponseWriter, *http.Request) {})
-	p.Set([]Check{
-		{Protocol: HTTP, Address: up, Interval: 100 * time.Millisecond},
-		{Protocol: TCP, Address: nobody(t), Interval: 100 * time.Millisecond, Down: 1},
-	})
+	p.Set(of(
+		Check{Protocol: HTTP, Address: up, Interval: 100 * time.Millisecond},
+		Check{Protocol: TCP, Address: nobody(t), Interval: 100 * time.Millisecond, Down: 1},
+	))
 	for range 2 {
 		<-results
 	}

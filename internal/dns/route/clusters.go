@@ -14,7 +14,8 @@ import (
 // clusterState is a ClusterState with the probes that it needs.
 type clusterState struct {
 	ClusterState
-	checks []health.Check
+	checks  []health.Check
+	problem string // with what was asked for, that is not done
 }
 
 // resolveCluster works out where a route is reached in one cluster, and whether
@@ -35,20 +36,31 @@ func resolveCluster(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *p
 	s.Hostname, s.Inside = exposure.Hostname, inside
 	s.Addresses = exposure.Addresses
 	if s.Hostname != "" {
-		s.Addresses = append(slices.Clone(s.Addresses), w.Flat(s.Hostname)...)
+		s.Addresses = append(slices.Clone(s.Addresses), public(w.Flat(s.Hostname), p.zone, w)...)
 	}
 	slices.SortFunc(s.Addresses, netip.Addr.Compare)
 	s.Addresses = slices.Compact(s.Addresses)
 	if exposure.Empty() && !known && restarted {
 		s.Addresses, s.Hostname = before.addresses, before.hostname
 	}
-	up := s.probe(r, exposure.PortOffset, p, before, w)
+	up := s.probe(r, exposure, p, before, w)
 	s.Healthy = (len(s.Addresses) > 0 || s.Hostname != "") &&
 		s.Inside.State != v1alpha1.HealthDown && s.Outside.State != v1alpha1.HealthDown
 	if s.Healthy && s.Hostname == "" {
 		s.Addresses = up
 	}
 	return s, true
+}
+
+// public are those of the addresses of a hostname that the hub would probe. Others are not
+// answered with, and not shown: a name is looked up as the hub sees it, not as its author.
+func public(all []netip.Addr, host string, w World) (some []netip.Addr) {
+	for _, a := range all {
+		if why, _ := w.Refuse(a, host); why == "" {
+			some = append(some, a)
+		}
+	}
+	return some
 }
 
 // reached is where the cluster exposes the route, whether that is known for all
@@ -66,8 +78,9 @@ func reached(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, 
 		e, seen := w.Exposure(c.Name, t.Key)
 		known = known && seen
 		if o, ok := override(t.Annotations); ok {
-			e = Exposure{Addresses: o.Addresses, Hostname: o.Hostname}
+			e = Exposure{Addresses: o.Addresses, Hostname: o.Hostname, Named: true}
 		}
+		all.Named = all.Named || e.Named
 		all.Addresses = append(all.Addresses, e.Addresses...)
 		if e.Hostname != "" {
 			all.Hostname = e.Hostname
@@ -79,7 +92,7 @@ func reached(r *v1alpha1.GlobalRoute, c *Cluster, targets []*Target, p *prober, 
 }
 
 func endpointExposure(e v1alpha1.RouteEndpoint) Exposure {
-	x := Exposure{Hostname: Canonical(e.Hostname)}
+	x := Exposure{Hostname: Canonical(e.Hostname), Named: true}
 	for _, s := range e.Addresses {
 		if a, err := netip.ParseAddr(s); err == nil {
 			x.Addresses = append(x.Addresses, a.Unmap().WithZone(""))
@@ -198,18 +211,33 @@ func stateBefore(r *v1alpha1.GlobalRoute, cluster, host string) (b before, ok bo
 
 // probe asks what the probes say of the addresses, and returns those that pass
 // or are not known to fail.
-func (s *clusterState) probe(r *v1alpha1.GlobalRoute, offset int, p *prober, b before, w World) []netip.Addr {
+func (s *clusterState) probe(r *v1alpha1.GlobalRoute, e Exposure, p *prober, b before, w World) []netip.Addr {
 	if p.protocol == "" || len(s.Addresses) == 0 {
 		s.Outside = Health{v1alpha1.HealthUnknown, "not probed"}
 		return s.Addresses
 	}
 	var good []netip.Addr
 	passed, unknown := 0, 0
-	var failure, success string
+	var failure, success, waiting, refused string
 	for _, a := range s.Addresses {
-		check := p.check(a, offset)
+		why, within := w.Refuse(a, p.zone)
+		if why != "" {
+			refused = fmt.Sprintf("not probed: %s %s", a, why)
+			unknown++
+			good = append(good, a)
+			continue
+		}
+		check := p.check(a, e.PortOffset)
+		check.Within = within
+		if e.Named && check.Text != "" {
+			check.Text, s.problem = "", textIsNotLooked
+		}
 		s.checks = append(s.checks, check)
-		switch result := w.Probe(check); result.State {
+		result := w.Probe(check)
+		if e.Named && result.State != health.Unknown {
+			result.Message = strings.ToLower(result.State) // what is said there is not for whoever can name an address
+		}
+		switch result.State {
 		case v1alpha1.HealthUp:
 			passed++
 			success = result.Message
@@ -218,6 +246,7 @@ func (s *clusterState) probe(r *v1alpha1.GlobalRoute, offset int, p *prober, b b
 			failure = fmt.Sprintf("%s: %s", check.Address, result.Message)
 		default:
 			unknown++
+			waiting = result.Message
 			good = append(good, a)
 		}
 	}
@@ -228,8 +257,8 @@ func (s *clusterState) probe(r *v1alpha1.GlobalRoute, offset int, p *prober, b b
 	}
 	switch {
 	case unknown > 0 && enough(r.Spec.MinHealthy, passed+unknown, all) && !enough(r.Spec.MinHealthy, passed, all):
-		s.Outside = Health{v1alpha1.HealthUnknown, "not probed yet"}
-		if b.outside == v1alpha1.HealthDown {
+		s.Outside = Health{v1alpha1.HealthUnknown, cmp.Or(refused, waiting, "not probed yet")}
+		if b.outside == v1alpha1.HealthDown && refused == "" {
 			s.Outside = Health{v1alpha1.HealthDown, "down before the hub was started, and not probed again yet"}
 		}
 	case enough(r.Spec.MinHealthy, passed, all):
@@ -239,3 +268,8 @@ func (s *clusterState) probe(r *v1alpha1.GlobalRoute, offset int, p *prober, b b
 	}
 	return good
 }
+
+// textIsNotLooked is said where expectedText could tell somebody what is said to the hub
+// alone.
+const textIsNotLooked = "spec.healthCheck.expectedText counts only at addresses that a cluster has given to a target, " +
+	"asked for by a host of this route: it is left out elsewhere"

@@ -159,10 +159,10 @@ func override(annotations map[string]string) (e Exposure, ok bool) {
 	}
 	for _, one := range strings.Split(s, ",") {
 		one = strings.TrimSpace(one)
-		if a, err := netip.ParseAddr(one); err == nil {
+		if a, err := netip.ParseAddr(one); err == nil && len(e.Addresses) < maxAddresses {
 			e.Addresses = append(e.Addresses, a.Unmap().WithZone(""))
-		} else {
-			e.Hostname = cmp.Or(e.Hostname, Canonical(one))
+		} else if one = Canonical(one); err != nil && Hostname(one) {
+			e.Hostname = cmp.Or(e.Hostname, one)
 		}
 	}
 	return e, true

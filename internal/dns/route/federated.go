@@ -19,6 +19,7 @@ const FederatedTTL = 180
 func Federated(t *Target, federation, domain string, w World) ([]steer.Host, []health.Check) {
 	r := &v1alpha1.GlobalRoute{}
 	p := newProber(r, []*Target{t}, "")
+	p.zone = domain
 	base := t.Key.Name + "." + t.Key.Namespace + "." + federation + ".svc."
 	tree := tree{owner: "service " + t.Key.Namespace + "/" + t.Key.Name, nodes: map[string]*node{}}
 	global := tree.node(base+domain+".", "")

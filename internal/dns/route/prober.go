@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ const wildcardProbe = "hanse-health"
 // filled in.
 type prober struct {
 	name     string // of the host
+	zone     string // a name in the zone that says what may be probed
 	protocol string // "" for none
 	host     string
 	path     string
@@ -35,6 +37,7 @@ func newProber(r *v1alpha1.GlobalRoute, targets []*Target, name string) *prober 
 	h := &r.Spec.HealthCheck
 	p := &prober{
 		name:     name,
+		zone:     name,
 		host:     cmp.Or(Canonical(h.Host), name),
 		path:     cmp.Or(h.Path, "/"),
 		status:   cmp.Or(h.ExpectedStatus, defaultStatus),
@@ -44,9 +47,7 @@ func newProber(r *v1alpha1.GlobalRoute, targets []*Target, name string) *prober 
 		down:     cmp.Or(int(h.Down), defaultDown),
 		up:       cmp.Or(int(h.Up), defaultUp),
 	}
-	if rest, ok := strings.CutPrefix(p.host, "*."); ok {
-		p.host = wildcardProbe + "." + rest
-	}
+	p.host = probed(p.host)
 	if h.Interval != nil {
 		p.interval = max(h.Interval.Duration, time.Second)
 	}
@@ -57,6 +58,38 @@ func newProber(r *v1alpha1.GlobalRoute, targets []*Target, name string) *prober 
 	p.protocol = protocol(h, targets, name)
 	p.port = port(h, p.protocol, targets)
 	return p
+}
+
+// probed is a name that a host answers for.
+func probed(host string) string {
+	if rest, ok := strings.CutPrefix(host, "*."); ok {
+		return wildcardProbe + "." + rest
+	}
+	return host
+}
+
+// share has one probe made for all hosts that lead to the same Services: that of the
+// first. By HTTPS each has a certificate to show.
+func (p *prober) share(r *v1alpha1.GlobalRoute, hosts []string, targets []*Target) {
+	if p.protocol != "HTTP" || r.Spec.HealthCheck.Host != "" {
+		return
+	}
+	for _, h := range hosts {
+		if !slices.ContainsFunc(targets, func(t *Target) bool { return !slices.Equal(t.behind(h), t.behind(p.name)) }) {
+			p.host = probed(h)
+			return
+		}
+	}
+}
+
+// own leaves out the text to look for where another host than the route's own is asked
+// for, and says so.
+func (p *prober) own(r *v1alpha1.GlobalRoute, hosts []string) string {
+	if h := Canonical(r.Spec.HealthCheck.Host); p.text != "" && h != "" && !slices.Contains(hosts, h) {
+		p.text = ""
+		return textIsNotLooked
+	}
+	return ""
 }
 
 // protocol is the one asked for, or the one that suits what the route leads to.

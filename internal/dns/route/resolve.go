@@ -25,6 +25,10 @@ const (
 	defaultDown     = 3
 	defaultUp       = 2
 	defaultStatus   = "200-399"
+	// maxHosts is how many hosts a route has, wherever they come from, as spec.hosts is bounded.
+	maxHosts = 64
+	// maxAddresses is how many addresses a target's annotation has.
+	maxAddresses = 64
 )
 
 // Resolved is what has become of a GlobalRoute.
@@ -35,8 +39,9 @@ type Resolved struct {
 	Hosts []steer.Host
 	// Clusters are those that the route could lead to, by name.
 	Clusters []ClusterState
-	// Checks are the probes that it needs.
+	// Checks are the probes that it needs, and ByHost those of each host, with final dot.
 	Checks []health.Check
+	ByHost map[string][]health.Check
 	// Policy that is in force.
 	Policy string
 	// Unknown names what the spec takes for a cluster and is none; empty if there is
@@ -46,6 +51,8 @@ type Resolved struct {
 	// Problems make sense of nothing that is answered: each says in a sentence
 	// what is wrong, and what is done instead.
 	Problems []string
+	// Unread is why the route's present spec is not the one that is in effect; empty: it is.
+	Unread string
 	// Refused is why nothing is answered; empty if something is.
 	Refused string
 }
@@ -68,7 +75,7 @@ type Health struct {
 
 // Resolve works out a route. nearest is what Nearest says of the world's clusters.
 func Resolve(r *v1alpha1.GlobalRoute, w World, nearest []steer.Rule) *Resolved {
-	res := &Resolved{Key: r.Namespace + "/" + r.Name, Policy: policy(&r.Spec.Routing)}
+	res := &Resolved{Key: r.Namespace + "/" + r.Name, Policy: policy(&r.Spec.Routing), ByHost: map[string][]health.Check{}}
 	targets, missing := res.targets(r, w)
 	hosts := res.hosts(r, targets)
 	if len(hosts) == 0 {
@@ -83,21 +90,32 @@ func Resolve(r *v1alpha1.GlobalRoute, w World, nearest []steer.Rule) *Resolved {
 	}
 	template := steered(r, targets, res, clusters, nearest)
 	for _, host := range hosts {
-		res.add(r, host, template, targets, clusters, w)
+		res.add(r, hosts, host, template, targets, clusters, w)
 	}
 	return res
 }
 
-// add works out one host: each has backends and probes of its own.
-func (res *Resolved) add(r *v1alpha1.GlobalRoute, name string, h steer.Host, targets []*Target, clusters []Cluster, w World) {
+// problem notes one, once.
+func (res *Resolved) problem(p string) {
+	if p != "" && !slices.Contains(res.Problems, p) {
+		res.Problems = append(res.Problems, p)
+	}
+}
+
+// add works out one host: each has backends of its own, and probes where these differ.
+func (res *Resolved) add(r *v1alpha1.GlobalRoute, hosts []string, name string, h steer.Host, targets []*Target, clusters []Cluster, w World) {
 	p := newProber(r, targets, name)
+	p.share(r, hosts, targets)
+	res.problem(p.own(r, hosts))
 	h.Name, h.Check = name+".", p.forProviders()
 	for i := range clusters {
 		s, ok := resolveCluster(r, &clusters[i], targets, p, w)
 		if !ok {
 			continue
 		}
+		res.problem(s.problem)
 		for _, check := range s.checks {
+			res.ByHost[h.Name] = append(res.ByHost[h.Name], check)
 			if !slices.Contains(res.Checks, check) {
 				res.Checks = append(res.Checks, check)
 			}
@@ -172,6 +190,8 @@ func (res *Resolved) hosts(r *v1alpha1.GlobalRoute, targets []*Target) []string 
 	for _, name := range names {
 		switch name = Canonical(name); {
 		case name == "" || slices.Contains(hosts, name):
+		case len(hosts) >= maxHosts:
+			res.problem(fmt.Sprintf("there are more than %d hosts: the others are skipped. Try: another GlobalRoute for them", maxHosts))
 		case !Hostname(name): // of a target: the spec's are validated
 			res.Problems = append(res.Problems, fmt.Sprintf("%.100q is not a hostname: it is skipped", name))
 		default:

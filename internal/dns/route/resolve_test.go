@@ -378,22 +378,6 @@ func TestDerive(t *testing.T) {
 	}
 }
 
-func TestArbitrate(t *testing.T) {
-	old, young := devfest(), devfest()
-	young.Name = "aaa"
-	young.CreationTimestamp = metav1.NewTime(old.CreationTimestamp.Add(time.Hour))
-	twin := devfest()
-	twin.Namespace = "zoo"
-	host := &steer.Host{Name: "www.example."}
-	winners, lost := route.Arbitrate([]route.Claim{{Host: host, Route: young}, {Host: host, Route: twin}, {Host: host, Route: old}, {Host: &steer.Host{Name: "*.example."}, Route: young}})
-	if len(winners) != 2 || winners[1].Route != old || winners[0].Host.Name != "*.example." {
-		t.Errorf("winners %v", winners)
-	}
-	if want := "www.example belongs to GlobalRoute shop/devfest, which is older"; lost[young]["www.example."] != want || lost[twin]["www.example."] != want {
-		t.Errorf("lost %v", lost)
-	}
-}
-
 func TestZones(t *testing.T) {
 	zone := func(name, domain string, age time.Duration) *v1alpha1.DNSZone {
 		z := &v1alpha1.DNSZone{}

@@ -129,10 +129,7 @@ func (t *Target) addHost(host string) {
 // backend is the Service behind a path of a host, "" if it cannot be told: the
 // one with the longest path that the asked one begins with, or else the first.
 func (t *Target) backend(host, path string) string {
-	backends := t.Backends[host]
-	if len(backends) == 0 {
-		backends = t.Backends[""]
-	}
+	backends := t.behind(host)
 	if len(backends) == 0 {
 		return ""
 	}
@@ -144,6 +141,14 @@ func (t *Target) backend(host, path string) string {
 		}
 	}
 	return best.Service
+}
+
+// behind are the Services behind a host.
+func (t *Target) behind(host string) []Backend {
+	if b := t.Backends[host]; len(b) > 0 {
+		return b
+	}
+	return t.Backends[""]
 }
 
 // under says whether a path is below another, element by element.

@@ -22,6 +22,8 @@ type Exposure struct {
 	Hostname string
 	// PortOffset is added to ports below 1024, as local clusters do.
 	PortOffset int
+	// Named: it is the route's author who says so, and no member.
+	Named bool
 }
 
 // Empty says that the cluster has given the target no address (yet).
@@ -49,6 +51,9 @@ type World interface {
 	// Outdated is why what is known of a kind of objects in a cluster is not of this
 	// moment, although the cluster answers; empty: it is.
 	Outdated(cluster, kind string) string
+	// Refuse is why an address may not be probed for a host, without a final dot; empty: it
+	// may, and then within is the private network that it is in, if it is.
+	Refuse(a netip.Addr, host string) (why string, within netip.Prefix)
 	// Probe is what the probes of an address say.
 	Probe(health.Check) health.Result
 	// Flat are the addresses of a hostname.

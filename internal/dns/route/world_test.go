@@ -20,6 +20,8 @@ type world struct {
 	exposed   map[string]route.Exposure // by cluster; absent: not looked at
 	endpoints map[string]route.Endpoints
 	probes    map[string]string // state by address; absent: Unknown
+	refused   map[string]string // by "ADDRESS HOST"
+	within    netip.Prefix
 	flat      map[string][]netip.Addr
 	outdated  map[string]string // by CLUSTER/KIND
 }
@@ -43,6 +45,9 @@ func (w *world) Probe(c health.Check) health.Result {
 		state = v1alpha1.HealthUnknown
 	}
 	return health.Result{State: state, Message: "so it seems"}
+}
+func (w *world) Refuse(a netip.Addr, host string) (string, netip.Prefix) {
+	return w.refused[a.String()+" "+host], w.within
 }
 func (w *world) Outdated(cluster, kind string) string { return w.outdated[cluster+"/"+kind] }
 func (w *world) Flat(name string) []netip.Addr        { return w.flat[name] }

@@ -2,14 +2,11 @@ package route
 
 import (
 	"cmp"
-	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
 
 // Zones finds the DNSZone of a host.
@@ -62,39 +59,4 @@ func Domain(host string) string {
 		return domain
 	}
 	return host
-}
-
-// Claim is a host of a route.
-type Claim struct {
-	Host  *steer.Host
-	Route *v1alpha1.GlobalRoute
-}
-
-// Arbitrate gives each name to one route: the older, or of two of the same age the
-// first by namespace and name. It returns the winners by name, and for each
-// losing route what it has lost, by name.
-func Arbitrate(claims []Claim) (winners []Claim, lost map[*v1alpha1.GlobalRoute]map[string]string) {
-	sorted := slices.Clone(claims)
-	slices.SortStableFunc(sorted, func(a, b Claim) int {
-		return cmp.Or(strings.Compare(a.Host.Name, b.Host.Name), compareAge(a.Route, b.Route))
-	})
-	lost = map[*v1alpha1.GlobalRoute]map[string]string{}
-	for _, c := range sorted {
-		if n := len(winners); n > 0 && winners[n-1].Host.Name == c.Host.Name {
-			if lost[c.Route] == nil {
-				lost[c.Route] = map[string]string{}
-			}
-			owner := winners[n-1].Route
-			lost[c.Route][c.Host.Name] = fmt.Sprintf("%s belongs to GlobalRoute %s/%s, which is older",
-				strings.TrimSuffix(c.Host.Name, "."), owner.Namespace, owner.Name)
-			continue
-		}
-		winners = append(winners, c)
-	}
-	return winners, lost
-}
-
-func compareAge(a, b *v1alpha1.GlobalRoute) int {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
-		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }

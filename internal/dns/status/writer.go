@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -74,6 +75,7 @@ func (w *Writer) Route(r *v1alpha1.GlobalRoute, s v1alpha1.GlobalRouteStatus) {
 		before = b
 	}
 	now := w.now()
+	s.LastValid = record(&r.Spec)
 	s.Conditions = merge(before.Conditions, s.Conditions, now)
 	for i := range s.Clusters {
 		since(before.Clusters, &s.Clusters[i], now)
@@ -94,8 +96,25 @@ func (w *Writer) Zone(z *v1alpha1.DNSZone, s v1alpha1.DNSZoneStatus) {
 	kept := slices.DeleteFunc(slices.Clone(before.Conditions), func(c metav1.Condition) bool {
 		return c.Type != v1alpha1.ConditionDelegated && apimeta.FindStatusCondition(s.Conditions, c.Type) == nil
 	})
+	s.LastValid = record(&z.Spec)
 	s.Conditions = merge(kept, s.Conditions, w.now())
 	w.want(zoneKey(z), z.UID, before, s)
+}
+
+// maxRecord is how large a spec is at most that is noted in a status.
+const maxRecord = 64 << 10
+
+// record is a spec in the form in which it is read back, so that the same is the same.
+func record(spec any) *runtime.RawExtension {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(spec)
+	if err != nil {
+		return nil
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil || len(raw) > maxRecord {
+		return nil
+	}
+	return &runtime.RawExtension{Raw: raw}
 }
 
 // Condition has one condition of a zone written, beside what else is known of it.
@@ -175,9 +194,20 @@ func since(before []v1alpha1.RouteCluster, c *v1alpha1.RouteCluster, now metav1.
 
 // Forget drops what is remembered of a route that has gone.
 func (w *Writer) Forget(namespace, name string) {
-	k := routeKey(namespace, name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.forget(routeKey(namespace, name))
+}
+
+// ForgetZone drops what is remembered of a zone that has gone.
+func (w *Writer) ForgetZone(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget(key{resource: v1alpha1.Resource("dnszones"), name: name})
+}
+
+// forget drops all that is remembered of an object; the caller holds mu.
+func (w *Writer) forget(k key) {
 	delete(w.wanted, k)
 	delete(w.written, k)
 	delete(w.at, k)
@@ -226,8 +256,16 @@ func (w *Writer) work(ctx context.Context, k key) {
 	}
 	err := w.write(ctx, k, p)
 	log, object := klog.FromContext(ctx), klog.KRef(k.namespace, k.name)
-	if err == nil || ctx.Err() != nil || apierrors.IsNotFound(err) || apierrors.IsInvalid(err) && gone(err) {
-		w.trouble.Worked(log, k, "The status was written, or its object is gone", "resource", k.resource.Resource, "object", object)
+	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) && gone(err) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if _, newer := w.wanted[k]; !newer {
+			w.forget(k) // whatever was told of it, or not, while this was being written
+		}
+		return
+	}
+	if err == nil || ctx.Err() != nil {
+		w.trouble.Worked(log, k, "The status was written", "resource", k.resource.Resource, "object", object)
 		return
 	}
 	w.trouble.Failed(log, k, err, "The status could not be written", "resource", k.resource.Resource, "object", object)

@@ -161,6 +161,7 @@ func TestStatusOfBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := startWriter(t)
 		z := dnsZone("example.org", func(z *v1alpha1.DNSZone) { z.Status = hosts(3) })
+		z.Status.LastValid = record(&z.Spec)
 		w.Zone(z, hosts(3))
 		s.elapse(time.Minute)
 		if len(s.written) != 0 {
@@ -227,6 +228,61 @@ func TestForget(t *testing.T) {
 			t.Errorf("written: %+v", s.written)
 		}
 	})
+}
+
+// TestSpecIsNoted: with the status, in a form in which it is the same when it is read back:
+// a restart writes nothing. One that is very large is left out.
+func TestSpecIsNoted(t *testing.T) {
+	w := New(nil, clock.RealClock{})
+	t.Cleanup(w.Close)
+	r := &v1alpha1.GlobalRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "route", UID: "uid"}}
+	r.Spec.Hosts = []string{"www.example"}
+	r.Spec.HealthCheck.Interval = &metav1.Duration{Duration: time.Minute}
+	w.Route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+	written := w.latest(routeKey("ns", "route"), "uid").(v1alpha1.GlobalRouteStatus)
+	if got := string(written.LastValid.Raw); got != `{"healthCheck":{"interval":"1m0s"},"hosts":["www.example"],"routing":{}}` {
+		t.Errorf("noted is %s", got)
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &r.Status); err != nil {
+		t.Fatal(err)
+	}
+	restarted := New(nil, clock.RealClock{})
+	t.Cleanup(restarted.Close)
+	restarted.Route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+	if len(restarted.wanted) != 0 {
+		t.Errorf("it is written again: %+v", restarted.wanted)
+	}
+	r.Spec.HealthCheck.ExpectedText = string(make([]byte, maxRecord))
+	restarted.Route(r, v1alpha1.GlobalRouteStatus{ObservedGeneration: 1})
+	if s := restarted.latest(routeKey("ns", "route"), "uid").(v1alpha1.GlobalRouteStatus); s.LastValid != nil {
+		t.Error("what is very large is noted")
+	}
+}
+
+// TestNothingIsRemembered: of what has gone nothing is kept, whether it goes before its
+// status is written, after it, or meanwhile.
+func TestNothingIsRemembered(t *testing.T) {
+	for name, when := range map[string]time.Duration{"after": 5 * rest, "meanwhile": rest / 2, "before": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			w, s := startWriter(t)
+			s.slow = rest
+			z := dnsZone("example.org", nil)
+			w.Zone(z, hosts(1))
+			s.elapse(when)
+			s.fail = apierrors.NewNotFound(schema.GroupResource{}, "gone")
+			w.ForgetZone(z.Name)
+			// What is said of it by somebody who has not heard that it has gone.
+			w.Condition(z, metav1.Condition{Type: v1alpha1.ConditionDelegated, Status: metav1.ConditionTrue})
+			s.elapse(20 * rest)
+			if n := len(w.wanted) + len(w.written) + len(w.at); n != 0 {
+				t.Errorf("%s: wanted %v, written %v, at %v", name, w.wanted, w.written, w.at)
+			}
+		})
+	}
 }
 
 // TestStatusIsNotOvertaken: while a status is being written, however long that takes,

@@ -1,7 +1,6 @@
-// Package access is what all who talk to a hub's Clusters and to members have in common:
-// how they are reached, what the hub has in a member (a service account, its roles, its
-// credential), what a member serves, what it is told in events, and why a request failed,
-// in words for the user.
+// Package access is what fleet and join have in common: how the Clusters of a hub are
+// reached, what the hub has in a member (a service account, its roles, its credential),
+// and why a request to either failed, in words for the user.
 package access
 
 import (
@@ -46,7 +45,7 @@ func HubError(at string, err error) error {
 	p := Classify(err)
 	switch p.Reason {
 	case v1alpha1.ReasonAuthenticationFailed:
-		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: the admin.kubeconfig in the hub's data directory", at)
+		return fmt.Errorf("the hub at %s refuses the credential in its kubeconfig (401). Try: hanse login, or the admin.kubeconfig in the hub's data directory", at)
 	case v1alpha1.ReasonPermissionDenied:
 		return fmt.Errorf("the hub at %s does not let you do this: %s. Try: as an administrator of the hub", at, p.Detail)
 	}

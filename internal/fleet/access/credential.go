@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -18,6 +20,9 @@ const (
 	keyToken   = "token"
 	keyIssued  = "issued"  // RFC 3339
 	keyExpires = "expires" // RFC 3339
+	keyFor     = "endpoint"
+	keyForCA   = "ca-sha256"
+	keyForName = "tls-server-name"
 )
 
 // tokenLifetime is what is asked for; many API servers give less. It is how
@@ -28,6 +33,36 @@ const tokenLifetime = 30 * 24 * time.Hour
 type Credential struct {
 	Token           string `json:"-"`
 	Issued, Expires time.Time
+	// For is the only way by which the token is sent: who may change a Cluster may not read its credential, and would
+	// otherwise have it sent to themselves.
+	For Way
+}
+
+// Way is where a member is reached, and by what it is known.
+type Way struct {
+	Endpoint string
+	// CASHA256 is of the bundle as it is in the Cluster, in hexadecimal; that of nothing where the system's roots count.
+	CASHA256      string
+	TLSServerName string
+}
+
+// WayOf is what a Cluster says.
+func WayOf(spec *v1alpha1.ClusterSpec) Way {
+	sum := sha256.Sum256(spec.CABundle)
+	return Way{Endpoint: spec.Endpoint, CASHA256: hex.EncodeToString(sum[:]), TLSServerName: spec.TLSServerName}
+}
+
+// Difference says in which of the fields of a Cluster there is another way, for people; empty: in none.
+func (w Way) Difference(other Way) string {
+	switch {
+	case w.Endpoint != other.Endpoint:
+		return "endpoint is " + other.Endpoint
+	case w.CASHA256 != other.CASHA256:
+		return "caBundle is another"
+	case w.TLSServerName != other.TLSServerName:
+		return fmt.Sprintf("tlsServerName is %q", other.TLSServerName)
+	}
+	return ""
 }
 
 func (Credential) String() string   { return "[credential]" }
@@ -53,12 +88,16 @@ func (c Credential) Data() map[string][]byte {
 		keyToken:   []byte(c.Token),
 		keyIssued:  []byte(c.Issued.UTC().Format(time.RFC3339)),
 		keyExpires: []byte(c.Expires.UTC().Format(time.RFC3339)),
+		keyFor:     []byte(c.For.Endpoint),
+		keyForCA:   []byte(c.For.CASHA256),
+		keyForName: []byte(c.For.TLSServerName),
 	}
 }
 
 // CredentialFrom reads a Secret; times that it lacks are zero.
 func CredentialFrom(s *corev1.Secret) Credential {
 	c := Credential{Token: string(s.Data[keyToken])}
+	c.For = Way{Endpoint: string(s.Data[keyFor]), CASHA256: string(s.Data[keyForCA]), TLSServerName: string(s.Data[keyForName])}
 	c.Issued, _ = time.Parse(time.RFC3339, string(s.Data[keyIssued]))
 	c.Expires, _ = time.Parse(time.RFC3339, string(s.Data[keyExpires]))
 	return c

@@ -37,6 +37,7 @@ func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
 	if err != nil {
 		return nil, j.interrupted(ctx, j.memberError(err))
 	}
+	cred.For = access.WayOf(&j.cluster().Spec)
 	if err := j.tryCredential(ctx, cred); err != nil {
 		return nil, j.interrupted(ctx, err)
 	}

@@ -171,6 +171,9 @@ type Wanted struct {
 	FinalReplicas int32
 	Shape         template.Shape
 	Turn          template.Turn
+	// Barred: an enforced policy keeps it out of the cluster, whatever else says that it is to be there. It is not made
+	// there; what is there is dealt with as Placed says.
+	Barred bool
 	// Waits: nothing is to be written yet, because the decision is not recorded or not made.
 	Waits bool
 	// Withheld: it is to be left alone where it is.
@@ -215,6 +218,7 @@ func (a *Assignment) For(cluster string, facts *Facts) *Wanted {
 	}
 	if c := facts.Clusters[cluster]; c != nil {
 		w.ClusterLabels = c.Labels
+		w.Barred = a.Policy.Bars(&c.Facts) != ""
 	}
 	return w
 }

@@ -124,14 +124,6 @@ func (a *Assignment) HoldAfter(state *rollout.State) string {
 	return a.Progress.Hold
 }
 
-// HasTaken says whether the total has followed what a member set already: the hub has decided otherwise since, which has not
-// arrived there.
-func (a *Assignment) HasTaken(cluster string, seen *Observed) bool {
-	n, known := a.Taken[cluster]
-	arrived := seen.Left != nil && seen.Left.Share.Replicas == a.Shares[cluster].Replicas
-	return known && n == *seen.Own && !arrived
-}
-
 // Concern is what somebody has to be told about where an object is; the zero Concern is none.
 type Concern struct{ Reason, Message string }
 

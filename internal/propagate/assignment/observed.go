@@ -12,48 +12,48 @@ import (
 )
 
 // Observed is what is known of one object in one member. It does not change. A member makes a new one with
-// each change of what it knows.
+// each change of what it knows. What it does not say is not in recordings of it.
 type Observed struct {
 	// UID of the object; empty: it is not there, as far as is known.
-	UID types.UID
+	UID types.UID `json:",omitempty"`
 	// Ours: it carries this hub's mark; Template is the UID of the template from which the mark says it was made.
-	Ours       bool
-	Template   types.UID
-	Deleting   bool
-	Finalizers []string // while deleting
+	Ours       bool      `json:",omitempty"`
+	Template   types.UID `json:",omitempty"`
+	Deleting   bool      `json:",omitempty"`
+	Finalizers []string  `json:",omitempty"` // while deleting
 
-	Generation, ObservedGeneration int64
+	Generation, ObservedGeneration int64 `json:",omitempty"`
 	// Replicas, Parallelism and Completions are its spec's, nil without.
-	Replicas, Parallelism, Completions *int32
+	Replicas, Parallelism, Completions *int32 `json:",omitempty"`
 	// Revision of its pod template, as AnnotationRevision says.
-	Revision string
+	Revision string `json:",omitempty"`
 	// Status is the member's, not to be changed.
-	Status map[string]any
+	Status map[string]any `json:",omitempty"`
 
 	// Left is what the last write, or the last comparison, left in sync; nil: nothing that is known. InSync: the
 	// object is still as that left it, and no attempt has failed since.
-	Left   *template.Target
-	InSync bool
+	Left   *template.Target `json:",omitempty"`
+	InSync bool             `json:",omitempty"`
 	// Spec is what the hub last wanted its spec to be.
-	Spec map[string]any
+	Spec map[string]any `json:",omitempty"`
 	// Dropped are fields that the member did not keep.
-	Dropped []fieldmerge.Path
+	Dropped []fieldmerge.Path `json:",omitempty"`
 
 	// Fault is why the last attempt failed; nil: it did not. FaultSince is since when.
-	Fault      *Problem
-	FaultSince time.Time
+	Fault      *Problem  `json:",omitempty"`
+	FaultSince time.Time `json:",omitzero"`
 	// Waits is what the last attempt found to be missing, in words.
-	Waits string
+	Waits string `json:",omitempty"`
 	// Withheld is why it stays although the hub has no use for it; empty: it does not.
-	Withheld      lineage.Reason
-	WithheldSince time.Time
+	Withheld      lineage.Reason `json:",omitempty"`
+	WithheldSince time.Time      `json:",omitzero"`
 	// Outlived is when the member last said how its pods get on, if that was about an earlier pod template.
-	Outlived string
+	Outlived string `json:",omitempty"`
 	// Own is the number of replicas that the member set itself and that the total is to follow.
-	Own *int32
+	Own *int32 `json:",omitempty"`
 	// Sending is what a write that is under way, or of which no answer came, says of how many pods of a Job run
 	// at once, or with which a Pod or Job is made.
-	Sending *int32
+	Sending *int32 `json:",omitempty"`
 }
 
 // Problem is a failed attempt. Conflict: an object of that name was there before, and differs.
@@ -90,7 +90,7 @@ func (o *Observed) Runs(a *Assignment) int32 {
 
 // RunsMore says whether the member runs more of a than n replicas.
 func (o *Observed) RunsMore(a *Assignment, n int32) bool {
-	return o.From(a.UID) && o.Replicas != nil && *o.Replicas > n
+	return o.From(a.UID) && !o.Deleting && o.Replicas != nil && *o.Replicas > n
 }
 
 // AsWanted says whether the member was told already to run what it is to: if it runs more, somebody there has scaled it.

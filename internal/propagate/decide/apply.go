@@ -109,7 +109,7 @@ func (w *World) ring(o *object) {
 
 // next is when something is due, zero if nothing is.
 func (w *World) next() (next time.Time) {
-	return agenda.Earliest(w.losses.Next(), w.drains.next, w.stuck.next, w.room.Next(w.now), w.alarms.Next())
+	return agenda.Earliest(w.losses.Next(), w.drains.Next(), w.stuck.next, w.room.Next(w.now), w.alarms.Next())
 }
 
 func (w *World) serve(in Served) {
@@ -150,7 +150,7 @@ func (w *World) engage(in Engaged) {
 	w.backlog.Hurry(template.SortedKeys(w.moving), agenda.Work{Look: true})
 	w.lookAtJobs(in.Cluster)
 	w.boundsSoon()
-	w.drainsChanged()
+	w.drains.Changed(w.now)
 	w.stuckChanged()
 }
 
@@ -178,6 +178,9 @@ func (w *World) read(in Read) {
 	w.backlog.Hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.moving[o.key] }), agenda.Work{Look: true})
 	if in.GR == template.Jobs() {
 		w.lookAtJobs(in.Cluster)
+	}
+	if w.Restored {
+		w.backlog.Hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.mayHaveLapsed(o.a.Template) }), agenda.Work{Decide: true})
 	}
 }
 
@@ -212,7 +215,7 @@ func (w *World) see(in Seen) {
 		w.forgetEmpty(o)
 		return
 	}
-	w.drainsChanged()
+	w.drains.Changed(w.now)
 	if o.a.Scaler != nil {
 		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key}) // what it says of it may move headroom
 	}

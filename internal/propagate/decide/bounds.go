@@ -3,14 +3,11 @@ package decide
 import (
 	"fmt"
 	"maps"
-	"math"
-	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hanse-dev/hanse/internal/autoscale"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -117,7 +114,7 @@ func (w *World) lateRecording(o *object, a *Assignment) *Recording {
 			r.Replicas = &least
 			break
 		}
-		w.followMembers(o, a, &r)
+		r.Follow(a, w.names, o.seen)
 	}
 	if r.Empty() {
 		return nil
@@ -252,41 +249,6 @@ func (o *object) hasOwn() bool {
 	return false
 }
 
-// followMembers takes over the numbers that members have set: the division and its sum are recorded together.
-func (w *World) followMembers(o *object, a *Assignment, r *Recording) {
-	if !a.FollowsMembers {
-		return
-	}
-	division, taken := a.Decision.Division(), maps.Clone(a.Taken)
-	if taken == nil {
-		taken = map[string]int32{}
-	}
-	var said []string
-	for _, name := range w.names {
-		seen := o.seen[name]
-		if seen == nil || seen.Own == nil || seen.Replicas == nil || *seen.Replicas != *seen.Own {
-			continue
-		}
-		if share, placed := a.Shares[name]; placed && *seen.Own != share.Replicas && !a.HasTaken(name, seen) {
-			division[name], taken[name] = *seen.Own, *seen.Own
-			said = append(said, fmt.Sprintf("%s has %d", name, *seen.Own))
-		}
-	}
-	total, ok := sumOf(division)
-	if len(said) == 0 || !ok {
-		return
-	}
-	if waiting := a.Decision.Unplaced; a.Follows && total <= math.MaxInt32-waiting {
-		total += waiting // what no cluster has is still asked for
-	}
-	divided, took := schedule.FormatDivision(division), schedule.FormatDivision(taken)
-	r.Division, r.Taken, r.Replicas = &divided, &took, &total
-	r.Tell = append(r.Tell, Event{
-		Template: a.Template, Type: corev1.EventTypeNormal, Reason: reasonFollowed,
-		Message: fmt.Sprintf("%s by its own count; spec.replicas follows, %d", strings.Join(said, ", "), total),
-	})
-}
-
 // Accepts says whether the rules for an object let a cluster have n replicas.
 func (w *World) Accepts(now time.Time, key template.Key, cluster string, n int32) bool {
 	a := w.at(key)
@@ -301,18 +263,9 @@ func (w *World) Accepts(now time.Time, key template.Key, cluster string, n int32
 		return false
 	}
 	division[cluster] = n
-	total, ok := sumOf(division)
+	total, ok := assignment.SumOf(division)
 	if !ok {
 		return false
 	}
 	return w.asking(now).decide(a.Asked(total, division), nil).Division()[cluster] == n
-}
-
-// sumOf is the total of a division; ok is false if it is more than the API allows.
-func sumOf(division map[string]int32) (total int32, ok bool) {
-	var sum int64
-	for _, n := range division {
-		sum += int64(n)
-	}
-	return int32(sum), sum <= math.MaxInt32
 }

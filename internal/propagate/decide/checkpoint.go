@@ -11,6 +11,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/drain"
 	"github.com/hanse-dev/hanse/internal/propagate/room"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
@@ -78,10 +79,7 @@ type RememberedRest struct {
 
 	Losses cluster.Remembered
 
-	Turn        types.NamespacedName
-	Done        []types.NamespacedName
-	DrainsKnown bool
-	DrainsNext  time.Time
+	drain.State
 
 	Ceilings  map[string]map[string]room.RememberedCeiling
 	Unwell    time.Time // since when something is unready
@@ -158,15 +156,14 @@ func (w *World) Checkpoint() []Input {
 func (w *World) forgetWorkedOut() {
 	w.surroundingsChanged()
 	w.room.Renew(w.now)
-	w.drains.budgets, w.drains.known = w.budgetsNow()
+	w.rereadBudgets()
 }
 
-// budgetsNow is the budgets that drains go by.
-func (w *World) budgetsNow() (map[string][]budget, bool) {
-	if !w.drains.known {
-		return nil, false // nobody has seen them yet
+// rereadBudgets has drains go by the budgets that there are now, if somebody has seen any.
+func (w *World) rereadBudgets() {
+	if w.drains.Known() {
+		w.drains.Read(w.readBudgets())
 	}
-	return w.readBudgets()
 }
 
 func (w *World) served() []schema.GroupResource {
@@ -201,10 +198,9 @@ func (o *object) remember() RememberedObject {
 }
 
 func (w *World) rememberRest() *RememberedRest {
-	d := &w.drains
 	r := &RememberedRest{
 		Now: w.now, Unready: maps.Clone(w.unready), Losses: w.losses.Remember(),
-		Turn: d.turn, Done: slices.Collect(maps.Keys(d.done)), DrainsKnown: d.known, DrainsNext: d.next,
+		State:  w.drains.Remember(),
 		Unwell: w.stuck.unready, StuckNext: w.stuck.next, Ceilings: w.stuck.ceilings.Remember(), Remembered: w.room.Remember(),
 		Scalers: map[string]string{}, Pasts: map[types.UID]RememberedPast{}, Moving: template.KeyNames(w.moving),
 	}

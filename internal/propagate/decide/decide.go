@@ -41,6 +41,10 @@ func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision
 
 // decideFreely is decideHow, and may panic.
 func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision {
+	if why := a.Policy.WhyHeld(); why != "" {
+		// What is recorded, or would be by the formula, may be what the policy is to prevent: it is left alone everywhere.
+		return schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Problem: why, Reason: why}
+	}
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
 	if anew {
@@ -49,19 +53,24 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 	if w.begun(a) {
 		return w.kept(a, o, &wl)
 	}
+	if unread := w.unreadWork(a.Template); unread != "" {
+		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: unread, Hold: true}
+	}
 	waiting := w.awaited(a, o, &wl)
 	if waiting != "" && len(wl.Current) == 0 {
 		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: waiting, Hold: true}
 	}
 	snapshot := o.Snapshot
-	if w.awaitsTurn(a) {
+	if w.drains.Waits(a) {
 		snapshot = o.Undrained
 	}
 	snapshot = w.demanded(a, o, snapshot, &wl)
 	d := w.stuck.ceilings.Place(a.Key, snapshot, &wl)
-	if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil && !d.Hold {
-		wl.Current = more
-		d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+	if d.Unplaced > 0 && !d.Hold {
+		if more := w.withRunning(a, d.Division(), d.Unplaced); more != nil {
+			wl.Current = more
+			d = w.stuck.ceilings.Place(a.Key, snapshot, &wl)
+		}
 	}
 	if unread := w.movesUnread(a, o, &wl, &d); unread != "" {
 		wl.Problem = unread
@@ -164,7 +173,11 @@ func (w *World) withRunning(a *Assignment, division map[string]int32, missing in
 			continue
 		}
 		seen := o.seen[name]
-		extra := min(missing, min(seen.Runs(a), seen.Count("readyReplicas"))-division[name])
+		n := min(seen.Runs(a), seen.Count("readyReplicas"))
+		if seen != nil && seen.Left != nil {
+			n = min(n, seen.Left.Share.Replicas) // what others in the member added is theirs
+		}
+		extra := min(missing, n-division[name])
 		if extra <= 0 {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -152,4 +153,4 @@ func TestADrainThatIsFoundAtTheStartWaitsForTheBudgets(t *testing.T) {
 }
 
 // stepDrains lets the time go by after which it is looked whose turn it is.
-func (h *hours) stepDrains() { h.rig.pass(drainInterval) }
+func (h *hours) stepDrains() { h.rig.pass(200 * time.Millisecond) }

@@ -2,7 +2,6 @@ package decide
 
 import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/assignment"
@@ -46,12 +45,7 @@ func (w *World) restoreClusters(in *RememberedClusters) {
 	}
 	w.nameMembers()
 	w.room.RestoreViews(in.Views)
-	w.drains.clusters = map[string]bool{}
-	for name, c := range w.clusters {
-		if c.Drained {
-			w.drains.clusters[name] = true
-		}
-	}
+	w.drains.Keep(w.drained(), w.now)
 	w.surroundingsChanged()
 }
 
@@ -87,15 +81,8 @@ func (w *World) restoreRest(in *RememberedRest) {
 	}
 	w.unready = orEmpty(in.Unready)
 	w.losses.Restore(in.Losses)
-	d := &w.drains
-	d.turn, d.known, d.next, d.done = in.Turn, in.DrainsKnown, in.DrainsNext, nil
-	if len(in.Done) > 0 {
-		d.done = map[types.NamespacedName]bool{}
-	}
-	for _, name := range in.Done {
-		d.done[name] = true
-	}
-	d.budgets, d.known = w.budgetsNow()
+	w.drains.Restore(in.State)
+	w.rereadBudgets()
 	w.stuck.unready, w.stuck.next = in.Unwell, in.StuckNext
 	w.stuck.ceilings.Restore(in.Ceilings)
 	w.room.Restore(in.Remembered, func(key template.Key) *template.Demand {

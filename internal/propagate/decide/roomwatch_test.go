@@ -58,7 +58,7 @@ func TestWhatStaysForWantOfRoomWaitsForIt(t *testing.T) {
 		"drained": func(c *crowded) {
 			c.change("aws", func(c *Cluster) { c.Cordoned, c.Drained = true, true })
 			c.do(func() {
-				c.w.drains.known = true
+				c.w.drains.Read(nil, true)
 				c.w.backlog.Add(c.w.keys(func(*object) bool { return true }), agenda.Work{Decide: true})
 			})
 		},

@@ -87,7 +87,7 @@ func (w *World) moved(o *object, a *Assignment) bool {
 func (w *World) part(o *object, a *Assignment, cluster string, told map[string]int32, ordered bool) transition.Member {
 	p := transition.Member{Target: a.Shares[cluster].Replicas}
 	seen := o.seen[cluster]
-	if !w.shows(cluster, a.Key.GR) || !seen.From(a.UID) || seen.Replicas == nil {
+	if !w.shows(cluster, a.Key.GR) || !seen.From(a.UID) || seen.Replicas == nil || seen.Deleting {
 		return p
 	}
 	p.Has, p.Ready = *seen.Replicas, seen.Count("readyReplicas")

@@ -187,5 +187,5 @@ type Standing struct {
 
 // Standing says how a cluster is left.
 func (w *World) Standing(_ time.Time, cluster string) Standing {
-	return Standing{FailedOver: w.losses.FailedOver(cluster), Drained: w.drained(cluster)}
+	return Standing{FailedOver: w.losses.FailedOver(cluster), Drained: w.drainedCondition(cluster)}
 }

@@ -338,3 +338,20 @@ func TestWhatIsReadyStaysWhereOthersHaveNoPlace(t *testing.T) {
 		t.Errorf("a policy allows none there, and it is %v", got)
 	}
 }
+
+// TestWhatHadNoPlaceIsNotTakenForDivided: nothing was recorded of it, as of what the formula divides, and after a restart it would be
+// made in clusters that were closed to it all the time.
+func TestWhatHadNoPlaceIsNotTakenForDivided(t *testing.T) {
+	drained := ready("aws", 0)
+	drained.Cordoned, drained.Drained = true, true
+	r := demandingRig(drained)
+	r.see("aws", 9)
+	r.demanding(t, "web", 100, 4, nil, "")
+	r.record()
+	again := newRigWith(deployments(), Options{Began: at(500), Measures: true})
+	again.w.ownResource(again.gr).synced = false // it reads all for the first time
+	again.clusters(drained)
+	if got := again.write(again.gr, r.get("web").Object.DeepCopy()); got.Placed() > 0 {
+		t.Errorf("after a restart it is %s", got.Decision)
+	}
+}

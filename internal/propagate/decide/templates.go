@@ -87,6 +87,7 @@ func (w *World) decideWritten(o *object, t *template.Template) {
 			w.asked(b)
 		}
 	}
+	a.Template = w.recovered(a.Template)
 	d := w.decide(a, b)
 	if known {
 		d.Shares = assignment.LastingReasons(b.Decision.Shares, d.Shares)
@@ -114,7 +115,7 @@ func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 	w.expire(a)
 	w.refresh(o, a, false)
 	w.put(o, a)
-	w.drainsChanged()
+	w.drains.Changed(w.now)
 	if a.FollowsMembers && o.hasOwn() {
 		w.followSoon(o)
 	}
@@ -179,7 +180,7 @@ func (w *World) gone(o *object) {
 	if by, scaled := w.scalers[o.key]; scaled {
 		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: by})
 	}
-	w.drainsChanged()
+	w.drains.Changed(w.now)
 }
 
 func (w *World) forgetPast(o *object) {
@@ -191,7 +192,7 @@ func (w *World) forgetPast(o *object) {
 func (w *World) steers(gr schema.GroupResource) {
 	switch gr {
 	case template.Budgets():
-		w.drainsChanged()
+		w.drains.Changed(w.now)
 	case template.PriorityClasses():
 		w.priorities = nil
 		w.room.Changed()
@@ -210,8 +211,12 @@ func (w *World) unrecorded(a *Assignment) bool {
 	switch same := d.Kept || a.Recorded != nil && assignment.SameAsRecorded(d, a.Recorded); {
 	case same && a.Lapsed:
 		return true
-	case d.Hold || !d.Divided || d.Unplaced > 0 && a.Placed() == 0 || same:
+	case d.Hold || !d.Divided || same:
 		return false
+	case d.Unplaced > 0 && a.Placed() == 0:
+		// After a restart it would be taken for divided by the formula, in clusters that were closed to it.
+		o := w.outlook(a.Policy)
+		return a.Recorded == nil && a.Division == replicas && (o.Closed || a.Under(o.Policy) != nil)
 	case a.Recorded != nil || a.StaysPut() || w.steered(a):
 		// What steers it, as the clusters' labels and policies, may be other after a restart. So may those be between
 		// which and the hub's end work that stays put has begun.
@@ -224,6 +229,12 @@ func (w *World) unrecorded(a *Assignment) bool {
 // renew has an object decided as the clusters ask for now.
 func (w *World) renew(o *object) {
 	a := o.a
+	if t := w.recovered(a.Template); t != a.Template {
+		next := *a
+		next.Template = t
+		w.assign(o, &next, w.decide(&next, a))
+		return
+	}
 	d, shapes := w.decide(a, a), w.outlook(a.Policy).Shapes
 	same := assignment.SameDecision(&a.Decision, &d) && assignment.SameShapes(a.Shapes, shapes) && assignment.SameMap(a.Shares, w.workShares(o, a))
 	if same && assignment.SameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
@@ -310,8 +321,5 @@ func (w *World) announce(before, after *Assignment) {
 	w.tell(after.Template, corev1.EventTypeWarning, is.Reason, is.Message)
 }
 
-// Reasons of events.
-const (
-	reasonFollowed = "ReplicasFollowed"
-	reasonKept     = "Kept"
-)
+// reasonKept is that of an event.
+const reasonKept = "Kept"

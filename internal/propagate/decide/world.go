@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
+	"github.com/hanse-dev/hanse/internal/propagate/drain"
 	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/room"
@@ -25,6 +26,8 @@ type Options struct {
 	// Measures says that somebody measures members' nodes and pods. Without it decisions go by what the Clusters'
 	// statuses say of nodes, as if nothing ran there.
 	Measures bool
+	// Restored says that the hub was restored from an older copy once, in this run or before.
+	Restored bool `json:",omitempty"`
 }
 
 // World is all that decisions depend on. It is not safe for concurrent use, but its forks are: see Fork.
@@ -40,7 +43,7 @@ type World struct {
 	unready    map[string]int
 	policies   policies.Policies
 	losses     cluster.Losses
-	drains     drains
+	drains     drain.Drains
 	stuck      stuck
 	room       room.Room
 	priorities map[string]int32 // the value of each PriorityClass; nil: to be read again
@@ -107,7 +110,7 @@ func NewWorld(o Options) *World {
 	w := &World{
 		Options: o, owner: &owner{},
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
-		policies: policies.New(), losses: cluster.NewLosses(o.FailoverAfter), drains: drains{},
+		policies: policies.New(), losses: cluster.NewLosses(o.FailoverAfter),
 		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlook.New(),
 		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}

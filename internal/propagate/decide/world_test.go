@@ -121,7 +121,7 @@ func TestManyDecisionsAreMadeInSlices(t *testing.T) {
 	closed.Drained, closed.Cordoned = true, true
 	r.w.now = r.now
 	r.w.setClusters(map[string]*Cluster{"aws": &closed, "azure": ready("azure", 0)})
-	r.w.drains.known = true
+	r.w.drains.Read(nil, true)
 	r.w.slice()
 	all := r.w.finish()
 	if n := len(effectsOf[Publish](all)); n != sliceSize || len(effectsOf[More](all)) != 1 {

@@ -2,14 +2,12 @@ package hub
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 
+	"github.com/hanse-dev/hanse/internal/objects"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 )
 
@@ -34,22 +32,12 @@ func served(d discovery.DiscoveryInterface) (found map[schema.GroupResource]deci
 			continue
 		}
 		for _, r := range list.APIResources {
-			if writable(r) {
+			if objects.Writable(r) {
 				found[schema.GroupResource{Group: gv.Group, Resource: r.Name}] = decide.Served{GVR: gv.WithResource(r.Name), GVK: gv.WithKind(r.Kind)}
 			}
 		}
 	}
 	return found, func(group string) bool { return !failed[group] }, err
-}
-
-// writable is false for subresources, too.
-func writable(r metav1.APIResource) bool {
-	for _, verb := range []string{"list", "watch", "create", "patch", "delete"} {
-		if !slices.Contains(r.Verbs, verb) {
-			return false
-		}
-	}
-	return !strings.Contains(r.Name, "/")
 }
 
 // customResource is the group and resource that a CustomResourceDefinition defines, and whether the hub serves them already.

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -23,6 +22,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/watch"
 )
 
@@ -32,7 +32,7 @@ type hubAPI struct {
 	server *httptest.Server
 
 	mu       sync.Mutex
-	kinds    map[string]schema.GroupVersionKind // by the path of the collection without namespaces
+	kinds    apitest.Kinds // by the path of the collection without namespaces
 	version  int
 	objects  map[string]map[string]any // by path
 	log      []hubEvent
@@ -56,7 +56,7 @@ type hubEvent struct {
 func newHubAPI(t *testing.T) *hubAPI {
 	t.Helper()
 	h := &hubAPI{version: 100, objects: map[string]map[string]any{}, changed: make(chan struct{}), requests: map[string]int{},
-		kinds: map[string]schema.GroupVersionKind{
+		kinds: apitest.Kinds{
 			"/api/v1/namespaces":                                      {Version: "v1", Kind: "Namespace"},
 			"/api/v1/configmaps":                                      {Version: "v1", Kind: "ConfigMap"},
 			"/apis/apps/v1/deployments":                               {Group: "apps", Version: "v1", Kind: "Deployment"},
@@ -184,7 +184,7 @@ func (h *hubAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if hurt != nil {
 		switch f := hurt(r); {
 		case f.code != 0:
-			refuse(w, f.code, "InternalError")
+			apitest.Refuse(w, f.code, "InternalError")
 			return
 		case f.lost:
 			h.answer(httptest.NewRecorder(), r)
@@ -198,13 +198,13 @@ func (h *hubAPI) answer(w http.ResponseWriter, r *http.Request) {
 	if h.discover(w, r.URL.Path) {
 		return
 	}
-	collection, object := splitPath(strings.TrimSuffix(r.URL.Path, "/status"))
+	collection, object := apitest.Split(strings.TrimSuffix(r.URL.Path, "/status"))
 	h.mu.Lock()
 	kind, known := h.kinds[collection]
 	h.mu.Unlock()
 	switch {
 	case !known:
-		refuse(w, 404, "NotFound")
+		apitest.Refuse(w, 404, "NotFound")
 	case r.Method == http.MethodGet && r.URL.Query().Get("watch") != "":
 		h.watch(w, r, collection)
 	case r.Method == http.MethodGet && object == "":
@@ -224,57 +224,11 @@ func (h *hubAPI) review(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// splitPath is the collection over all namespaces and, if there is a name, the path as objects are kept by.
-func splitPath(path string) (collection, object string) {
-	parts := strings.Split(strings.Trim(path, "/"), "/")
-	prefix := 2
-	if parts[0] == "apis" {
-		prefix = 3
-	}
-	if len(parts) <= prefix {
-		return path, ""
-	}
-	head, rest := parts[:prefix], parts[prefix:]
-	if rest[0] == "namespaces" && len(rest) > 2 {
-		rest = rest[2:]
-	}
-	if len(rest) > 1 {
-		object = path
-	}
-	return "/" + strings.Join(append(slices.Clone(head), rest[0]), "/"), object
-}
-
-func refuse(w http.ResponseWriter, code int, reason string) {
-	w.WriteHeader(code)
-	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":%q,"code":%d}`, reason, "refused: "+reason, code)
-}
-
 func (h *hubAPI) discover(w http.ResponseWriter, path string) bool {
-	lists := map[string][]metav1.APIResource{}
 	h.mu.Lock()
-	for p, gvk := range h.kinds {
-		at := p[:strings.LastIndex(p, "/")]
-		lists[at] = append(lists[at], metav1.APIResource{Name: p[len(at)+1:], Kind: gvk.Kind, Namespaced: gvk.Kind != "Namespace",
-			Verbs: metav1.Verbs{"list", "watch", "create", "patch", "delete"}})
-	}
+	answer := h.kinds.Discover(path)
 	h.mu.Unlock()
-	var answer any
-	switch {
-	case path == "/api":
-		answer = metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}
-	case path == "/apis":
-		groups := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
-		for at := range lists {
-			if parts := strings.Split(at, "/"); parts[1] == "apis" {
-				gv := metav1.GroupVersionForDiscovery{GroupVersion: parts[2] + "/" + parts[3], Version: parts[3]}
-				groups.Groups = append(groups.Groups, metav1.APIGroup{Name: parts[2], Versions: []metav1.GroupVersionForDiscovery{gv}, PreferredVersion: gv})
-			}
-		}
-		answer = groups
-	case lists[path] != nil:
-		gv := strings.TrimPrefix(strings.TrimPrefix(path, "/apis/"), "/api/")
-		answer = metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv, APIResources: lists[path]}
-	default:
+	if answer == nil {
 		return false
 	}
 	_ = json.NewEncoder(w).Encode(answer)
@@ -287,7 +241,7 @@ func (h *hubAPI) list(w http.ResponseWriter, r *http.Request, collection string,
 	items := []any{}
 	for _, path := range slices.Sorted(maps.Keys(h.objects)) {
 		obj := &unstructured.Unstructured{Object: h.objects[path]}
-		if in, _ := splitPath(path); in == collection && (!selected || obj.GetLabels()[key] == value) {
+		if in, _ := apitest.Split(path); in == collection && (!selected || obj.GetLabels()[key] == value) {
 			items = append(items, runtime.DeepCopyJSON(h.objects[path]))
 		}
 	}
@@ -299,7 +253,7 @@ func (h *hubAPI) list(w http.ResponseWriter, r *http.Request, collection string,
 
 func (h *hubAPI) watch(w http.ResponseWriter, r *http.Request, collection string) {
 	if r.URL.Query().Get("sendInitialEvents") != "" {
-		refuse(w, 422, "Invalid") // as a server does that does not know it
+		apitest.Refuse(w, 422, "Invalid") // as a server does that does not know it
 		return
 	}
 	since, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
@@ -309,7 +263,7 @@ func (h *hubAPI) watch(w http.ResponseWriter, r *http.Request, collection string
 		h.mu.Lock()
 		var news []hubEvent
 		for _, e := range h.log {
-			if in, _ := splitPath(e.path); e.version > since && in == collection {
+			if in, _ := apitest.Split(e.path); e.version > since && in == collection {
 				news = append(news, e)
 			}
 		}
@@ -340,13 +294,13 @@ func (h *hubAPI) one(w http.ResponseWriter, r *http.Request, path string) {
 	wanted := &unstructured.Unstructured{Object: body}
 	switch {
 	case live == nil && r.Method != http.MethodPost && !applied:
-		refuse(w, 404, "NotFound")
+		apitest.Refuse(w, 404, "NotFound")
 		return
 	case live != nil && r.Method == http.MethodPost:
-		refuse(w, 409, "AlreadyExists")
+		apitest.Refuse(w, 409, "AlreadyExists")
 		return
 	case live != nil && r.Method != http.MethodGet && !holds(wanted, live):
-		refuse(w, 409, "Conflict")
+		apitest.Refuse(w, 409, "Conflict")
 		return
 	}
 	switch r.Method {
@@ -357,7 +311,7 @@ func (h *hubAPI) one(w http.ResponseWriter, r *http.Request, path string) {
 		if live != nil {
 			next = runtime.DeepCopyJSON(live)
 		}
-		merge(next, body)
+		apitest.Merge(next, body)
 		h.store(path, next)
 	case http.MethodDelete:
 		h.version++
@@ -382,45 +336,7 @@ func read(r *http.Request) map[string]any {
 	body, _ := io.ReadAll(r.Body)
 	out := map[string]any{}
 	_ = json.Unmarshal(body, &out)
-	return wholeNumbers(out).(map[string]any)
-}
-
-// wholeNumbers has whole numbers as int64, as DeepCopyJSON wants them.
-func wholeNumbers(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k := range v {
-			v[k] = wholeNumbers(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = wholeNumbers(v[i])
-		}
-	case float64:
-		if v == float64(int64(v)) {
-			return int64(v)
-		}
-	}
-	return v
-}
-
-func merge(obj, patch map[string]any) {
-	for k, v := range patch {
-		below, isMap := v.(map[string]any)
-		there, wasMap := obj[k].(map[string]any)
-		switch {
-		case v == nil:
-			delete(obj, k)
-		case isMap && wasMap:
-			merge(there, below)
-		case isMap:
-			there = map[string]any{}
-			merge(there, below)
-			obj[k] = there
-		default:
-			obj[k] = v
-		}
-	}
+	return apitest.WholeNumbers(out).(map[string]any)
 }
 
 // waitFor waits until something is so.

@@ -119,6 +119,12 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 		}
 		return out.telling(corev1.EventTypeNormal, ReasonAdopted, message)
 	case len(s.drift) > 0:
+		remember := out.remember
+		out.remember = func(r *record) {
+			remember(r)
+			t := r.changed()
+			t.corrections, t.corrected = s.corrections, v.now
+		}
 		return out.telling(corev1.EventTypeWarning, ReasonDrift, v.putBack(s.drift))
 	case s.first:
 		return out.restored(changedBack(s.body))
@@ -156,10 +162,23 @@ func (v *view) removed(s step, err error) step {
 		return waits("a newer version of the object to delete")
 	case err != nil && !apierrors.IsNotFound(err):
 		return v.refused("delete", err)
-	case s.replaces:
-		return waits("the object's predecessor to be deleted")
 	}
-	return v.fine() // the watch says when it is gone
+	var out step
+	if s.replaces {
+		out = waits("the object's predecessor to be deleted")
+	}
+	now, gone := v.now, err != nil
+	out.remember = func(r *record) {
+		r.setFault(nil, now)
+		switch {
+		case r.seen.uid != s.uid:
+		case gone:
+			r.seen, r.live, r.left = seen{}, nil, nil
+		default: // the watch says when it is gone; until then it does not count
+			r.seen.deleting = true
+		}
+	}
+	return out
 }
 
 // read takes in an object that was read.

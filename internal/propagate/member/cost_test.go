@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -33,7 +34,7 @@ func TestAnIdleMemberCostsLittle(t *testing.T) {
 		return len(m.watching)
 	}
 	s := member.engaged()
-	if n := watching(); n > 0 || !s.queue.Idle() || s.events.Began() {
+	if n := watching(); n > 0 || !s.queue.Idle() || s.events.Begun() {
 		t.Errorf("%d watches, idle %v", n, s.queue.Idle())
 	}
 	if m.get(settings) != nil {
@@ -68,7 +69,7 @@ func TestADeletionThatFailsIsTriedAgain(t *testing.T) {
 	h.waitForState(t, member, key, v1alpha1.StateSynced)
 	m.setFault(func(r *http.Request) (int, string) {
 		if r.Method == http.MethodDelete {
-			return 500, status(500, "InternalError")
+			return 500, apitest.Status(500, "InternalError")
 		}
 		return 0, ""
 	})

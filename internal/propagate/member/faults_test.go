@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -42,23 +43,23 @@ const (
 // suffer lets a mishap happen.
 func (m *memberAPI) suffer(w http.ResponseWriter, r *http.Request, what mishap) {
 	watches := r.URL.Query().Get("watch") != ""
-	_, object := splitPath(r.URL.Path)
+	_, object := apitest.Split(r.URL.Path)
 	lists := r.Method == http.MethodGet && object == "" && !watches
 	switch what {
 	case conflicts409:
-		refuse(w, 409, "Conflict")
+		apitest.Refuse(w, 409, "Conflict")
 		return
 	case expired410:
-		refuse(w, 410, "Expired")
+		apitest.Refuse(w, 410, "Expired")
 		return
 	case tooMany429:
-		refuse(w, 429, "TooManyRequests")
+		apitest.Refuse(w, 429, "TooManyRequests")
 		return
 	case broken500:
-		refuse(w, 500, "InternalError")
+		apitest.Refuse(w, 500, "InternalError")
 		return
 	case refused503:
-		refuse(w, 503, "ServiceUnavailable")
+		apitest.Refuse(w, 503, "ServiceUnavailable")
 		return
 	case late:
 		select {
@@ -101,7 +102,7 @@ func (m *memberAPI) suffer(w http.ResponseWriter, r *http.Request, what mishap) 
 
 // lie answers a list with what is not so.
 func (m *memberAPI) lie(w http.ResponseWriter, r *http.Request, what mishap) {
-	collection, _ := splitPath(r.URL.Path)
+	collection, _ := apitest.Split(r.URL.Path)
 	m.mu.Lock()
 	objects := maps.Clone(m.objects)
 	version := m.version
@@ -142,7 +143,7 @@ func (m *memberAPI) allWrites() map[string]int {
 	defer m.mu.Unlock()
 	writes := maps.Clone(m.writes)
 	maps.DeleteFunc(writes, func(what string, _ int) bool {
-		collection, _ := splitPath(what[strings.Index(what, "/"):])
+		collection, _ := apitest.Split(what[strings.Index(what, "/"):])
 		return strings.HasPrefix(what, "GET ") || collection == "/api/v1/events"
 	})
 	return writes
@@ -235,7 +236,8 @@ func underFaults(t *testing.T, random *rand.Rand) {
 	member.Disengage()
 	leave()
 	leave = m.engage(t, member)
-	waitOr(t, "all to be as it is to be", func() bool { return h.difference(m, member, strange) == "" }, func() string { return h.difference(m, member, strange) })
+	// What was put back often is put back later and later.
+	waitLonger(t, longestTruce+patience, "all to be as it is to be", func() bool { return h.difference(m, member, strange) == "" }, func() string { return h.difference(m, member, strange) })
 	waitFor(t, "nothing to be left to do", func() bool { return m.isQuiet(member) })
 	before := m.allWrites()
 	for _, key := range append(h.Keys("aws", configMaps()), h.Keys("aws", deployments())...) {

@@ -52,12 +52,14 @@ type hub struct {
 	namespaces *adoption.Namespaces // nil: all that are there may be taken over
 	access     *rights.Access       // nil: all rights
 
-	members []*Member
-	told    []string
-	seen    map[template.Key]*decide.Observed
-	heard   int
-	engaged bool
-	read    map[schema.GroupResource]bool
+	members  []*Member
+	told     []string
+	seen     map[template.Key]*decide.Observed
+	heard    int
+	lowered  *decide.Observed // with which it was asked last whether a member may be lowered
+	statuses int              // that were said to be other ones
+	engaged  bool
+	read     map[schema.GroupResource]bool
 }
 
 func newHub() *hub {
@@ -158,7 +160,12 @@ func (h *hub) Bounds(string) Bounds {
 	return out
 }
 
-func (h *hub) Lowers(string, *decide.Wanted, *decide.Observed) bool { return !h.keepsReplicas }
+func (h *hub) Lowers(_ string, _ *decide.Wanted, o *decide.Observed) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lowered = o
+	return !h.keepsReplicas
+}
 
 func (h *hub) Begins(string, *decide.Wanted) bool {
 	h.mu.Lock()
@@ -176,8 +183,14 @@ func (h *hub) Seen(_ string, key template.Key, o *decide.Observed) {
 	}
 }
 
-func (h *hub) StatusChanged(string, ...template.Key) { h.count() }
-func (h *hub) Changed(...template.Key)               { h.count() }
+func (h *hub) StatusChanged(_ string, keys ...template.Key) {
+	h.count()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.statuses += len(keys)
+}
+
+func (h *hub) Changed(...template.Key) { h.count() }
 
 func (h *hub) count() {
 	h.mu.Lock()
@@ -313,9 +326,17 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	waitOr(t, what, done, func() string { return "" })
 }
 
+// patience is for what takes a moment on a machine that is not busy.
+const patience = 20 * time.Second
+
 func waitOr(t *testing.T, what string, done func() bool, why func() string) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
+	waitLonger(t, patience, what, done, why)
+}
+
+func waitLonger(t *testing.T, atMost time.Duration, what string, done func() bool, why func() string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, atMost, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
 		t.Fatalf("timed out waiting for %s: %s", what, why())
 	}

@@ -121,7 +121,7 @@ const (
 	longestTruce    = 30 * time.Second
 )
 
-// fight counts the correction that s is, or has it wait.
+// fight says which correction s is, or has it wait. It counts once the member has taken it.
 func (v *view) fight(s step) step {
 	now, count := v.now, 0
 	if t := v.rec.trouble; t != nil && now.Sub(t.corrected) <= restAfter {
@@ -132,11 +132,7 @@ func (v *view) fight(s step) step {
 			}
 		}
 	}
-	s.remember = func(r *record) {
-		t := r.changed()
-		t.corrections, t.corrected = count+1, now
-	}
-	s.quietly = true
+	s.corrections = count + 1
 	return s
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rights"
@@ -148,7 +149,7 @@ func (p *place) store(before, body map[string]any, manager string, whole bool) (
 		sent.SetCreationTimestamp(was.GetCreationTimestamp())
 		after = sent.Object
 	} else {
-		mergeInto(after, sent.Object)
+		apitest.Merge(after, sent.Object)
 	}
 	if len(before) > 0 && sameBut(before, after) {
 		return unstructuredOf(before).DeepCopy(), nil

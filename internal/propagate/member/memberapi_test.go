@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 )
 
 // memberAPI is as much of a member's API server as propagation asks of one, with faults
@@ -51,8 +52,8 @@ type memberEvent struct {
 }
 
 // memberKinds is what it serves, by the path of the collection without namespaces.
-func memberKinds() map[string]schema.GroupVersionKind {
-	return map[string]schema.GroupVersionKind{
+func memberKinds() apitest.Kinds {
+	return apitest.Kinds{
 		"/api/v1/namespaces":                            {Version: "v1", Kind: "Namespace"},
 		"/api/v1/configmaps":                            {Version: "v1", Kind: "ConfigMap"},
 		"/apis/apps/v1/deployments":                     {Group: "apps", Version: "v1", Kind: "Deployment"},
@@ -174,7 +175,7 @@ func (m *memberAPI) store(path string, obj map[string]any) {
 	}
 	meta["resourceVersion"] = strconv.Itoa(m.version)
 	m.objects[path] = obj
-	if collection, _ := splitPath(path); before != nil && managed(before, collection) && !managed(obj, collection) {
+	if collection, _ := apitest.Split(path); before != nil && managed(before, collection) && !managed(obj, collection) {
 		m.tell(path, "DELETED", before) // as far as who watches by the label is concerned
 		return
 	}
@@ -217,11 +218,11 @@ func (m *memberAPI) serve(w http.ResponseWriter, r *http.Request) {
 	if m.discovery(w, r.URL.Path) {
 		return
 	}
-	collection, object := splitPath(r.URL.Path)
+	collection, object := apitest.Split(r.URL.Path)
 	kind, known := m.kinds()[collection]
 	switch {
 	case !known:
-		refuse(w, 404, "NotFound")
+		apitest.Refuse(w, 404, "NotFound")
 	case r.Method == http.MethodGet && r.URL.Query().Get("watch") != "":
 		m.watch(w, r, collection)
 	case r.Method == http.MethodGet && object == "":
@@ -231,69 +232,19 @@ func (m *memberAPI) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// splitPath is the collection over all namespaces and, if there is a name, the path as
-// objects are kept by.
-func splitPath(path string) (collection, object string) {
-	parts := strings.Split(strings.Trim(path, "/"), "/")
-	prefix := 2
-	if parts[0] == "apis" {
-		prefix = 3
-	}
-	if len(parts) <= prefix {
-		return path, ""
-	}
-	head, rest := parts[:prefix], parts[prefix:]
-	if rest[0] == "namespaces" && len(rest) > 2 {
-		rest = rest[2:]
-	}
-	if len(rest) > 1 {
-		object = path
-	}
-	return "/" + strings.Join(append(slices.Clone(head), rest[0]), "/"), object
-}
-
-func refuse(w http.ResponseWriter, code int, reason string) {
-	w.WriteHeader(code)
-	fmt.Fprint(w, status(code, reason))
-}
-
-func status(code int, reason string) string {
-	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":%q,"code":%d}`, reason, "refused: "+reason, code)
-}
-
 func (m *memberAPI) discovery(w http.ResponseWriter, path string) bool {
-	lists := map[string][]metav1.APIResource{}
-	for p, gvk := range m.kinds() {
-		at := p[:strings.LastIndex(p, "/")]
-		lists[at] = append(lists[at], metav1.APIResource{Name: p[len(at)+1:], Kind: gvk.Kind, Namespaced: gvk.Kind != "Namespace",
-			Verbs: metav1.Verbs{"list", "watch", "create", "patch", "delete"}})
-	}
-	var answer any
-	switch {
-	case path == "/api":
-		answer = metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}
-	case path == "/apis":
-		groups := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
-		for at := range lists {
-			if parts := strings.Split(at, "/"); parts[1] == "apis" {
-				gv := metav1.GroupVersionForDiscovery{GroupVersion: parts[2] + "/" + parts[3], Version: parts[3]}
-				groups.Groups = append(groups.Groups, metav1.APIGroup{Name: parts[2], Versions: []metav1.GroupVersionForDiscovery{gv}, PreferredVersion: gv})
-			}
-		}
-		answer = groups
-	case path == "/openapi/v3":
+	answer := m.kinds().Discover(path)
+	if path == "/openapi/v3" {
 		paths := map[string]any{}
 		m.mu.Lock()
 		m.writes["GET "+path]++
-		for at := range lists {
+		for at := range memberKinds().Resources() {
 			paths[at[1:]] = map[string]any{"serverRelativeURL": "/openapi/v3" + at + "?hash=" + m.schema}
 		}
 		m.mu.Unlock()
 		answer = map[string]any{"paths": paths}
-	case lists[path] != nil:
-		gv := strings.TrimPrefix(strings.TrimPrefix(path, "/apis/"), "/api/")
-		answer = metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv, APIResources: lists[path]}
-	default:
+	}
+	if answer == nil {
 		return false
 	}
 	_ = json.NewEncoder(w).Encode(answer)
@@ -301,7 +252,7 @@ func (m *memberAPI) discovery(w http.ResponseWriter, path string) bool {
 }
 
 // kinds are those that it serves.
-func (m *memberAPI) kinds() map[string]schema.GroupVersionKind {
+func (m *memberAPI) kinds() apitest.Kinds {
 	all := memberKinds()
 	maps.Copy(all, m.more)
 	return all
@@ -316,7 +267,7 @@ func (m *memberAPI) list(w http.ResponseWriter, collection, asked string, kind s
 	m.mu.Lock()
 	items := []any{}
 	for _, path := range slices.Sorted(maps.Keys(m.objects)) {
-		if in, _ := splitPath(path); in == collection && among(asked, collection, path) && managed(m.objects[path], collection) {
+		if in, _ := apitest.Split(path); in == collection && among(asked, collection, path) && managed(m.objects[path], collection) {
 			items = append(items, runtime.DeepCopyJSON(m.objects[path]))
 		}
 	}
@@ -333,7 +284,7 @@ func managed(obj map[string]any, collection string) bool {
 
 func (m *memberAPI) watch(w http.ResponseWriter, r *http.Request, collection string) {
 	if r.URL.Query().Get("sendInitialEvents") != "" {
-		refuse(w, 422, "Invalid") // as a server does that does not know it
+		apitest.Refuse(w, 422, "Invalid") // as a server does that does not know it
 		return
 	}
 	since, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
@@ -355,7 +306,7 @@ func (m *memberAPI) watch(w http.ResponseWriter, r *http.Request, collection str
 		m.mu.Lock()
 		var news []memberEvent
 		for _, e := range m.log {
-			if in, _ := splitPath(e.path); e.version > since && in == collection && among(r.URL.Path, collection, e.path) && managed(e.object, collection) {
+			if in, _ := apitest.Split(e.path); e.version > since && in == collection && among(r.URL.Path, collection, e.path) && managed(e.object, collection) {
 				news = append(news, e)
 			}
 		}
@@ -390,10 +341,10 @@ func (m *memberAPI) one(w http.ResponseWriter, r *http.Request, collection, path
 	live := m.objects[path]
 	switch {
 	case live == nil && r.Method != http.MethodPost:
-		refuse(w, 404, "NotFound")
+		apitest.Refuse(w, 404, "NotFound")
 		return
 	case live != nil && r.Method == http.MethodPost:
-		refuse(w, 409, "AlreadyExists")
+		apitest.Refuse(w, 409, "AlreadyExists")
 		return
 	}
 	if r.Method == http.MethodPost && m.strict && strings.Contains(path, "/namespaces/") && collection != "/api/v1/namespaces" {
@@ -401,7 +352,7 @@ func (m *memberAPI) one(w http.ResponseWriter, r *http.Request, collection, path
 		ns := m.objects["/api/v1/namespaces/"+parts[slices.Index(parts, "namespaces")+1]]
 		switch {
 		case ns == nil:
-			refuse(w, 404, "NotFound")
+			apitest.Refuse(w, 404, "NotFound")
 			return
 		case unstructuredOf(ns).GetDeletionTimestamp() != nil:
 			w.WriteHeader(403)
@@ -417,9 +368,9 @@ func (m *memberAPI) one(w http.ResponseWriter, r *http.Request, collection, path
 		if live != nil {
 			next = runtime.DeepCopyJSON(live)
 		}
-		mergeInto(next, toJSON(body))
+		apitest.Merge(next, toJSON(body))
 		if live != nil && unstructuredOf(next).GetUID() != unstructuredOf(live).GetUID() {
-			refuse(w, 409, "Conflict")
+			apitest.Refuse(w, 409, "Conflict")
 			return
 		}
 		if m.admit != nil {
@@ -453,44 +404,7 @@ func toJSON(v map[string]any) map[string]any {
 	}
 	out := map[string]any{}
 	_ = json.Unmarshal(body, &out)
-	return wholeNumbers(out).(map[string]any)
-}
-
-func wholeNumbers(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k := range v {
-			v[k] = wholeNumbers(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = wholeNumbers(v[i])
-		}
-	case float64:
-		if v == float64(int64(v)) {
-			return int64(v)
-		}
-	}
-	return v
-}
-
-func mergeInto(obj, patch map[string]any) {
-	for k, v := range patch {
-		below, isMap := v.(map[string]any)
-		there, wasMap := obj[k].(map[string]any)
-		switch {
-		case v == nil:
-			delete(obj, k)
-		case isMap && wasMap:
-			mergeInto(there, below)
-		case isMap:
-			there = map[string]any{}
-			mergeInto(there, below)
-			obj[k] = there
-		default:
-			obj[k] = v
-		}
-	}
+	return apitest.WholeNumbers(out).(map[string]any)
 }
 
 func sameBut(a, b any) bool {

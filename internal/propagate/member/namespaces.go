@@ -16,9 +16,9 @@ type surrounding struct {
 	wanted   bool            // the hub is to make it; not filled in where it is ours
 }
 
-// barred is what follows where the hub may not write an object, because of its kind or its namespace, or cannot know yet. It decides for
+// keptOut is what follows where the hub may not write an object, because of its kind or its namespace, or cannot know yet. It decides for
 // everything that is placed, before anything is asked of the member: no write goes by it.
-func (v *view) barred() (s step, is bool) {
+func (v *view) keptOut() (s step, is bool) {
 	name := v.key.Namespace
 	if v.key.GR == template.Namespaces() {
 		name = v.key.Name

@@ -35,6 +35,7 @@ type view struct {
 	approved       bool // somebody was shown this very object and wants it deleted
 	bounds         Bounds
 	in             surrounding // of an object that is in a namespace
+	namespaceNext  bool        // the member will delete the namespace, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -72,8 +73,9 @@ type step struct {
 	skipped []string
 	// drift are fields that the member had changed, where that is why a patch is written; first: it is the first write since
 	// the hub was started.
-	drift []string
-	first bool
+	drift       []string
+	corrections int // this one included
+	first       bool
 	// spared are labels of Pod Security that the hub wants weaker than the member has them.
 	spared []string
 	// adopts: the object was there before; replaces: what is removed is to be made again.
@@ -123,8 +125,8 @@ func (d deniedError) Unwrap() error { return d.error }
 func next(v *view) step {
 	placed := v.placed()
 	if placed {
-		if barred, is := v.barred(); is {
-			return barred
+		if out, is := v.keptOut(); is {
+			return out
 		}
 	}
 	if placed && v.want.Turn.Waits != "" {
@@ -153,6 +155,9 @@ func (o *seen) marked() bool { return o.mark.Raw != "" }
 // replicas: scaling deletes nothing.
 func (v *view) placed() bool {
 	if v.want == nil || v.want.Going || v.leaving {
+		return false
+	}
+	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
 		return false
 	}
 	if v.want.Placed {
@@ -230,6 +235,9 @@ func (v *view) forget() step {
 func (v *view) create() step {
 	if v.want.Finished() {
 		return v.forget()
+	}
+	if v.namespaceNext {
+		return waits("namespace " + v.key.Namespace + " in the member, which is to be replaced")
 	}
 	if v.want.Division == kinds.Replicas && !v.scalersKnown {
 		return waits("the member's autoscalers")

@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rights"
@@ -90,8 +91,13 @@ func TestNext(t *testing.T) {
 		"not wanted any more":            {hub: func(v *view) { v.want = nil }, verb: remove},
 		"not placed here any more":       {hub: func(v *view) { v.want.Placed = false }, verb: remove},
 		"withheld":                       {hub: func(v *view) { v.want.Withheld, v.want.Placed = true, false }, verb: nothing},
+		"barred, and here before":        {hub: func(v *view) { v.want.Barred = true }, verb: nothing},
+		"barred, and not here":           {hub: func(v *view) { v.want.Barred = true }, record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: nothing},
+		"barred, of an earlier template": {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template, v.want.Barred = &w, true }, verb: remove},
 		"being deleted":                  {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
 		"its namespace goes":             {hub: func(v *view) { v.want, v.in.deleting = nil, true }, verb: nothing},
+		"its namespace is to be another": {hub: func(v *view) { v.namespaceNext = true }, record: func(r *record) { r.seen = seen{} }, verb: nothing,
+			err: "waiting for namespace shop in the member, which is to be replaced"},
 		"another template":               {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template = &w }, verb: remove},
 		"of a session that is not known": {hub: func(v *view) { v.want, v.history.Sessions = nil, nil }, verb: nothing},
 		"the member leaves":              {hub: func(v *view) { v.leaving = true }, verb: remove},
@@ -131,6 +137,22 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// TestWhatWasDeletedDoesNotCount: no watch has shown yet that it goes, or has gone.
+func TestWhatWasDeletedDoesNotCount(t *testing.T) {
+	for _, err := range []error{nil, apierrors.NewNotFound(deployments(), "web")} {
+		v := viewOf(t, deployments(), deploymentOf(2))
+		v.want = nil
+		s := next(v)
+		if s.verb != remove {
+			t.Fatalf("what is not wanted is not removed: %+v", s)
+		}
+		v.answered(s, nil, err).remember(&v.rec)
+		if o := v.rec.observed(hubUID); o.Exists() != (err == nil) || o.Exists() && !o.Deleting {
+			t.Errorf("answered with %v it is known as %+v", err, o)
+		}
+	}
+}
+
 // TestANamesakeIsNotHit: what took the place of an object while no watch has shown it is looked at, never patched.
 func TestANamesakeIsNotHit(t *testing.T) {
 	immutable := apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "settings", field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), "there", "field is immutable")})
@@ -160,7 +182,7 @@ func TestDriftBesideAChangeIsPutBack(t *testing.T) {
 		live := v.changed(t, func(map[string]any) {})
 		v.rec.seen, v.rec.live = seen, nil
 		before := live.DeepCopy()
-		mergeInto(live.Object, toJSON(s.body))
+		apitest.Merge(live.Object, toJSON(s.body))
 		(&memberAPI{}).own(before.Object, live.Object, v1alpha1.FieldManager)
 		if drift != nil {
 			between := live.DeepCopy()

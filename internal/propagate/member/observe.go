@@ -65,12 +65,18 @@ func (s *sink) replace(objs []*unstructured.Unstructured, version uint64) {
 		early[key] = m.get(key).seen.rv > version
 	}
 	there := make(map[template.Key]bool, len(objs))
+	var news []template.Key
 	for _, obj := range objs {
 		key := s.key(obj)
 		if _, marked := readMark(key, obj); marked {
 			there[key] = true
-			s.take(obj, first && !early[key])
+			if _, status := s.take(obj, first && !early[key]); status {
+				news = append(news, key)
+			}
 		}
+	}
+	if len(news) > 0 && !first { // else all is told of in a moment
+		m.listener.StatusChanged(m.name, news...)
 	}
 	for _, key := range m.keysOf(s.gr) {
 		if !there[key] && !early[key] && (s.namespace == "" || key.Namespace == s.namespace) {

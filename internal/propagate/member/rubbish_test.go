@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/json"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -54,7 +55,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 					return 0, ""
 				}
 				if r.URL.Query().Get("sendInitialEvents") != "" {
-					return 422, status(422, "Invalid")
+					return 422, apitest.Status(422, "Invalid")
 				}
 				if r.URL.Query().Get("watch") != "" {
 					return 200, c.watch

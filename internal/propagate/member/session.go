@@ -2,8 +2,8 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -13,10 +13,10 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
-	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/objects"
+	"github.com/hanse-dev/hanse/internal/propagate/endpoint"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -26,18 +26,16 @@ import (
 type session struct {
 	member    *Member
 	cancel    context.CancelFunc
-	cfg       *rest.Config
-	http      *http.Client
 	client    dynamic.Interface
 	discovery discovery.DiscoveryInterface
 	queue     *work.Pool
-	events    access.Events
+	events    endpoint.Events
+	rights    *endpoint.Rights // nil: it has no way to the member
 	again     chan struct{}
 	scalers   scalers
 	schemas   schemas
 	watches   rest.Interface // for lists and watches
 	pages     chan struct{}  // holds an item for each page of a list that is in memory
-	custom    *access.Custom // rights to custom resources that the role has
 
 	mu       sync.Mutex
 	ctx      context.Context // of watches; nil before run
@@ -50,31 +48,23 @@ type session struct {
 const workersAtOnce = 32
 
 func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*session, error) {
-	s := unconnected(m, cancel)
-	made := false
-	defer func() {
-		if !made {
-			s.queue.Stop()
-		}
-	}()
-	cfg = limits.Responses(cfg, limits.Response, s.exceed)
+	var s *session
+	cfg = limits.Responses(cfg, limits.Response, func(err error) { s.exceed(err) })
 	cfg.WarningHandler = rest.NoWarnings{} // whoever wrote the object at the hub was warned there
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	s.cfg, s.http = cfg, client
-	if s.client, err = objects.NewClient(cfg, client); err != nil {
+	writes, err := objects.NewClient(cfg, client)
+	served, err2 := discovery.NewDiscoveryClientForConfigAndClient(cfg, client)
+	watches, err3 := newRESTClient(cfg, client)
+	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	if s.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(cfg, client); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
-	}
-	if s.watches, err = newRESTClient(cfg, client); err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
-	}
-	s.events.Config, s.events.Client = cfg, client
-	made = true
+	s = unconnected(m, cancel) // last, as its queue is to be stopped
+	s.client, s.discovery, s.watches = writes, served, watches
+	s.events.Connect(cfg, client)
+	s.rights = endpoint.NewRights(cfg, client)
 	return s, nil
 }
 
@@ -82,7 +72,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 func unconnected(m *Member, cancel context.CancelFunc) *session {
 	s := &session{
 		member: m, cancel: cancel, again: make(chan struct{}, 1), pages: make(chan struct{}, pagesAtOnce),
-		kinds: map[schema.GroupResource]*kind{}, custom: &access.Custom{}, schemas: newSchemas(),
+		kinds: map[schema.GroupResource]*kind{}, schemas: newSchemas(),
 	}
 	s.queue = work.NewPool(m.options.Workqueues.Open("member", m.name), m.clock, workersAtOnce, s.attempt, s.fails)
 	return s
@@ -136,13 +126,10 @@ func (s *session) watchAll(ctx context.Context) {
 	log := klog.FromContext(ctx)
 	custom, failed := lookForCustom, retryDiscovery
 	for {
-		err := guard.Run(func() error { return s.discover(ctx) })
+		err := guard.RunCounted(ctx, "propagation", func() error { return s.discover(ctx) })
 		retry := lookAgain
 		switch {
 		case err != nil:
-			if guard.Stack(err) != nil {
-				guard.Count(ctx, "propagation")
-			}
 			log.V(1).Info("The member's resources could not all be discovered", "reason", err.Error(), "stack", string(guard.Stack(err)))
 			retry = failed
 			failed = min(2*failed, longestDiscovery)
@@ -217,7 +204,7 @@ func (s *session) missing() (all []schema.GroupResource) {
 // discovery never makes the hub forget what a member serves. The error is about resources that the hub has, too: what
 // else is down in a member is not the hub's business.
 func (s *session) discover(ctx context.Context) error {
-	found, failed, err := access.Served(s.discovery)
+	found, failed, err := objects.Served(s.discovery)
 	wanted := s.member.source.Resources()
 	if err != nil {
 		s.undiscovered(wanted, func(schema.GroupResource) error { return err })
@@ -225,12 +212,12 @@ func (s *session) discover(ctx context.Context) error {
 	}
 	s.stopUnwanted(wanted)
 	var served []Resource
-	var gvrs []schema.GroupVersionResource
+	var versions []schema.GroupVersionResource
 	for _, r := range wanted {
 		gr := r.GVR.GroupResource()
 		switch {
 		case found[r.GVR]:
-			served, gvrs = append(served, r), append(gvrs, r.GVR)
+			served, versions = append(served, r), append(versions, r.GVR)
 		case failed[gr.Group] == nil:
 			s.stopServing(gr)
 		default:
@@ -238,7 +225,7 @@ func (s *session) discover(ctx context.Context) error {
 		}
 	}
 	if s.member.source.Bounds(s.member.name).Access.Custom() {
-		if err := s.custom.Grant(ctx, s.cfg, s.http, gvrs); err != nil && ctx.Err() == nil {
+		if err := s.rights.Grant(ctx, versions); err != nil && ctx.Err() == nil {
 			klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
 		}
 	}

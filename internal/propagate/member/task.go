@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/override"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -79,6 +80,7 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
 		t.in.wanted = ns != nil && ns.Placed && !ns.Going
 	}
+	t.namespaceNext = key.Namespace != "" && !t.rec.seen.exists() && s.replacesNamespace(&t.view)
 	t.resource, _ = m.source.Resource(key.GR)
 	t.schema = s.schemas.of(t.resource.GVR.GroupVersion())
 	if m.options.Version != nil {
@@ -90,6 +92,21 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 	return t
 }
 
+// replacesNamespace says whether the namespace that the object is in is to be deleted in the member, because it is from another
+// Namespace of that name: what is made in it now goes with it.
+func (s *session) replacesNamespace(of *view) bool {
+	ns := view{key: template.Key{GR: template.Namespaces(), Name: of.key.Namespace}, hub: of.hub, run: of.run, history: of.history}
+	if ns.want, _ = s.member.source.Wanted(s.member.name, ns.key); ns.want == nil {
+		return false
+	}
+	s.member.look(&ns)
+	if !ns.rec.seen.exists() || ns.rec.seen.deleting || ns.rec.seen.from(ns.want.UID) {
+		return false
+	}
+	action, _ := ns.judge(ns.placed())
+	return action == lineage.Delete
+}
+
 // do carries out what follows for the object, step by step. At most one of them writes.
 func (t *task) do(ctx context.Context) error {
 	s := next(&t.view)
@@ -99,6 +116,11 @@ func (t *task) do(ctx context.Context) error {
 		if begun && !t.begins() {
 			t.queue.Add(t.key)
 			return nil
+		}
+		if s.verb.writes() && t.lowers() && t.member.Unread(t.key.GR) != nil {
+			if err := t.reread(ctx); err != nil {
+				return t.end(t.refused("read", err))
+			}
 		}
 		if s.verb.writes() && t.lowers() && !t.member.source.Lowers(t.cluster, t.want, t.rec.observed(t.hub)) {
 			t.queue.Add(t.key)
@@ -126,6 +148,17 @@ func (t *task) do(ctx context.Context) error {
 func (t *task) lowers() bool {
 	n := t.rec.seen.replicas
 	return t.want != nil && t.want.Division == kinds.Replicas && t.rec.seen.exists() && n != nil && t.want.Share.Replicas < *n
+}
+
+// reread notes what the object shows now, which no watch says.
+func (t *task) reread(ctx context.Context) error {
+	obj, err := t.request(ctx, step{verb: get})
+	if err != nil {
+		return err
+	}
+	(&sink{session: t.session, gr: t.key.GR}).take(obj, true)
+	t.rec = t.member.get(t.key)
+	return nil
 }
 
 // after is for what others have to do once a request was answered.
@@ -325,7 +358,7 @@ func (t *task) tell(n news) {
 	gvk := t.resource.GVK
 	there := &corev1.ObjectReference{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Namespace: t.key.Namespace, Name: t.key.Name,
 		UID: t.member.get(t.key).seen.uid}
-	t.events.Event(there, n.eventType, n.reason, n.message+" (this object is managed by the federation's hub)")
+	t.events.Tell(there, n.eventType, n.reason, n.message+" (this object is managed by the federation's hub)")
 }
 
 // lateAfter is how long a request of a session may take at most where nothing else bounds it.

@@ -6,9 +6,7 @@ import (
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/guard"
@@ -77,8 +75,7 @@ func (s *session) serve(ctx context.Context, served []Resource) {
 	for range min(looksAtOnce, len(unknown)) {
 		wg.Go(func() {
 			for k := range next {
-				if err := guard.Run(func() error { s.look(ctx, k); return nil }); err != nil {
-					guard.Count(ctx, "propagation")
+				if err := guard.RunCounted(ctx, "propagation", func() error { s.look(ctx, k); return nil }); err != nil {
 					klog.FromContext(ctx).Error(err, "The objects of a resource could not be processed", "resource", k.resource.GVR.GroupResource().String(), "stack", string(guard.Stack(err)))
 				}
 			}
@@ -104,7 +101,9 @@ func (s *session) passesOver(gr schema.GroupResource) {
 // which tells of it.
 func (s *session) look(ctx context.Context, k *kind) {
 	gr := k.resource.GVR.GroupResource()
-	none, err := s.isEmpty(ctx, k.resource.GVR)
+	asked, cancel := context.WithTimeout(ctx, lateAfter)
+	defer cancel()
+	none, err := watch.None(asked, s.watches, watch.Path(k.resource.GVR, ""), kinds.ManagedSelector(gr))
 	switch {
 	case ctx.Err() != nil:
 	case err != nil || !none:
@@ -122,30 +121,6 @@ func (s *session) look(ctx context.Context, k *kind) {
 			s.queueAll(gr)
 		}
 	}
-}
-
-// isEmpty asks the member whether it has no object of a resource with the hub's label.
-func (s *session) isEmpty(ctx context.Context, gvr schema.GroupVersionResource) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, lateAfter)
-	defer cancel()
-	body, err := s.watches.Get().AbsPath(watch.Path(gvr, "")).
-		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").
-		VersionedParams(&metav1.ListOptions{LabelSelector: kinds.ManagedSelector(gvr.GroupResource()), Limit: 1}, metav1.ParameterCodec).
-		DoRaw(ctx)
-	if err != nil {
-		return false, err
-	}
-	var list struct {
-		Kind     string `json:"kind"`
-		Metadata struct {
-			Continue string `json:"continue"`
-		} `json:"metadata"`
-		Items []struct{} `json:"items"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil {
-		return false, err
-	}
-	return list.Kind != "" && len(list.Items) == 0 && list.Metadata.Continue == "", nil
 }
 
 // watchSoon opens a watch on a resource that the member serves, if there is none.

@@ -62,7 +62,8 @@ func (o *Outlooks) Forget() {
 
 // Roll is the clusters' names, in order, and when each joined.
 type Roll struct {
-	names  []string
+	// Names are in order.
+	Names  []string
 	joined []time.Time
 	// Last is when the last of them joined.
 	Last time.Time
@@ -73,8 +74,8 @@ func (o *Outlooks) Roll(clusters map[string]*cluster.Cluster) *Roll {
 	if o.roll != nil {
 		return o.roll
 	}
-	r := &Roll{names: slices.Sorted(maps.Keys(clusters))}
-	for _, name := range r.names {
+	r := &Roll{Names: slices.Sorted(maps.Keys(clusters))}
+	for _, name := range r.Names {
 		at := clusters[name].Joined
 		r.joined = append(r.joined, at)
 		if at.After(r.Last) {
@@ -88,10 +89,10 @@ func (o *Outlooks) Roll(clusters map[string]*cluster.Cluster) *Roll {
 // JoinedBy is the names of those that had joined at a time.
 func (r *Roll) JoinedBy(at time.Time) []string {
 	if !r.Last.After(at) {
-		return r.names
+		return r.Names
 	}
 	var names []string
-	for i, name := range r.names {
+	for i, name := range r.Names {
 		if !r.joined[i].After(at) {
 			names = append(names, name)
 		}
@@ -163,7 +164,7 @@ func readPolicy(p *policy.Policy, clusters []policy.Cluster) *Outlook {
 
 // divides says whether a policy has a say in how replicas are divided over the clusters that it allows.
 func divides(p *policy.Policy) bool {
-	return p.Strategy != v1alpha1.DivideEven || len(p.Limits) > 0 || p.Rebalance || len(p.Spread) > 0 || len(p.Tolerations) > 0
+	return p.Strategy != v1alpha1.DivideEven || len(p.Limits) > 0 || p.Rebalance || len(p.Spread) > 0 || len(p.Tolerations) > 0 || p.Caps()
 }
 
 func forSchedule(p *policy.Policy, allowed policy.Allowed, clusters []policy.Cluster) *schedule.Policy {
@@ -176,6 +177,14 @@ func forSchedule(p *policy.Policy, allowed policy.Allowed, clusters []policy.Clu
 		Tolerations: p.Tolerations, Rebalance: p.Rebalance,
 	}
 	out.Weights, out.Min, out.Max = p.Numbers(names)
+	if p.Caps() {
+		out.Ceilings = map[string]int32{}
+		for _, name := range names {
+			if most, ok := p.Ceiling(name); ok {
+				out.Ceilings[name] = most
+			}
+		}
+	}
 	for _, s := range p.Spread {
 		out.Spread = append(out.Spread, schedule.Spread(s))
 	}
@@ -187,7 +196,7 @@ func shapeID(p *policy.Policy, overrides []override.Override) string {
 	for i, o := range overrides {
 		names[i] = o.Name
 	}
-	return fmt.Sprintf("%s/%d: %s", p.UID, p.Generation, strings.Join(names, "; "))
+	return fmt.Sprintf("%s: %s", p.Version(), strings.Join(names, "; "))
 }
 
 // schedulingCluster is a cluster as package schedule knows it: each of its zones is a domain, so that rules about zones count

@@ -26,12 +26,20 @@ type Policies struct {
 }
 
 // Known is a policy as it was last written, and as it is in effect: where a change makes no sense, as it
-// was before that.
+// was before that. One that never made sense holds what it selects.
 type Known struct {
 	Object   *unstructured.Unstructured
-	InEffect *policy.Policy // nil: it never made sense
+	InEffect *policy.Policy
 	Mistake  string
-	source   *unstructured.Unstructured // of InEffect
+	source   *unstructured.Unstructured // of InEffect; nil: it never made sense
+}
+
+// Earlier is the policy as it is in effect, if that is not as it is written now; else nil.
+func (k Known) Earlier() *unstructured.Unstructured {
+	if k.Mistake == "" {
+		return nil
+	}
+	return k.source
 }
 
 // New is without any policy or Namespace.
@@ -54,7 +62,7 @@ func (p *Policies) Namespaces() map[string]map[string]string { return p.namespac
 
 // Rule has these policies be in effect, and these Namespaces be there, whatever was written.
 func (p *Policies) Rule(policies []*policy.Policy, namespaces map[string]map[string]string) {
-	p.index, p.namespaces = policy.NewIndex(policies), namespaces
+	p.index, p.namespaces = p.index.Renew(policies), namespaces
 }
 
 // Write takes over what was written or deleted, and says whether others are in effect now.
@@ -75,11 +83,9 @@ func (p *Policies) Write(written []*unstructured.Unstructured, gone []types.UID)
 	}
 	var all []*policy.Policy
 	for _, known := range p.all {
-		if known.InEffect != nil {
-			all = append(all, known.InEffect)
-		}
+		all = append(all, known.InEffect)
 	}
-	p.index = policy.NewIndex(all)
+	p.index = p.index.Renew(all)
 	return true
 }
 
@@ -90,10 +96,22 @@ func (k Known) next(obj *unstructured.Unstructured) Known {
 		return k
 	}
 	read, err := policy.Parse(obj)
-	if err != nil {
-		return Known{Object: obj, InEffect: k.InEffect, Mistake: err.Error(), source: k.source}
+	if err == nil {
+		return Known{Object: obj, InEffect: read, source: obj}
 	}
-	return Known{Object: obj, InEffect: read, source: obj}
+	out := Known{Object: obj, InEffect: k.InEffect, Mistake: err.Error(), source: k.source}
+	if out.source != nil {
+		return out
+	}
+	// Before this run of the hub it may have made sense.
+	if last := policy.LastRead(obj); last != nil {
+		if read, err := policy.Parse(last); err == nil {
+			out.InEffect, out.source = read, last
+			return out
+		}
+	}
+	out.InEffect = policy.Held(obj, err)
+	return out
 }
 
 // Written is what has to be written, in that order, for k to be known.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/capacity"
+	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -52,8 +53,39 @@ type input struct {
 type object struct {
 	Object map[string]any `json:"object"`
 	Hash   uint64         `json:"hash"` // of its content
+	// SameSpec: its spec is as it was recorded last.
+	SameSpec bool `json:"sameSpec,omitempty"`
 	// Revision of its pod template, which does not follow from what is recorded of that; empty in older recordings.
 	Revision string `json:"revision,omitempty"`
+}
+
+// encoder makes JSON of inputs. It knows which specs it has encoded: most of what is written at the hub after an object was made
+// is annotations and status. What begins where nothing of before can be read needs another encoder.
+type encoder struct {
+	specs map[template.Key]any
+}
+
+func newEncoder() *encoder { return &encoder{specs: map[template.Key]any{}} }
+
+// written is encodeObject, without a spec that is as it was.
+func (c *encoder) written(t *template.Template) *object {
+	o := encodeObject(t)
+	spec, has := o.Object["spec"]
+	before, known := c.specs[t.Key]
+	if c.note(t.Key, o); has && known && fieldmerge.Equal(spec, before) {
+		o.SameSpec = true
+		delete(o.Object, "spec")
+	}
+	return o
+}
+
+// note notes the spec of what is encoded.
+func (c *encoder) note(key template.Key, o *object) {
+	if spec, has := o.Object["spec"]; has {
+		c.specs[key] = spec
+	} else {
+		delete(c.specs, key)
+	}
 }
 
 // encodeObject leaves of a template what decides.
@@ -161,7 +193,7 @@ func flat(spec map[string]any) map[string]any {
 }
 
 // encode is in as JSON.
-func encode(in decide.Input) ([]byte, error) {
+func (c *encoder) encode(in decide.Input) ([]byte, error) {
 	e := input{Type: typeOf(in)}
 	switch in := in.(type) {
 	case decide.Served:
@@ -171,12 +203,15 @@ func encode(in decide.Input) ([]byte, error) {
 	case decide.Listed:
 		e.Resource = in.GR.String()
 		for _, t := range in.Templates {
-			e.Objects = append(e.Objects, *encodeObject(t))
+			o := encodeObject(t)
+			c.note(t.Key, o)
+			e.Objects = append(e.Objects, *o)
 		}
 	case decide.Written:
-		e.Key, e.Object = in.Template.Key.String(), encodeObject(in.Template)
+		e.Key, e.Object = in.Template.Key.String(), c.written(in.Template)
 	case decide.Deleted:
 		e.Key, e.UID = in.Key.String(), in.UID
+		delete(c.specs, in.Key)
 	case decide.ClustersListed:
 		for _, c := range in.Clusters {
 			e.Clusters = append(e.Clusters, slimCluster(c))
@@ -354,6 +389,13 @@ func (d *decoder) template(gr schema.GroupResource, o *object) (*template.Templa
 	}
 	obj := &unstructured.Unstructured{Object: whole(o.Object).(map[string]any)}
 	key := template.Key{GR: gr, Namespace: obj.GetNamespace(), Name: obj.GetName()}
+	if o.SameSpec {
+		before := d.templates[key]
+		if before == nil {
+			return nil, fmt.Errorf("a recorded template of %s has the spec of one that is not recorded", key)
+		}
+		copyField(obj.Object, before.Object.Object, "spec")
+	}
 	// What makes no sense in its annotations was passed over then, too.
 	t, _ := template.Read(gr, obj, func(map[string]any) uint64 { return o.Hash }, d.templates[key])
 	if o.Revision != "" {

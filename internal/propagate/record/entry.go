@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,13 +28,13 @@ const (
 
 // Outcome is what was decided about an object, whenever that is something else than before.
 type Outcome struct {
-	At time.Time `json:"at"`
+	At time.Time `json:"at,omitzero"`
 	// Object is RESOURCE.GROUP/NAMESPACE/NAME.
 	Object     string    `json:"object"`
 	UID        types.UID `json:"uid,omitempty"`
 	Generation int64     `json:"generation,omitempty"`
 	// Cause is what happened, in words.
-	Cause    string            `json:"cause"`
+	Cause    string            `json:"cause,omitempty"`
 	Policy   string            `json:"policy,omitempty"`
 	Decision schedule.Decision `json:"decision"`
 	// Now is how many replicas clusters run meanwhile, where that is not their share, because others are not ready.
@@ -68,16 +69,35 @@ func outcomeOf(at time.Time, cause string, p decide.Publish) Outcome {
 	return o
 }
 
-// fingerprint is the same for outcomes that say the same of an object at other times and for other causes.
-func (o Outcome) fingerprint() (uint64, error) {
+// lasting is o as JSON, but for when, why and of which generation, and its fingerprint, which is the same for outcomes that
+// differ in nothing else.
+func (o Outcome) lasting() (encoded []byte, fingerprint uint64, err error) {
 	o.At, o.Cause, o.Generation = time.Time{}, "", 0
-	encoded, err := json.Marshal(o)
-	if err != nil {
-		return 0, fmt.Errorf("encode what was decided about %s: %w", o.Object, err)
+	if encoded, err = json.Marshal(o); err != nil {
+		return nil, 0, fmt.Errorf("encode what was decided about %s: %w", o.Object, err)
 	}
 	sum := fnv.New64a()
 	_, _ = sum.Write(encoded)
-	return sum.Sum64(), nil
+	return encoded, sum.Sum64(), nil
+}
+
+func (o Outcome) fingerprint() (uint64, error) {
+	_, print, err := o.lasting()
+	return print, err
+}
+
+// encode is o as JSON. lasting is what of it lasts.
+func (o Outcome) encode(lasting []byte) ([]byte, error) {
+	rest, err := json.Marshal(struct {
+		At         time.Time `json:"at"`
+		Generation int64     `json:"generation,omitempty"`
+		Cause      string    `json:"cause,omitempty"`
+	}{o.At, o.Generation, o.Cause})
+	if err != nil {
+		return nil, fmt.Errorf("encode what was decided about %s: %w", o.Object, err)
+	}
+	// The object comes first, where about looks for it.
+	return slices.Concat(lasting[:len(lasting)-1], []byte(","), rest[1:]), nil
 }
 
 // CauseOf is what happened, in words.

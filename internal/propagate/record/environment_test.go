@@ -13,7 +13,7 @@ import (
 func TestARevisionSurvivesItsRecording(t *testing.T) {
 	d := newDriver(options)
 	in := d.written(d.manifest("Deployment", "web", 3)).(decide.Written)
-	out := copyOf(t, newDecoder(), in).(decide.Written)
+	out := copyOf(t, newEncoder(), newDecoder(), in).(decide.Written)
 	if got, want := out.Template.Content.Revision, in.Template.Content.Revision; got != want || want == "" {
 		t.Errorf("the revision is %q, was %q", got, want)
 	}

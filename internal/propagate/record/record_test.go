@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -46,8 +47,8 @@ func (o outcomes) note(t rapid.TB, effects []decide.Effect) {
 }
 
 // copyOf is an input that was encoded and decoded.
-func copyOf(t rapid.TB, d *decoder, in decide.Input) decide.Input {
-	data, err := encode(in)
+func copyOf(t rapid.TB, e *encoder, d *decoder, in decide.Input) decide.Input {
+	data, err := e.encode(in)
 	if err != nil {
 		t.Fatalf("%T: %v", in, err)
 	}
@@ -69,18 +70,18 @@ func TestAWorldThatIsRebuiltDecidesTheSame(t *testing.T) {
 		for d.more {
 			was.note(t, d.apply(decide.Tick{}))
 		}
-		twin, codec := decide.NewWorld(options), newDecoder()
+		twin, encoder, decoder := decide.NewWorld(options), newEncoder(), newDecoder()
 		for _, in := range d.world.Checkpoint() {
-			is.note(t, twin.Apply(copyOf(t, codec, in), d.now))
+			is.note(t, twin.Apply(copyOf(t, encoder, decoder, in), d.now))
 		}
 		compare(t, "the checkpoint", was, is)
 		for range rapid.IntRange(1, 60).Draw(t, "after") {
 			in := d.next(t)
 			first := d.apply(in)
-			second := twin.Apply(copyOf(t, codec, in), d.now)
+			second := twin.Apply(copyOf(t, encoder, decoder, in), d.now)
 			was.note(t, first)
 			is.note(t, second)
-			text, _ := encode(in)
+			text, _ := newEncoder().encode(in)
 			compare(t, string(text), was, is)
 			if a, b := calls(first), calls(second); a != b {
 				t.Fatalf("after %s one is to be called %q, the other %q", text, a, b)
@@ -183,7 +184,7 @@ func TestEachInputCanBeRecorded(t *testing.T) {
 			t.Errorf("a decide.%s is not in this test, nor perhaps in encode and decode", name)
 			continue
 		}
-		if got := typeOf(copyOf(t, newDecoder(), in)); got != name {
+		if got := typeOf(copyOf(t, newEncoder(), newDecoder(), in)); got != name {
 			t.Errorf("a %s is read as a %s", name, got)
 		}
 	}
@@ -315,5 +316,62 @@ func TestNoContentIsRecorded(t *testing.T) {
 	})
 	if err != nil || found == 0 || variables < 5 {
 		t.Errorf("%v; Secrets are recorded %d times, environment variables %d times", err, found, variables)
+	}
+}
+
+// A spec is recorded once, as long as it is the same, and is read with each record nevertheless.
+func TestASpecIsRecordedOnce(t *testing.T) {
+	d, e, back := newDriver(options), newEncoder(), newDecoder()
+	read := func(obj *unstructured.Unstructured) (encoded string, spec any) {
+		t.Helper()
+		data, err := e.encode(d.written(obj))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := back.decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data), in.(decide.Written).Template.Object.Object["spec"]
+	}
+	again := func(change func(obj *unstructured.Unstructured)) *unstructured.Unstructured {
+		obj := d.manifest("Deployment", "web", 3)
+		change(obj)
+		return obj
+	}
+	for _, c := range []struct {
+		name  string
+		obj   *unstructured.Unstructured
+		whole bool
+	}{
+		{"made", again(func(*unstructured.Unstructured) {}), true},
+		{"a status", again(func(o *unstructured.Unstructured) { o.Object["status"] = map[string]any{"replicas": int64(1)} }), false},
+		{"an annotation", again(func(o *unstructured.Unstructured) { o.SetAnnotations(map[string]string{"hanse.dev/division": "aws=3"}) }), false},
+		{"another spec", d.manifest("Deployment", "web", 4), true},
+		{"the first again", d.manifest("Deployment", "web", 3), true},
+		{"no spec", again(func(o *unstructured.Unstructured) { delete(o.Object, "spec") }), false},
+		{"a spec", d.manifest("Deployment", "web", 3), true},
+	} {
+		want := withoutValues(c.obj.DeepCopy().Object)["spec"] // of environment variables
+		encoded, spec := read(c.obj)
+		if whole := strings.Contains(encoded, `"image"`); whole != c.whole {
+			t.Errorf("%s: %s", c.name, encoded)
+		}
+		if !reflect.DeepEqual(spec, want) {
+			t.Errorf("%s: read %v, want %v", c.name, spec, want)
+		}
+	}
+	if _, err := e.encode(decide.Deleted{Key: template.Key{GR: deployments, Namespace: "shop", Name: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	if encoded, _ := read(d.manifest("Deployment", "web", 3)); !strings.Contains(encoded, `"image"`) {
+		t.Errorf("after a deletion: %s", encoded)
+	}
+	same, err := e.encode(d.written(d.manifest("Deployment", "web", 3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newDecoder().decode(same); err == nil {
+		t.Error("a spec that nobody recorded is read")
 	}
 }

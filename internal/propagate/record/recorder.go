@@ -38,9 +38,10 @@ type Recorder struct {
 
 	// Run alone uses these: fingerprints of the last outcomes by object, whether a checkpoint is on its way, and how many could not be
 	// written.
-	last  map[string]uint64
-	asked bool
-	lost  int64
+	last    map[string]uint64
+	encoder *encoder
+	asked   bool
+	lost    int64
 }
 
 // item is what is to be recorded.
@@ -65,7 +66,7 @@ func Open(dir string, bytes int64, options decide.Options, clock clock.WithTicke
 	if err != nil {
 		return nil, err
 	}
-	r := &Recorder{ring: ring, clock: clock, items: make(chan item, waiting), options: options, last: map[string]uint64{}}
+	r := &Recorder{ring: ring, clock: clock, items: make(chan item, waiting), options: options, last: map[string]uint64{}, encoder: newEncoder()}
 	return r, r.begin(nil)
 }
 
@@ -176,7 +177,7 @@ func (r *Recorder) write(i item) error {
 	if i.write != nil {
 		return r.append(i.at, kindWrite, i.write)
 	}
-	encoded, err := encode(i.in)
+	encoded, err := r.encoder.encode(i.in)
 	if err != nil {
 		return err
 	}
@@ -203,15 +204,20 @@ func (r *Recorder) write(i item) error {
 
 // outcome records what was decided about an object, if that is something else than before.
 func (r *Recorder) outcome(i item, p decide.Publish) error {
-	o := outcomeOf(i.at, CauseOf(i.in), p)
-	print, err := o.fingerprint()
+	o := outcomeOf(i.at, "", p)
+	lasting, print, err := o.lasting()
 	if err != nil || print == r.last[o.Object] {
 		return err
 	}
 	if r.last[o.Object] = print; o.Gone {
 		delete(r.last, o.Object)
 	}
-	return r.append(i.at, kindOutcome, o)
+	o.Cause = CauseOf(i.in)
+	encoded, err := o.encode(lasting)
+	if err != nil {
+		return err
+	}
+	return r.ring.Append(flight.Record{At: i.at, Kind: kindOutcome, Payload: encoded})
 }
 
 // begin begins a segment, with a checkpoint if there is one.
@@ -224,8 +230,9 @@ func (r *Recorder) begin(i *item) error {
 	if i == nil {
 		return r.ring.Append(begin[0])
 	}
+	r.encoder = newEncoder()
 	for _, in := range i.checkpoint {
-		encoded, err := encode(in)
+		encoded, err := r.encoder.encode(in)
 		if err != nil {
 			return err
 		}

@@ -1,11 +1,13 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"iter"
 	"strings"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,6 +32,11 @@ func CountPolicies(facts *decide.Facts, all iter.Seq[*decide.Assignment]) map[*p
 		c := counts[match.Policy]
 		c.Applies++
 		counts[match.Policy] = c
+		for _, e := range match.Enforced {
+			c := counts[e]
+			c.Applies++
+			counts[e] = c
+		}
 		for _, o := range match.Overruled {
 			c := counts[o.Policy]
 			c.Overruled++
@@ -47,6 +54,11 @@ func PolicyStatus(p decide.KnownPolicy, count PolicyCount, clusters []policy.Clu
 	if err != nil {
 		return nil, fmt.Errorf("encode the status of %s %s: %w", p.Object.GetKind(), p.Object.GetName(), err)
 	}
+	for field := range before {
+		if _, still := wanted[field]; !still {
+			wanted[field] = nil // a merge patch leaves alone what it does not name
+		}
+	}
 	if patch, _ := fieldmerge.Patch(map[string]any{"of": before}, map[string]any{"of": wanted}); patch == nil {
 		return nil, nil
 	}
@@ -61,21 +73,28 @@ func policyStatus(p decide.KnownPolicy, count PolicyCount, clusters []policy.Clu
 	}
 	out.ObservedGeneration = p.Object.GetGeneration()
 	out.Objects, out.Overruled = count.Applies, count.Overruled
+	out.InEffect = nil
+	if earlier := p.Earlier(); earlier != nil {
+		if spec, err := json.Marshal(earlier.Object["spec"]); err == nil {
+			out.InEffect = &v1alpha1.PolicyInEffect{Generation: earlier.GetGeneration(), Spec: apiextensionsv1.JSON{Raw: spec}}
+		}
+	}
 	accepted := metav1.Condition{
 		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPolicyAccepted,
 		ObservedGeneration: p.Object.GetGeneration(), Message: "the policy is in effect", LastTransitionTime: metav1.NewTime(now), // if it turns
 	}
 	problem := p.Mistake
-	if p.InEffect != nil {
-		out.Summary = p.InEffect.Summary()
-		if problem != "" {
-			problem += "; the policy stays in effect as it was before"
-		} else {
-			problem = p.InEffect.Problem(clusters)
-		}
-		if unknown := p.InEffect.Unknown(clusters); problem == "" && len(unknown) > 0 {
-			accepted.Message = "the policy is in effect; it names clusters that have not joined: " + strings.Join(unknown, ", ")
-		}
+	out.Summary = p.InEffect.Summary()
+	switch {
+	case p.InEffect.WhyHeld() != "":
+		problem += "; nothing new of what it selects is placed, and what runs is left alone. Try: correct the policy"
+	case problem != "":
+		problem += "; the policy stays in effect as it was before"
+	default:
+		problem = p.InEffect.Problem(clusters)
+	}
+	if unknown := p.InEffect.Unknown(clusters); problem == "" && len(unknown) > 0 {
+		accepted.Message = "the policy is in effect; it names clusters that have not joined: " + strings.Join(unknown, ", ")
 	}
 	if problem != "" {
 		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, v1alpha1.ReasonPolicyProblem, problem

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -54,9 +55,9 @@ func TestAPolicySaysWhetherItIsInEffect(t *testing.T) {
 	if c := conditionOf(t, got); c["status"] != "False" || c["message"] != "min is more than max; the policy stays in effect as it was before" || c["lastTransitionTime"] != "2026-01-01T00:00:30Z" {
 		t.Errorf("a change that makes no sense: %v", got)
 	}
-	wrong.InEffect = nil
+	wrong.InEffect = policy.Held(wrong.Object, errors.New("min is more than max"))
 	got, _ = PolicyStatus(wrong, PolicyCount{}, clusters, at(30))
-	if c := conditionOf(t, got); c["message"] != "min is more than max" {
+	if c := conditionOf(t, got); c["message"] != "min is more than max; nothing new of what it selects is placed, and what runs is left alone. Try: correct the policy" {
 		t.Errorf("it never made sense: %v", got)
 	}
 }

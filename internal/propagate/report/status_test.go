@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/aggregate"
+	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -228,7 +229,7 @@ func TestOneStatusIsWrittenOnce(t *testing.T) {
 			status = map[string]any{}
 			written.Object.Object["status"] = status
 		}
-		apply(status, first.Patch)
+		apitest.Merge(status, first.Patch)
 		next := *r.a
 		next.Template = &written
 		again, err := Status(&next, r.facts, r.all(), at(0), at(200))
@@ -236,22 +237,6 @@ func TestOneStatusIsWrittenOnce(t *testing.T) {
 			rt.Fatalf("it is written again: %v (%v), first %v", again.Patch, err, first.Patch)
 		}
 	})
-}
-
-// apply applies a merge patch.
-func apply(obj, patch map[string]any) {
-	for k, v := range patch {
-		below, isMap := v.(map[string]any)
-		there, wasMap := obj[k].(map[string]any)
-		switch {
-		case v == nil:
-			delete(obj, k)
-		case isMap && wasMap:
-			apply(there, below)
-		default:
-			obj[k] = v
-		}
-	}
 }
 
 // TestReachedSaysWhatIsNotKnown of each kind of work.

@@ -1,4 +1,4 @@
-package access
+package endpoint
 
 import (
 	"net/http"
@@ -13,11 +13,11 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
-// Events writes events about objects to a member. Events are aggregated and rate-limited, and lost rather than waited
+// Events writes events about objects to the member. Events are aggregated and rate-limited, and lost rather than waited
 // for. It takes two goroutines and some memory from the first event on. Without a client it tells nobody.
 type Events struct {
-	Config *rest.Config
-	Client *http.Client
+	cfg    *rest.Config
+	client *http.Client
 
 	mu          sync.Mutex
 	over        bool
@@ -25,8 +25,18 @@ type Events struct {
 	recorder    kuberecord.EventRecorder
 }
 
-// Event tells of something about an object. It does not block.
-func (s *Events) Event(about *corev1.ObjectReference, eventType, reason, message string) {
+// Connect gives it its way to the member.
+func (s *Events) Connect(cfg *rest.Config, client *http.Client) { s.cfg, s.client = cfg, client }
+
+// Begun says whether there was an event.
+func (s *Events) Begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broadcaster != nil
+}
+
+// Tell makes an event.
+func (s *Events) Tell(about *corev1.ObjectReference, eventType, reason, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recorder == nil {
@@ -38,10 +48,10 @@ func (s *Events) Event(about *corev1.ObjectReference, eventType, reason, message
 }
 
 func (s *Events) begin() {
-	if s.Client == nil || s.over {
+	if s.client == nil || s.over {
 		return
 	}
-	client, err := typedcorev1.NewForConfigAndClient(s.Config, s.Client)
+	client, err := typedcorev1.NewForConfigAndClient(s.cfg, s.client)
 	if err != nil {
 		return // the member's other clients are made of the same
 	}
@@ -50,14 +60,7 @@ func (s *Events) begin() {
 	s.recorder = s.broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: v1alpha1.FieldManager})
 }
 
-// Began says whether anything has been told.
-func (s *Events) Began() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.broadcaster != nil
-}
-
-// Stop ends it: nothing is told any more.
+// Stop ends it. What is told later is lost.
 func (s *Events) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

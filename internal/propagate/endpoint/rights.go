@@ -1,4 +1,4 @@
-package access
+package endpoint
 
 import (
 	"context"
@@ -19,16 +19,24 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 )
 
-// Custom gives the hub's account in a member the right to custom resources, and remembers which it has been given. The zero
-// value has given none.
-type Custom struct {
+// Rights are those of the hub's account in one member.
+type Rights struct {
+	cfg    *rest.Config
+	client *http.Client
+
 	mu      sync.Mutex
-	granted map[string]bool
+	granted map[string]bool // rights to custom resources that the role has
 }
 
-// Grant gives the right to the custom resources among those that are propagated: a ClusterRole and a binding for each group,
+// NewRights is for a member that cfg and client reach.
+func NewRights(cfg *rest.Config, client *http.Client) *Rights {
+	return &Rights{cfg: cfg, client: client, granted: map[string]bool{}}
+}
+
+// Grant gives the hub's account in the member the right to the custom
+// resources that are propagated: a ClusterRole and a binding for each group,
 // so that no wildcard is needed. It writes nothing when all is as it should be.
-func (c *Custom) Grant(ctx context.Context, cfg *rest.Config, client *http.Client, served []schema.GroupVersionResource) error {
+func (s *Rights) Grant(ctx context.Context, served []schema.GroupVersionResource) error {
 	groups := map[string][]string{}
 	for _, r := range served {
 		if !builtIn(r.Group) {
@@ -37,24 +45,24 @@ func (c *Custom) Grant(ctx context.Context, cfg *rest.Config, client *http.Clien
 	}
 	for group, resources := range groups {
 		slices.Sort(resources)
-		if err := c.grantGroup(ctx, cfg, client, group, resources); err != nil {
+		if err := s.grantGroup(ctx, group, resources); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Custom) grantGroup(ctx context.Context, cfg *rest.Config, with *http.Client, group string, resources []string) error {
+func (s *Rights) grantGroup(ctx context.Context, group string, resources []string) error {
 	granted := fmt.Sprint(group, resources)
-	c.mu.Lock()
-	done := c.granted[granted]
-	c.mu.Unlock()
+	s.mu.Lock()
+	done := s.granted[granted]
+	s.mu.Unlock()
 	if done {
 		return nil
 	}
 	name := v1alpha1.ServiceAccount + ":" + group
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: kinds.CustomRules(group, resources)}
-	client, err := rbacclient.NewForConfigAndClient(cfg, with)
+	client, err := rbacclient.NewForConfigAndClient(s.cfg, s.client)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
@@ -75,12 +83,9 @@ func (c *Custom) grantGroup(ctx context.Context, cfg *rest.Config, with *http.Cl
 	if _, err := client.ClusterRoleBindings().Create(ctx, binding, options); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("write ClusterRoleBinding %s: %w", name, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.granted == nil {
-		c.granted = map[string]bool{}
-	}
-	c.granted[granted] = true
+	s.mu.Lock()
+	s.granted[granted] = true
+	s.mu.Unlock()
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package access
+package objects
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// Served is what a member serves that can be written and watched. failed are the groups of which that could not be
+// Served is what an API server serves that can be written and watched. failed are the groups of which that could not be
 // found out, and why; err is that nothing could.
 func Served(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResource]bool, failed map[string]error, err error) {
 	_, lists, err := d.ServerGroupsAndResources()
@@ -24,7 +24,7 @@ func Served(d discovery.DiscoveryInterface) (found map[schema.GroupVersionResour
 			continue
 		}
 		for _, r := range list.APIResources {
-			if writable(r) && !strings.Contains(r.Name, "/") {
+			if Writable(r) {
 				found[gv.WithResource(r.Name)] = true
 			}
 		}
@@ -45,11 +45,13 @@ func failedGroups(err error) map[string]error {
 	return failed
 }
 
-func writable(r metav1.APIResource) bool {
+// Writable says whether objects of a resource can be listed, watched, created, changed and deleted; those of subresources
+// cannot.
+func Writable(r metav1.APIResource) bool {
 	for _, verb := range []string{"list", "watch", "create", "patch", "delete"} {
 		if !slices.Contains(r.Verbs, verb) {
 			return false
 		}
 	}
-	return true
+	return !strings.Contains(r.Name, "/")
 }

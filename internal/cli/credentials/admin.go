@@ -1,0 +1,94 @@
+package credentials
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
+
+	"github.com/hanse-dev/hanse/internal/cli/args"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"github.com/hanse-dev/hanse/internal/pki"
+)
+
+// NewAdminCommand is hanse admin and what is below it.
+func NewAdminCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "admin",
+		Short: "What only the owner of a hub's data directory can do",
+		Args:  args.RejectUnknown,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newAdminKubeconfigCommand(s, now))
+	return cmd
+}
+
+func newAdminKubeconfigCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
+	request := datadir.AdminRequest{Now: now.Now}
+	var file string
+	cmd := &cobra.Command{
+		Use:   "kubeconfig --data-dir DIR [--output FILE]",
+		Short: "Renew the administrator's kubeconfig, or make another one",
+		Long: `Renew admin.kubeconfig in a hub's data directory, or with --output write another
+kubeconfig for an administrator. The hub need not run.
+
+Its user is in the group hanse:admins, which the ClusterRoleBinding hanse:admins
+makes cluster-admin: remove the subject from that, and the group's members can do
+nothing more. With --break-glass it is system:masters, whose rights nobody can
+take away; the only way to revoke it is hanse certs rotate-ca.`,
+		Example: `  hanse admin kubeconfig --data-dir /var/lib/hanse
+  hanse admin kubeconfig --data-dir /var/lib/hanse --user alice --validity 8h --output alice.kubeconfig
+  hanse admin kubeconfig --data-dir /var/lib/hanse --break-glass --validity 1h --output -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case request.Path == "":
+				return errors.New("which hub's? Try: --data-dir DIR, as hanse server has it")
+			case request.Life < time.Minute:
+				return fmt.Errorf("--validity=%s is too short to be of use. Try: 1h", request.Life)
+			case file == "":
+				return renewAdmin(s, cmd, request)
+			}
+			data, err := datadir.AdminKubeconfig(request)
+			if err != nil {
+				return err
+			}
+			if file == "-" {
+				_, err = s.Out.Write(data)
+				return err
+			}
+			if err := pki.WriteFile(file, data); err != nil {
+				return fmt.Errorf("cannot write the kubeconfig: %w", err)
+			}
+			fmt.Fprintf(s.ErrOut, "%s is valid for %s.\n", file, request.Life)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&request.Path, "data-dir", "", "directory of the hub")
+	f.DurationVar(&request.Life, "validity", datadir.DefaultAdminLife, "how long it is valid")
+	f.StringVar(&request.User, "user", "admin", "with --output: the user's name, which the audit log has")
+	f.StringVar(&request.Server, "server", "", "with --output: URL of the hub in it (default: as the hub knows itself)")
+	f.BoolVar(&request.BreakGlass, "break-glass", false, "with --output: be system:masters, whatever RBAC says")
+	f.StringVar(&file, "output", "", "file to write, -: print (default: renew DIR/admin.kubeconfig)")
+	_ = cmd.MarkFlagDirname("data-dir")
+	return cmd
+}
+
+// renewAdmin renews the file in the directory, which has the rights and the address that the hub gives it.
+func renewAdmin(s genericiooptions.IOStreams, cmd *cobra.Command, request datadir.AdminRequest) error {
+	for _, flag := range []string{"user", "server", "break-glass"} {
+		if cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--%s is for another kubeconfig than admin.kubeconfig. Try: with --output FILE", flag)
+		}
+	}
+	file, err := datadir.RenewAdmin(request.Path, request.Life, request.Now)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.ErrOut, "%s is valid for %s.\n", file, request.Life)
+	return nil
+}
