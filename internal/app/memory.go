@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,8 @@ type memory struct {
 	inUse     uint64 // live, and what was allocated since
 	unused    uint64 // free, and not given back
 	total     uint64 // taken from the system, and not given back
+	fixed     uint64 // that of total which is no heap: stacks, above all
+	pieces    uint64 // free in parts of the heap that are in use
 }
 
 func readMemory() memory {
@@ -39,29 +42,35 @@ func readMemory() memory {
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
 	}
 	metrics.Read(samples)
-	return memory{
+	m := memory{
 		allocated: samples[0].Value.Uint64(), live: samples[1].Value.Uint64(), inUse: samples[2].Value.Uint64(),
 		unused: samples[3].Value.Uint64(), total: samples[4].Value.Uint64() - samples[5].Value.Uint64(),
 	}
+	m.pieces = samples[6].Value.Uint64()
+	m.fixed = m.total - min(m.total, m.inUse+m.unused+m.pieces)
+	return m
 }
 
 // What a collection leaves free is free in pieces: after a burst of writes the heap is a half larger than what is in it, and with
 // gcPercent on top the hub took three times as much as it needs. So all that the runtime takes has a limit, which it keeps by
-// collecting a little more often as it comes near, and which follows what is live, so that it never has to collect all
-// the time.
+// collecting a little more often as it comes near. What collecting does not help is on top: stacks, and so much that is free
+// in pieces that the limit would otherwise have it collect all the time.
 const (
 	// limitLook is how often the limit is set: what is live grows by less than itself meanwhile.
 	limitLook = time.Second
-	// limitFactor is how often the limit is what is live.
-	limitFactor = 2
 	// leastLimit is what a hub may have at any rate.
 	leastLimit = 400 << 20
+	// piecesFor is over how many looks that much was free in pieces, and was not used again.
+	piecesFor = 10
 )
 
-// limitFor is the limit for what is live, in bytes.
-func limitFor(live uint64) int64 { return int64(max(leastLimit, limitFactor*live)) }
+// limit is how much all that the runtime takes may be, in bytes, if that much was free in pieces for a while.
+func (m memory) limit(pieces uint64) int64 {
+	return int64(m.fixed + max(leastLimit-min(leastLimit, m.fixed), 2*m.live, m.live+m.live/2+pieces))
+}
 
 // limitMemory keeps the limit until ctx ends, unless the environment sets one. Blocks.
 func limitMemory(ctx context.Context) {
@@ -71,10 +80,11 @@ func limitMemory(ctx context.Context) {
 	defer debug.SetMemoryLimit(math.MaxInt64)
 	tick := time.NewTicker(limitLook)
 	defer tick.Stop()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	var pieces []uint64
 	for {
-		metrics.Read(live)
-		debug.SetMemoryLimit(limitFor(live[0].Value.Uint64()))
+		m := readMemory()
+		pieces = append(pieces[max(0, len(pieces)-piecesFor+1):], m.pieces)
+		debug.SetMemoryLimit(m.limit(slices.Min(pieces)))
 		select {
 		case <-ctx.Done():
 			return

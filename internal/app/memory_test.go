@@ -29,16 +29,19 @@ func TestMemoryIsGivenBackWhenIdle(t *testing.T) {
 
 func TestTheRuntimeKnowsWhatIsRead(t *testing.T) {
 	m := readMemory()
-	if m.allocated == 0 || m.inUse == 0 || m.total == 0 || m.total < m.inUse {
+	if m.allocated == 0 || m.inUse == 0 || m.total == 0 || m.total < m.inUse || m.fixed == 0 || m.fixed > m.total-m.inUse {
 		t.Errorf("%+v", m)
 	}
 }
 
 func TestTheLimitFollowsWhatIsLive(t *testing.T) {
 	const mib = 1 << 20
-	for live, want := range map[uint64]int64{0: 400 * mib, 150 * mib: 400 * mib, 216 * mib: 432 * mib, 1000 * mib: 2000 * mib} {
-		if got := limitFor(live); got != want {
-			t.Errorf("%d MiB live: %d MiB, want %d", live/mib, got/mib, want/mib)
+	for m, want := range map[memory]int64{
+		{}: 400 * mib, {live: 150 * mib, fixed: 60 * mib}: 400 * mib, {live: 216 * mib, fixed: 50 * mib, pieces: 80 * mib}: 482 * mib,
+		{live: 1000 * mib, fixed: 200 * mib}: 2200 * mib, {live: 240 * mib, fixed: 80 * mib, pieces: 240 * mib}: 680 * mib,
+	} {
+		if got := m.limit(m.pieces); got != want {
+			t.Errorf("%+v: %d MiB, want %d", m, got/mib, want/mib)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type count struct {
 type basis struct {
 	member    report.Counted // joined again, it is another
 	known     uint64         // its version
-	published uint64
+	published uint64         // that of what concerns it
 	facts     *decide.Facts
 }
 
@@ -44,24 +44,25 @@ func newCounts(p *published) *counts { return &counts{published: p, last: map[st
 // of counts what is placed in a member, or is there.
 func (c *counts) of(m countable) report.Counts {
 	known, certain := m.Version()
-	now := basis{m, known, c.published.current(), c.published.Facts()}
+	now := basis{m, known, c.published.current(m.Name()), c.published.Facts()}
 	c.mu.Lock()
 	last := c.last[m.Name()]
 	c.mu.Unlock()
 	if certain && last.of == now {
 		return last.counts
 	}
-	out := c.count(m, now.facts)
+	out, strays := c.count(m, now.facts)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if delete(c.last, m.Name()); certain {
+	if delete(c.last, m.Name()); certain && !strays {
 		c.last[m.Name()] = count{now, out}
 	}
 	return out
 }
 
-func (c *counts) count(m countable, facts *decide.Facts) report.Counts {
-	all, keys := c.published.concerning(m.Name(), m.Present())
+// count counts all. strays is as of published.concerning.
+func (c *counts) count(m countable, facts *decide.Facts) (out report.Counts, strays bool) {
+	all, keys, strays := c.published.concerning(m.Name(), m.Present())
 	surplus := func(yield func(template.Key, *decide.Observed) bool) {
 		for _, key := range keys {
 			if !yield(key, m.Glance(key)) {
@@ -69,7 +70,7 @@ func (c *counts) count(m countable, facts *decide.Facts) report.Counts {
 			}
 		}
 	}
-	return report.Count(m, facts, slices.Values(all), surplus)
+	return report.Count(m, facts, slices.Values(all), surplus), strays
 }
 
 // forget drops what is remembered of a cluster that has left.

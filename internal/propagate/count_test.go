@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -81,29 +82,44 @@ func TestCountsAreKept(t *testing.T) {
 	}
 	expect("first", 1, report.Counts{Pending: 3})
 
-	m.objects[configMapKey("old")] = &decide.Observed{UID: "u"} // of which the hub has not said that it has none
-	m.objects[configMapKey("elsewhere")] = &decide.Observed{UID: "u"}
-	m.version++
-	expect("a change in the member", 1, report.Counts{Pending: 3})
-	p.listed(schema.GroupResource{Resource: "configmaps"})
-	expect("the hub was read", 1, report.Counts{Pending: 5})
-	key, a := placedIn(t, "elsewhere", "gcp")
+	key, a := placedIn(t, "another", "gcp")
 	p.publish(key, a, time.Time{})
-	expect("it is to be elsewhere", 1, report.Counts{Pending: 5})
+	expect("an object elsewhere", 0, report.Counts{Pending: 3})
+	p.listed(schema.GroupResource{Resource: "configmaps"})
+	expect("the hub was read", 1, report.Counts{Pending: 3})
 	key, a = placedIn(t, "1", "gcp")
 	p.publish(key, a, time.Time{})
-	expect("another is to be elsewhere", 1, report.Counts{Pending: 4})
+	expect("it is to be elsewhere", 1, report.Counts{Pending: 2})
 	p.publish(key, nil, time.Time{})
+	expect("it is gone from elsewhere", 0, report.Counts{Pending: 2})
+	key, a = placedIn(t, "active")
+	a.Division = kinds.OneActive
+	p.publish(key, a, time.Time{})
+	expect("one that is active in another cluster", 1, report.Counts{Pending: 2})
+	p.publish(key, nil, time.Time{})
+	expect("it is gone", 1, report.Counts{Pending: 2})
 	p.facts.Store(&decide.Facts{})
-	expect("other facts", 1, report.Counts{Pending: 4})
+	expect("other facts", 1, report.Counts{Pending: 2})
+
+	m.objects[configMapKey("0")] = &decide.Observed{UID: "u"}
+	m.version++
+	expect("a change in the member", 1, report.Counts{Pending: 2})
+	m.objects[configMapKey("stray")] = &decide.Observed{UID: "u"} // of which nobody says when it is another
+	m.version++
+	expect("what is there without a template", 3, report.Counts{Pending: 3})
+	key, a = placedIn(t, "stray", "gcp")
+	p.publish(key, a, time.Time{})
+	expect("what is there and to be elsewhere", 3, report.Counts{Pending: 3})
+	delete(m.objects, configMapKey("stray"))
+	expect("it is gone there", 1, report.Counts{Pending: 2})
 
 	m.unread, m.uncertain = errors.New("refused"), true
 	m.version++
-	expect("nobody knows", 3, report.Counts{Pending: 1})
+	expect("nobody knows", 3, report.Counts{})
 	m.unread, m.uncertain = nil, false
-	expect("it is known again", 1, report.Counts{Pending: 4})
+	expect("it is known again", 1, report.Counts{Pending: 2})
 	c.forget("aws")
-	expect("it left and came back", 1, report.Counts{Pending: 4})
+	expect("it left and came back", 1, report.Counts{Pending: 2})
 	p.unserve(schema.GroupResource{Resource: "configmaps"})
 	expect("the hub does not serve it", 1, report.Counts{})
 }

@@ -29,8 +29,9 @@ type published struct {
 
 	mu        sync.RWMutex
 	resources map[schema.GroupResource]*resource
-	// version rises with each change of an entry.
-	version uint64
+	// version rises with each change that may concern any cluster, versions with those of entries of which it has a share.
+	version  uint64
+	versions map[string]uint64
 	// placed is which objects a cluster is to have, or may be, by its name and their resource.
 	placed map[string]map[schema.GroupResource]map[*entry]struct{}
 }
@@ -53,7 +54,7 @@ type entry struct {
 }
 
 func newPublished() *published {
-	p := &published{resources: map[schema.GroupResource]*resource{}, placed: map[string]map[schema.GroupResource]map[*entry]struct{}{}}
+	p := &published{resources: map[schema.GroupResource]*resource{}, versions: map[string]uint64{}, placed: map[string]map[schema.GroupResource]map[*entry]struct{}{}}
 	p.facts.Store(&decide.Facts{})
 	p.members.Store(&[]*member.Member{})
 	return p
@@ -106,7 +107,8 @@ func (p *published) publish(key template.Key, a *decide.Assignment, now time.Tim
 	}
 	before = e.assignment
 	e.assignment = a
-	p.version++
+	p.rise(before)
+	p.rise(a)
 	if before == nil || a == nil || before.Content != a.Content || before.Undecided != a.Undecided {
 		e.at = now
 	}
@@ -143,6 +145,19 @@ func (p *published) in(cluster string, gr schema.GroupResource) map[*entry]struc
 		of[gr] = map[*entry]struct{}{}
 	}
 	return of[gr]
+}
+
+// rise has the versions rise that an assignment concerns. p.mu is held.
+func (p *published) rise(a *decide.Assignment) {
+	if a == nil {
+		return
+	}
+	if a.Division == kinds.OneActive {
+		p.version++ // it is in all clusters
+	}
+	for cluster := range a.Shares {
+		p.versions[cluster]++
+	}
 }
 
 // since is when members were last given something else to do about an object; zero: nobody knows.
@@ -237,8 +252,9 @@ func (p *published) here(cluster string, of func(schema.GroupResource) bool, do 
 }
 
 // concerning is what was decided about the objects that a cluster is to have, may be to have, or has, and those of which it is known
-// that there is no template. present are those that it has.
-func (p *published) concerning(cluster string, present []template.Key) (all []*decide.Assignment, surplus []template.Key) {
+// that there is no template. present are those that it has; strays says whether there may be any among them of which it has no
+// share.
+func (p *published) concerning(cluster string, present []template.Key) (all []*decide.Assignment, surplus []template.Key, strays bool) {
 	p.here(cluster, nil, func(e *entry) { all = append(all, e.assignment) })
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -248,22 +264,25 @@ func (p *published) concerning(cluster string, present []template.Key) (all []*d
 			continue
 		}
 		e := r.entries[key.NamespacedName()]
+		if e != nil && (isIn(e.assignment, cluster) || e.assignment.Division == kinds.OneActive) {
+			continue // it is among all
+		}
+		strays = true
 		switch {
-		case e == nil && r.synced:
-			surplus = append(surplus, key)
-		case e == nil || isIn(e.assignment, cluster) || e.assignment.Division == kinds.OneActive: // is among all
-		default:
+		case e != nil:
 			all = append(all, e.assignment)
+		case r.synced:
+			surplus = append(surplus, key)
 		}
 	}
-	return all, surplus
+	return all, surplus, strays
 }
 
-// current is the version of all entries.
-func (p *published) current() uint64 {
+// current is the version of what concerns a cluster, but for objects that are there and of which it has no share.
+func (p *published) current(cluster string) uint64 {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.version
+	return p.version + p.versions[cluster]
 }
 
 // The following make it a member.Source.

@@ -42,8 +42,9 @@ const (
 
 // survival is what was last found out about the loss of each cluster, region and provider.
 type survival struct {
-	report  atomic.Pointer[survive.Report]
-	changed chan struct{}
+	report     atomic.Pointer[survive.Report]
+	conditions atomic.Pointer[map[string]*metav1.Condition] // by cluster
+	changed    chan struct{}
 }
 
 func newSurvival() *survival { return &survival{changed: make(chan struct{}, 1)} }
@@ -56,10 +57,26 @@ func (s *survival) note() {
 	}
 }
 
-// condition is that of a cluster, nil while nothing is known.
+// found takes over what was found out. The loop of keepSurvival alone calls it.
+func (s *survival) found(r *survive.Report) {
+	s.report.Store(r)
+	now, before := r.Conditions(), s.conditions.Load()
+	for cluster, c := range now {
+		if before == nil {
+			break
+		}
+		if was := (*before)[cluster]; was != nil && *was == *c {
+			now[cluster] = was
+		}
+	}
+	s.conditions.Store(&now)
+}
+
+// condition is that of a cluster, nil while nothing is known. It is the same pointer as long as it says the same, not to be
+// changed.
 func (s *survival) condition(cluster string) *metav1.Condition {
-	if r := s.report.Load(); r != nil {
-		return r.Condition(cluster)
+	if all := s.conditions.Load(); all != nil {
+		return (*all)[cluster]
 	}
 	return nil
 }
@@ -172,7 +189,7 @@ func (e *Engine) keepSurvival(ctx context.Context) {
 			klog.FromContext(ctx).V(2).Info("What would survive the loss of a cluster is not known", "reason", err.Error())
 			e.survival.note()
 		case err == nil:
-			e.survival.report.Store(report)
+			e.survival.found(report)
 		}
 		rest = max(survivalInterval, survivalRest*e.clock.Since(began))
 	}

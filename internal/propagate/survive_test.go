@@ -202,12 +202,25 @@ func TestTheConditionIsOfTheLastLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.survival.report.Store(report)
+	e.survival.found(report)
 	if c := e.survival.condition("aws"); c == nil || c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoPlaceElsewhere {
 		t.Errorf("aws: %+v", c)
 	}
 	if c := e.survival.condition("azure"); c == nil || c.Status != metav1.ConditionTrue {
 		t.Errorf("azure: %+v", c)
+	}
+	first := e.survival.condition("azure")
+	if report, err = e.Survive(t.Context(), survive.Question{}); err != nil {
+		t.Fatal(err)
+	}
+	if e.survival.found(report); e.survival.condition("azure") != first {
+		t.Error("a condition that says the same is another, so that whoever shows it compares all that it shows")
+	}
+	for i := range report.Scenarios {
+		report.Scenarios[i].Affected++
+	}
+	if e.survival.found(report); e.survival.condition("azure") == first || e.survival.condition("azure").Message == first.Message {
+		t.Errorf("a condition that says something else is the same: %v", first)
 	}
 	if got := fmt.Sprint(e.Survival()); got != "[{{Cluster aws} 2 1 0} {{Cluster azure} 0 0 0}]" {
 		t.Error(got)

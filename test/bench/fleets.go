@@ -298,10 +298,12 @@ func (r *fleetRun) hanging(ctx context.Context) error {
 	if err := r.fleet.hang(ctx, hang); err != nil {
 		return err
 	}
+	stop := r.world.profile(ctx, "fleet-hanging")
 	delays, err := r.time(ctx)
 	if err != nil {
 		return err
 	}
+	stop()
 	what := fmt.Sprintf("the same with %d members hanging", hang)
 	r.delays(what, delays, false)
 	if r.calm > 0 {

@@ -13,7 +13,9 @@
 //   - No cluster gains what the rules do not let it have.
 //   - A running Job stays, and no more work is given away than there is.
 //   - The hub does not tell of more ready replicas than there are, and says what it cannot read.
-//   - Once the faults have ended all is as it should be within a time, and then nothing is written any more.
+//   - What waited for a Namespace in a member comes soon once it can.
+//   - Once the faults have ended all is as it should be within a time, and then nothing is written any more. What is changed
+//     then is observed although a cluster is lost, and what is to leave a cluster leaves when others have room.
 //
 // A history comes from its seed: what happens, when, and what each request meets on its way. It is the same again as far as
 // the order goes in which goroutines run that have something to do at the same instant of virtual time, and ranges over

@@ -330,6 +330,16 @@ func (m *member) setStatus(r ref, status object) {
 	m.put(r, obj)
 }
 
+// works says whether it runs pods of Jobs. mu is held.
+func (m *member) works() bool {
+	for _, all := range m.tasks {
+		if len(all) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // job runs as many pods of a Job as it says, and counts what they complete. mu is held.
 func (m *member) job(r ref) {
 	j := m.get(r)

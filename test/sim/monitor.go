@@ -28,6 +28,7 @@ type monitor struct {
 	begun   map[string]map[string]int64 // completions that were given to clusters, by the same
 	lost    map[string][]drop           // ready pods that went by no doing of the hub, by object
 	truth   map[string][]moment         // how many are ready, by object
+	fewer   map[string]time.Time        // when people wanted fewer replicas last, by UID at the hub
 	freed   map[string]time.Time        // when Namespace shop of a member was gone, by member
 	parted  map[string]bool             // Jobs, by UID, and clusters that left with their part of them: it is done when they are back
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
@@ -52,7 +53,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{}, since: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, fewer: map[string]time.Time{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -90,6 +91,11 @@ func (m *monitor) heard(c *call) {
 		m.writes++
 	}
 	at := f.member(c.server)
+	if at != nil && c.method == "POST" && c.answer.code >= 300 { // it is tried again, whatever rules say by then
+		if obj, err := decode(c.body); err == nil {
+			m.give(c.ref, at.name, origin(obj), max(1, number(obj, "spec", "replicas")))
+		}
+	}
 	if at == nil || c.answer.code >= 300 || c.ref.gr.Resource == "events" {
 		return
 	}
@@ -163,7 +169,8 @@ const patience = 3 * time.Second
 // wasAllowed says whether the rules let an object be in a cluster, when the hub may have known them last.
 func (m *monitor) wasAllowed(r ref, cluster string, sent time.Time) bool {
 	since, known := m.since[pair{r, cluster}]
-	return m.f.allows(r, cluster) && (!known || sent.Sub(since) > patience)
+	// While the hub's own way is bad, it may hear of a policy before it hears of a label that was changed earlier.
+	return m.f.allows(r, cluster) && (!known || sent.Sub(since) > patience) && sent.After(m.shaken)
 }
 
 // gained checks that a cluster that gets something, or more of it, may have it.
@@ -189,6 +196,13 @@ func (m *monitor) gained(at *member, c *call, after object) {
 		return
 	}
 	m.fail("%s in %s gains, where the rules have not let it be for %s", c.ref, at.name, c.sent.Sub(last).Round(time.Millisecond))
+}
+
+// give notes that a cluster was given so many of something, if rules let it be.
+func (m *monitor) give(r ref, cluster, uid string, n int64) {
+	if key := uid + " " + cluster; m.f.allowsMore(r, cluster) {
+		m.had[key] = max(m.had[key], n)
+	}
 }
 
 // sets says whether a write sets how many replicas there are to be: where somebody in the member does, it does not.
@@ -233,12 +247,12 @@ func (m *monitor) hubChanged(r ref, before, after object) {
 	if after == nil && r.gr != clusters {
 		m.f.people.deleted[text(before, "metadata", "uid")] = true
 	}
-	if r.gr == deployments && after != nil {
-		for name, n := range divisionOf(after) { // what runs there may have been given, too
-			key := text(after, "metadata", "uid") + " " + name
-			if had, was := m.had[key]; was && n > had && m.f.allowsMore(r, name) {
-				m.had[key] = n
-			}
+	if (r.gr == deployments || r.gr == jobs) && after != nil {
+		for name, n := range divisionOf(after) { // it is given once it is recorded
+			m.give(r, name, text(after, "metadata", "uid"), n)
+		}
+		if number(after, "spec", "replicas") < number(before, "spec", "replicas") {
+			m.fewer[text(after, "metadata", "uid")] = time.Now()
 		}
 	}
 	switch r.gr {
@@ -279,7 +293,7 @@ func (m *monitor) lowered(at *member, c *call, after object) {
 	if !m.f.allows(c.ref, at.name) && (cpuOf(template) > 0 || !slices.ContainsFunc(m.f.members, open)) {
 		return // it may not stay, and can go nowhere, or nobody here knows whether there is room
 	}
-	if known && last > wanted {
+	if known && last > wanted || time.Since(m.fewer[text(template, "metadata", "uid")]) < 2*patience {
 		return
 	}
 	var were, are int64

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,7 @@ func (f *federation) settle() error {
 	f.note("all is as it should be after %s", time.Since(begun))
 	f.mu.Unlock()
 	for tries := 0; ; tries++ {
+		f.untilNobodyWorks()
 		f.mu.Lock()
 		before := f.watch.writes
 		f.mu.Unlock()
@@ -106,6 +108,19 @@ func (f *federation) settle() error {
 		return fmt.Errorf("it did not last: %s", strings.Join(missing, "; "))
 	}
 	return nil
+}
+
+// untilNobodyWorks waits for Jobs that nobody waits for, of which the hub tells all the same. mu is not held.
+func (f *federation) untilNobodyWorks() {
+	for begun := time.Now(); time.Since(begun) < settling; time.Sleep(2 * time.Second) {
+		f.mu.Lock()
+		works := slices.ContainsFunc(f.members, func(m *member) bool { return m.works() })
+		f.mu.Unlock()
+		if !works {
+			break
+		}
+	}
+	time.Sleep(2 * time.Second) // until it is told
 }
 
 // missing is what is not as it should be. mu is held.
@@ -295,4 +310,30 @@ func (f *federation) missingWork(r ref, obj object, joined []*member, say func(s
 	} else if number(obj, "status", "succeeded") != done {
 		say("%s: %d done, %d at the hub", r, done, number(obj, "status", "succeeded"))
 	}
+}
+
+// rollWithoutTheDead has every Deployment change while a cluster is lost: nobody waits for that one. mu is not held.
+func (f *federation) rollWithoutTheDead() error {
+	f.mu.Lock()
+	lost := slices.ContainsFunc(f.joined(), func(m *member) bool { return m.dead })
+	var all []ref
+	for _, o := range f.hub.all(deployments) {
+		all = append(all, ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")})
+	}
+	f.mu.Unlock()
+	if !lost {
+		return nil
+	}
+	for _, r := range all {
+		f.as("kubectl", f.hub, http.MethodPatch, "/apis/apps/v1/namespaces/"+r.namespace+"/deployments/"+r.name, object{"spec": object{"progressDeadlineSeconds": int64(77)}})
+	}
+	time.Sleep(30 * time.Second)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, what := range f.missing() {
+		if strings.HasPrefix(what, "deployments/") {
+			return fmt.Errorf("30s after a change while a cluster is lost: %s", what)
+		}
+	}
+	return nil
 }

@@ -81,6 +81,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 		}
 		f.calm(seed%3 == 0)
 		err := f.settle()
+		if err == nil {
+			err = f.rollWithoutTheDead()
+		}
 		if err == nil && seed%2 == 1 {
 			err = f.moveWhenRoomAppears()
 		}

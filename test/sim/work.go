@@ -69,6 +69,9 @@ func (m *monitor) restored() {
 		m.again[uid] = true
 		for _, at := range m.f.members {
 			delete(given, at.name)
+			if m.f.hub.get(ref{gr: clusters, name: at.name}) == nil {
+				continue // it joined after the copy was made
+			}
 			for _, o := range at.all(jobs) {
 				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] {
 					given[at.name] = completionsOf(o.obj)

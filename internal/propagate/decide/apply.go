@@ -175,7 +175,13 @@ func (w *World) read(in Read) {
 		delete(next.read, in.GR)
 	}
 	w.members[in.Cluster] = next
-	w.backlog.Hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.moving[o.key] }), agenda.Work{Look: true})
+	moves := func(unplaced bool) func(*object) bool {
+		return func(o *object) bool {
+			return o.key.GR == in.GR && w.moving[o.key] && (o.a.Decision.Unplaced > 0) == unplaced
+		}
+	}
+	w.backlog.Hurry(w.keys(moves(true)), agenda.Work{Decide: true}) // it may have a place where it runs
+	w.backlog.Hurry(w.keys(moves(false)), agenda.Work{Look: true})
 	if in.GR == template.Jobs() {
 		w.lookAtJobs(in.Cluster)
 	}

@@ -54,7 +54,11 @@ func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision
 		return w.kept(a, o, &wl)
 	}
 	if unread := w.unreadWork(a.Template); unread != "" {
-		return schedule.Decision{Divided: true, Unplaced: a.Total, Reason: unread, Hold: true}
+		d := schedule.Decision{Divided: true, Unplaced: a.Total, Reason: unread, Hold: true}
+		if w.awaitsAway(a.Template) {
+			d.Problem = unread // that may take long: somebody has to know
+		}
+		return d
 	}
 	waiting := w.awaited(a, o, &wl)
 	if waiting != "" && len(wl.Current) == 0 {

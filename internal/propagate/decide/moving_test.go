@@ -252,3 +252,12 @@ func TestWhatGetsReadyBeforeItIsLoweredStays(t *testing.T) {
 		t.Error("the one that is not ready may not stop")
 	}
 }
+
+// TestFewerWhileAnotherIsAwayWait: nobody knows whether the one that is away runs any.
+func TestFewerWhileAnotherIsAwayWait(t *testing.T) {
+	r := moving(map[string]int32{"aws": 0, "azure": 2})
+	aws := r.runs("aws", 1, 1, &template.Share{Replicas: 1, Total: 3})
+	if n := r.runsNow(aws); n != 1 {
+		t.Errorf("azure is away, and aws is to run %d", n)
+	}
+}

@@ -45,6 +45,16 @@ func (w *World) recovered(t *template.Template) *template.Template {
 	return &next
 }
 
+// awaitsAway says whether one of the members that have to be read is away.
+func (w *World) awaitsAway(t *template.Template) bool {
+	for name, c := range w.clusters {
+		if !c.Ready && !w.hasRead(name, t.Key.GR) {
+			return true
+		}
+	}
+	return false
+}
+
 // unreadWork is why work may not begin yet: members that nobody has read may have begun it. Empty: it may.
 func (w *World) unreadWork(t *template.Template) string {
 	if !w.mayHaveLapsed(t) {

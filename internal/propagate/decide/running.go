@@ -27,10 +27,10 @@ func (w *World) move(o *object, a *Assignment) map[string]int32 {
 	told := maps.Clone(o.told)
 	parts, next := w.moves(o, a, told)
 	var running int32
-	gains := false // some cluster that answers is to run more
-	for i, name := range w.names {
+	gains := false // some cluster is to run more, or nobody knows what it runs
+	for i := range w.names {
 		running += parts[i].Has
-		gains = gains || w.reached(name) && parts[i].Target > parts[i].Has
+		gains = gains || parts[i].Target > parts[i].Has
 	}
 	var now map[string]int32
 	for i, name := range w.names {

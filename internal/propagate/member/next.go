@@ -35,7 +35,7 @@ type view struct {
 	approved       bool // somebody was shown this very object and wants it deleted
 	bounds         Bounds
 	in             surrounding // of an object that is in a namespace
-	namespaceNext  bool        // the member will delete the namespace, because the hub has another of that name by now
+	namespaceNext  bool        // the member will or may delete the namespace, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark

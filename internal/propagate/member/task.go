@@ -93,11 +93,14 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 }
 
 // replacesNamespace says whether the namespace that the object is in is to be deleted in the member, because it is from another
-// Namespace of that name: what is made in it now goes with it.
+// Namespace of that name, or may be: what is made in it now goes with it.
 func (s *session) replacesNamespace(of *view) bool {
 	ns := view{key: template.Key{GR: template.Namespaces(), Name: of.key.Namespace}, hub: of.hub, run: of.run, history: of.history}
 	if ns.want, _ = s.member.source.Wanted(s.member.name, ns.key); ns.want == nil {
 		return false
+	}
+	if read, missing := s.state(ns.key.GR); !read && !missing {
+		return true // nobody knows yet
 	}
 	s.member.look(&ns)
 	if !ns.rec.seen.exists() || ns.rec.seen.deleting || ns.rec.seen.from(ns.want.UID) {

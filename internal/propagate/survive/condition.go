@@ -31,14 +31,15 @@ func (r *Report) Figures() (all []Figure) {
 	return all
 }
 
-// Condition is a Cluster's of type v1alpha1.ConditionFailoverReady; nil: nothing is known of it.
-func (r *Report) Condition(cluster string) *metav1.Condition {
+// Conditions are the Clusters', of type v1alpha1.ConditionFailoverReady, by name.
+func (r *Report) Conditions() map[string]*metav1.Condition {
+	all := map[string]*metav1.Condition{}
 	for i := range r.Scenarios {
-		if s := &r.Scenarios[i]; s.Kind == KindCluster && s.Name == cluster {
-			return s.condition()
+		if s := &r.Scenarios[i]; s.Kind == KindCluster {
+			all[s.Name] = s.condition()
 		}
 	}
-	return nil
+	return all
 }
 
 func (s *Scenario) condition() *metav1.Condition {

@@ -232,11 +232,11 @@ func TestWhatIsCounted(t *testing.T) {
 	if quorums != 2 {
 		t.Errorf("of two replicas in two clusters the quorum is lost in %d scenarios", quorums)
 	}
-	if c := r.Condition("a"); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoPlaceElsewhere || !strings.Contains(c.Message,
+	if c := r.Conditions()["a"]; c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNoPlaceElsewhere || !strings.Contains(c.Message,
 		"if this cluster were lost: 3 replicas without a place, ") || !strings.Contains(c.Message, "deployment shop/pinned: 2 of 2 replicas without a place: its rules") {
 		t.Errorf("%+v", c)
 	}
-	if r.Condition("mars") != nil {
+	if r.Conditions()["mars"] != nil {
 		t.Error("a cluster that there is not has a condition")
 	}
 	names, err := json.Marshal(r.Anonymous("nobody may"))
@@ -257,7 +257,7 @@ func TestAHealthyFederationIsNotAlarming(t *testing.T) {
 	w.put(workload("Deployment", "web", 3, ""))
 	r := w.ask(survive.Question{})
 	for _, name := range []string{"a", "b", "c"} {
-		if c := r.Condition(name); c == nil || c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonPlaceElsewhere {
+		if c := r.Conditions()[name]; c == nil || c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonPlaceElsewhere {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
