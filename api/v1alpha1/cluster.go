@@ -56,6 +56,20 @@ type ClusterSpec struct {
 	// which a cluster that is joined twice is known.
 	// +kubebuilder:validation:MaxLength=128
 	UID string `json:"uid"`
+	// Namespaces says which namespaces of the member are the hub's to write in. That
+	// a namespace has the same name at the hub and in the member does not make the
+	// two the same: a Namespace in the member that the hub did not make is left
+	// alone, and everything of the hub's that is to be in it is held, unless its name
+	// is allowed here.
+	// +optional
+	// +kubebuilder:default={}
+	Namespaces ClusterNamespaces `json:"namespaces,omitzero"`
+	// Access says what the hub's account may do in the member. hanse join sets it, by
+	// the rights of whoever joins the cluster; the member's own API server enforces
+	// it. Widening it here alone gives no right: the hub then tries, and is refused.
+	// +optional
+	// +kubebuilder:default={}
+	Access ClusterAccess `json:"access,omitzero"`
 	// Provider, Region and Zones override what is discovered from the nodes.
 	// +kubebuilder:validation:MaxLength=63
 	Provider string `json:"provider,omitempty"`
@@ -83,6 +97,94 @@ type ClusterSpec struct {
 	// free does not limit what they are given.
 	Elastic bool `json:"elastic,omitempty"`
 }
+
+// ClusterNamespaces says in which namespaces of a member the hub writes. Who may
+// update the Cluster sets it, which by default is cluster-admin alone: whoever allows
+// a namespace gives everybody who may write in it at the hub what is in it in the
+// member, its service accounts above all.
+type ClusterNamespaces struct {
+	// Allow are the namespaces of the member that the hub may take over although it
+	// did not make them: names, or patterns in which * stands for any characters. If
+	// it is not set, that is default alone, which every cluster has.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"default"}
+	// +kubebuilder:validation:MaxItems=256
+	Allow []NamespacePattern `json:"allow,omitzero"`
+	// Deny are the namespaces that the hub never writes in, whoever made them. It goes
+	// before Allow. The hub's own namespace in the member, hanse-system, is always
+	// denied.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"kube-*","hanse-system"}
+	// +kubebuilder:validation:MaxItems=256
+	Deny []NamespacePattern `json:"deny,omitzero"`
+}
+
+// ClusterAccess is what the hub's account may do in a member.
+type ClusterAccess struct {
+	// Role is Full (every kind that is propagated; with it, whoever controls the hub
+	// is an administrator of the member) or Namespaced (what is in namespaces, and
+	// Namespaces).
+	// +optional
+	// +kubebuilder:validation:Enum=Full;Namespaced
+	// +kubebuilder:default=Full
+	Role AccessRole `json:"role,omitempty"`
+	// RBAC is Propagated (roles and bindings are written) or None.
+	// +optional
+	// +kubebuilder:validation:Enum=Propagated;None
+	// +kubebuilder:default=Propagated
+	RBAC AccessRBAC `json:"rbac,omitempty"`
+	// Namespaces are all that the account may write in, and read Secrets of; if
+	// empty, it may in any. With the role Namespaced only.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Namespaces []string `json:"namespaces,omitempty"`
+	// Guard is Enforced where hanse join has made a ValidatingAdmissionPolicy in the
+	// member that bounds what the account does with its rights, and None where not.
+	// +optional
+	// +kubebuilder:validation:Enum=Enforced;None
+	// +kubebuilder:default=None
+	Guard AccessGuard `json:"guard,omitempty"`
+}
+
+// AccessRole is a role of the hub's account in a member.
+type AccessRole string
+
+// Roles.
+const (
+	RoleFull       AccessRole = "Full"
+	RoleNamespaced AccessRole = "Namespaced"
+)
+
+// AccessRBAC says whether roles and bindings are written in a member.
+type AccessRBAC string
+
+// Values of ClusterAccess.RBAC.
+const (
+	RBACPropagated AccessRBAC = "Propagated"
+	RBACNone       AccessRBAC = "None"
+)
+
+// AccessGuard says whether a policy in the member bounds the hub's account.
+type AccessGuard string
+
+// Values of ClusterAccess.Guard.
+const (
+	GuardEnforced AccessGuard = "Enforced"
+	GuardNone     AccessGuard = "None"
+)
+
+// NamespacePattern is the name of a namespace, or a pattern of names, in which *
+// stands for any characters, also for none.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$`
+type NamespacePattern string
 
 // ClusterPrice is what resources cost in a cluster, per hour and in any currency
 // that is the same for all clusters.
@@ -144,6 +246,10 @@ const (
 	ConditionDisengaged = "Disengaged"
 	// ReasonTooLarge of ConditionDisengaged.
 	ReasonTooLarge = "TooLarge"
+	// ConditionRestricted is True where the hub's account in the member may not write
+	// all that is propagated: its message says what not. False: the account is an
+	// administrator of the member. Its reason is the Cluster's spec.access.role.
+	ConditionRestricted = "Restricted"
 	// ConditionSynced is True while everything that is placed in the member is
 	// there as the hub wants it.
 	ConditionSynced = "Synced"

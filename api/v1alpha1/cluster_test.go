@@ -32,3 +32,24 @@ func TestTaintsOfClusters(t *testing.T) {
 		t.Error("the rule about keys is not in the schema")
 	}
 }
+
+func TestNamespacesOfClusters(t *testing.T) {
+	c := newChecker(t, "clusters")
+	in := func(namespaces string) string { return clusterYAML("[]") + "  namespaces: " + namespaces + "\n" }
+	for _, good := range []string{"{}", "{allow: []}", `{allow: [default, "team-*", "*"], deny: ["kube-*", flux-system]}`, "{deny: []}"} {
+		for _, err := range c.check(t.Context(), t, in(good)) {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []invalid{
+		{`{allow: [""]}`, "spec.namespaces.allow[0]", "at least 1"},
+		{`{allow: ["Team"]}`, "spec.namespaces.allow[0]", "should match"},
+		{`{allow: ["a/b"]}`, "spec.namespaces.allow[0]", "should match"},
+		{`{deny: ["[a]"]}`, "spec.namespaces.deny[0]", "should match"},
+		{`{deny: ["-a"]}`, "spec.namespaces.deny[0]", "should match"},
+		{`{allow: [a, a]}`, "spec.namespaces.allow[1]", "Duplicate value"},
+		{`{allow: [` + strings.Repeat("a", 64) + `]}`, "spec.namespaces.allow[0]", "may not be more than 63"},
+	} {
+		expectError(t, c, in(bad.spec), bad)
+	}
+}

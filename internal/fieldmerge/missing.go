@@ -264,3 +264,17 @@ func withoutPath(v any, p Path) any {
 	}
 	return v
 }
+
+// HasMeta says whether an object has all labels, or annotations, that are wanted.
+func HasMeta(wanted, obj map[string]any, field string) bool {
+	meta, _ := wanted["metadata"].(map[string]any)
+	want, _ := meta[field].(map[string]any)
+	meta, _ = obj["metadata"].(map[string]any)
+	has, _ := meta[field].(map[string]any)
+	for k, value := range want {
+		if has[k] != value {
+			return false
+		}
+	}
+	return true
+}

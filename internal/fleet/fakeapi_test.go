@@ -34,6 +34,8 @@ type fakeAPI struct {
 	lifetime string
 	release  string // what /version says
 
+	unguarded bool // admission policies are switched off
+
 	// intercept may answer a request with a status code; 0 lets it through. It
 	// runs without the lock.
 	intercept func(r *http.Request) int
@@ -188,6 +190,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, map[string]any{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": map[string]any{"allowed": true}})
 	case strings.HasSuffix(r.URL.Path, "/token"):
 		f.issue(w)
+	case r.URL.Query().Get("dryRun") != "":
+		f.dryRun(w)
 	case r.URL.Query().Get("sendInitialEvents") == "true":
 		fail(w, http.StatusUnprocessableEntity)
 	case r.URL.Query().Get("watch") != "":
@@ -195,6 +199,17 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		f.crud(w, r)
 	}
+}
+
+// dryRun is refused by the policy of a join, where there is one and policies are not switched off.
+func (f *fakeAPI) dryRun(w http.ResponseWriter) {
+	if f.get("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/hanse-hub-guard") == nil || f.unguarded {
+		answer(w, map[string]any{"kind": "ConfigMap", "apiVersion": "v1", "metadata": map[string]any{}})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"ValidatingAdmissionPolicy 'hanse-hub-guard' denied request"}`)
 }
 
 func (f *fakeAPI) issue(w http.ResponseWriter) {

@@ -92,6 +92,7 @@ func TestJoinMakesAMember(t *testing.T) {
 	}
 	want := []string{
 		"/api/v1/namespaces/hanse-system", "/api/v1/namespaces/hanse-system/serviceaccounts/hanse-hub", "/api/v1/namespaces/kube-system",
+		"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/hanse-hub-guard", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/hanse-hub-guard",
 		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/hanse-hub", "/apis/rbac.authorization.k8s.io/v1/clusterroles/hanse-hub",
 	}
 	if got := f.member.paths(); !slices.Equal(got, want) {
@@ -291,7 +292,7 @@ func TestPlanChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plan.InMember) != 4 || len(plan.AtHub) != 1 {
+	if len(plan.InMember) != 6 || len(plan.AtHub) != 1 {
 		t.Errorf("unexpected plan: %+v", plan)
 	}
 	if w := append(f.hub.writes(), f.member.writes()...); len(w) > 0 {

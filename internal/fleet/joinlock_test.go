@@ -73,7 +73,7 @@ func TestTwoJoinsOfOneClusterAtOnce(t *testing.T) {
 	if got := f.hub.paths(); !slices.Equal(got, want) {
 		t.Errorf("at the hub:\n%s", strings.Join(got, "\n"))
 	}
-	if n := len(f.member.paths()); n != 5 {
+	if n := len(f.member.paths()); n != 7 {
 		t.Errorf("in the member: %v", f.member.paths())
 	}
 	f.eventually(t, "engaged", func() bool { return f.prop.isEngaged(name) })

@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/fleet/survey"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // How often the nodes are looked at: rarely, for a list of them is what costs,
@@ -67,7 +68,7 @@ func (m *member) look(ctx context.Context, c *v1alpha1.Cluster) verdict {
 		return v
 	}
 	if !m.health.ok() {
-		if err := access.EnsureRole(ctx, m.link.client()); err != nil {
+		if err := access.EnsureRole(ctx, m.link.client(), rights.RoleName, rights.Read(c.Spec.Access).Rules()); err != nil {
 			m.troubles.Failed(klog.FromContext(ctx), "role", err, "The hub's ClusterRole in the cluster could not be updated")
 			m.fleet.events.roleOutdated(c, err)
 		} else {

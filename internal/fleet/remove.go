@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet/access"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // removeFromMember removes what join made, by the very credential that it
@@ -83,6 +84,12 @@ func giveRoles(ctx context.Context, client kubernetes.Interface, owned []byte) e
 	const base = "/apis/rbac.authorization.k8s.io/v1/"
 	for _, resource := range []string{"clusterroles", "clusterrolebindings"} {
 		names, err := listNames(ctx, client, base+resource, 0)
+		if apierrors.IsForbidden(err) && resource == "clusterroles" { // the account has a small role, and none for custom resources
+			names, err = []string{rights.RoleName, rights.NamespacedName}, nil
+		}
+		if apierrors.IsForbidden(err) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("cannot list %s: %w", resource, err)
 		}
@@ -115,6 +122,9 @@ func onlyOurs(ctx context.Context, client kubernetes.Interface) (bool, error) {
 	} {
 		for _, resource := range resources {
 			names, err := listNames(ctx, client, path+"/namespaces/"+ns+"/"+resource, 5)
+			if apierrors.IsForbidden(err) { // the account does not see whether there are any
+				return false, nil
+			}
 			if err != nil {
 				return false, fmt.Errorf("cannot see whether Namespace %s is empty: %w", ns, err)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/fleet/survey"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // ConditionLeaving is True while a Cluster that is being deleted is still
@@ -200,6 +201,8 @@ func render(c *v1alpha1.Cluster, v view) v1alpha1.ClusterStatus {
 	set(v1alpha1.ConditionSynced, synced, reason, message)
 	held, reason, message := heldCondition(c.Name, v.report)
 	set(v1alpha1.ConditionDeletionsHeld, held, reason, message)
+	restricted, reason, message := restrictedCondition(c)
+	set(v1alpha1.ConditionRestricted, restricted, reason, message)
 	at := func(kind string, c *metav1.Condition) {
 		if c == nil {
 			meta.RemoveStatusCondition(&s.Conditions, kind)
@@ -246,6 +249,23 @@ func heldCondition(name string, r Report) (metav1.ConditionStatus, string, strin
 	}
 	return metav1.ConditionTrue, "NotKnownToHub", fmt.Sprintf(
 		"%s in the cluster came from a hub, but this hub does not know them or did not put them there itself; they are held, and left as they are. Try: hanse prune %s, which lists them with the reasons, and asks before it deletes", objects(r.Held), name)
+}
+
+// restrictedCondition says what the hub's account may do in a cluster, as it is.
+func restrictedCondition(c *v1alpha1.Cluster) (metav1.ConditionStatus, string, string) {
+	guard := "no policy in the cluster bounds what it does with its rights"
+	if c.Spec.Access.Guard == v1alpha1.GuardEnforced {
+		guard = "the policy " + rights.GuardName + " in the cluster bounds what it does with its rights"
+	}
+	a := rights.Read(c.Spec.Access)
+	if limits := a.Limits(); limits != "" {
+		role := v1alpha1.RoleNamespaced
+		if a.Full {
+			role = v1alpha1.RoleFull
+		}
+		return metav1.ConditionTrue, string(role), fmt.Sprintf("the hub's account (%s) does not write %s; %s. Try: hanse join %s again with other rights, by an administrator of that cluster", a, limits, guard, c.Name)
+	}
+	return metav1.ConditionFalse, string(v1alpha1.RoleFull), "the hub's account is an administrator of the cluster: with creating and reading Secrets go the tokens of all service accounts, and it may grant rights that it does not hold; " + guard
 }
 
 // objects is n with its noun.

@@ -6,13 +6,13 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
 
-// MemberRules is what the hub may do in a member: write what it propagates,
-// read nodes and pods, and renew its own token. There is no wildcard over
-// groups, no exec, no impersonation, no right to read or mint anybody else's
-// token. Because RBAC itself is propagated, it may grant rights that it does
-// not hold (escalate, bind); whoever controls the hub controls what runs in
-// its members, as with every tool that deploys to them. For groups of custom
-// resources see CustomRules.
+// MemberRules is all that the hub may do in a member of which it may write every
+// kind: write what it propagates, read nodes and pods, and renew its own token.
+// There is no wildcard over groups, no exec and no impersonation, but whoever has
+// these rights is an administrator of the member: who may create and read Secrets
+// has the token of any service account made, and who may grant rights that they do
+// not hold (escalate, bind) has every right. Package rights has what is less. For
+// groups of custom resources see CustomRules.
 func MemberRules() []rbacv1.PolicyRule {
 	write := writeVerbs()
 	read := []string{"get", "list", "watch"}
@@ -34,9 +34,7 @@ func MemberRules() []rbacv1.PolicyRule {
 		{APIGroups: []string{"resource.k8s.io"}, Verbs: write, Resources: []string{"deviceclasses", "devicetaintrules", "resourceclaims", "resourceclaimtemplates"}},
 		{APIGroups: []string{"certificates.k8s.io"}, Verbs: write, Resources: []string{"clustertrustbundles", "podcertificaterequests"}},
 		{APIGroups: []string{"certificates.k8s.io"}, Verbs: []string{"attest"}, Resources: []string{"signers"}},
-		{APIGroups: []string{"admissionregistration.k8s.io"}, Verbs: write, Resources: []string{
-			"mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations",
-			"validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations"}},
+		{APIGroups: []string{"admissionregistration.k8s.io"}, Verbs: write, Resources: admissionKinds()},
 		{APIGroups: []string{"apiextensions.k8s.io"}, Verbs: write, Resources: []string{"customresourcedefinitions"}},
 		{APIGroups: []string{rbacv1.GroupName}, Verbs: append(write, "escalate", "bind"), Resources: []string{
 			"clusterrolebindings", "clusterroles", "rolebindings", "roles"}},

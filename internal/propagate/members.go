@@ -77,6 +77,7 @@ func (e *Engine) addMember(r *running, name string) *member.Member {
 
 // publishFacts makes known what is known beside the objects, and keeps the members in step with the Clusters.
 func (e *Engine) publishFacts(facts *decide.Facts) {
+	before := e.published.Facts().Clusters
 	e.published.facts.Store(facts)
 	e.mu.Lock()
 	r := e.running.Load()
@@ -97,6 +98,15 @@ func (e *Engine) publishFacts(facts *decide.Facts) {
 		e.published.members.Store(&stay)
 	}
 	e.mu.Unlock()
+	for _, m := range stay {
+		was, is := before[m.Name()], facts.Clusters[m.Name()]
+		switch {
+		case was != nil && !was.Access.Equal(is.Access):
+			m.Restart()
+		case was == nil || !was.Namespaces.Equal(is.Namespaces):
+			m.Rebound()
+		}
+	}
 	for _, m := range gone {
 		m.Disengage()
 		e.measurer.Forget(m.Name())

@@ -12,11 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
 	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // published is what was decided, for all goroutines. The loop alone changes it, by replacing values that do not
@@ -292,6 +294,14 @@ func (p *published) Wanted(cluster string, key template.Key) (w *decide.Wanted, 
 		return nil, known
 	}
 	return a.For(cluster, p.Facts()), true
+}
+
+// Bounds are those of a cluster; where nobody knows it, the default ones.
+func (p *published) Bounds(cluster string) member.Bounds {
+	if c := p.Facts().Clusters[cluster]; c != nil {
+		return member.Bounds{Namespaces: c.Namespaces, Access: c.Access}
+	}
+	return member.Bounds{Namespaces: adoption.DefaultNamespaces(), Access: rights.All()}
 }
 
 // Resources are all that are propagated.

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet/join"
 	"github.com/hanse-dev/hanse/test/lightmember"
 )
@@ -155,7 +156,7 @@ func (w *world) joinAll(ctx context.Context, f *lightFleet) error {
 				if errs[i] != nil {
 					continue
 				}
-				_, err := join.Run(ctx, clock.RealClock{}, join.Options{Name: m.Name, Hub: hub, Provider: "light", Timeout: patience, Member: &rest.Config{
+				_, err := join.Run(ctx, clock.RealClock{}, join.Options{Name: m.Name, Hub: hub, Role: v1alpha1.RoleFull, Provider: "light", Timeout: patience, Member: &rest.Config{
 					Host: m.Endpoint, BearerToken: "admin", TLSClientConfig: rest.TLSClientConfig{CAData: f.CA},
 				}})
 				if err != nil {

@@ -168,7 +168,7 @@ func (w *world) join(ctx context.Context) error {
 	var wait sync.WaitGroup
 	for i, m := range w.members {
 		wait.Go(func() {
-			_, errs[i] = w.command(ctx, "join", m.name, "--kubeconfig", m.kubeconfig, "--hub-kubeconfig", w.hubConfig())
+			_, errs[i] = w.command(ctx, "join", m.name, "--role", "full", "--kubeconfig", m.kubeconfig, "--hub-kubeconfig", w.hubConfig())
 		})
 	}
 	wait.Wait()

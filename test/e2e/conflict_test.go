@@ -49,6 +49,10 @@ func TestWhatWasThereBefore(t *testing.T) {
 		return cm
 	}
 
+	allow := fmt.Appendf(nil, `[{"op":"add","path":"/spec/namespaces/allow/-","value":%q}]`, ns)
+	if _, err := f.at.dynamic.Resource(v1alpha1.Resource("clusters")).Patch(ctx, "aws", types.JSONPatchType, allow, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	f.namespace(t, ns)
 	for _, name := range []string{"identical", "different", "adopt", "overwrite"} {
 		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"key": "value"}}

@@ -123,7 +123,7 @@ func (u *Hub) Stop(ctx context.Context) error { return process.Stop(ctx, u.pidFi
 // Join makes m a member, under its own name and through its proxy if it has
 // one.
 func (u *Hub) Join(ctx context.Context, m *Member, flags ...string) error {
-	args := append([]string{"join", m.Name, "--kubeconfig", m.Kubeconfig(), "--hub-kubeconfig", u.Kubeconfig()}, flags...)
+	args := append([]string{"join", m.Name, "--role", "full", "--kubeconfig", m.Kubeconfig(), "--hub-kubeconfig", u.Kubeconfig()}, flags...)
 	return u.home.must(ctx, args...)
 }
 

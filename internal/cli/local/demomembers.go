@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/demo"
 	"github.com/hanse-dev/hanse/internal/fleet/join"
 	"github.com/hanse-dev/hanse/internal/localcluster"
@@ -55,12 +56,12 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// joinDemo is what hanse join does.
+// joinDemo is what hanse join --role full does: the demo's clusters are its own.
 func joinDemo(ctx context.Context, hub *rest.Config, c demo.Cluster, kubeconfig string) error {
 	member, err := join.LoadKubeconfig(kubeconfig, "")
 	if err != nil {
 		return err
 	}
-	_, err = join.Run(ctx, clock.RealClock{}, join.Options{Name: c.Name, Hub: hub, Member: member})
+	_, err = join.Run(ctx, clock.RealClock{}, join.Options{Name: c.Name, Hub: hub, Member: member, Role: v1alpha1.RoleFull})
 	return err
 }

@@ -1,5 +1,5 @@
 // Package access is what fleet and join have in common: how the Clusters of a hub are
-// reached, what the hub has in a member (a service account, its role, its credential),
+// reached, what the hub has in a member (a service account, its roles, its credential),
 // and why a request to either failed, in words for the user.
 package access
 

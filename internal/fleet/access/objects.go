@@ -6,7 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
-	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 const (
@@ -21,8 +21,8 @@ const (
 	AnnotationMade = "hanse.dev/made-by-join"
 )
 
-// Namespace, Account, Role and Binding are what join
-// makes in a member.
+// Namespace, Account, Role, Binding and BindingIn are what join makes in a member,
+// beside rights.Guard.
 func Namespace(hubUID string) *corev1.Namespace {
 	return &corev1.Namespace{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
@@ -38,11 +38,22 @@ func Account() *corev1.ServiceAccount {
 	}
 }
 
-func Role() *rbacv1.ClusterRole {
+// Role is a ClusterRole of the account: rights.RoleName, or rights.NamespacedName.
+func Role(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
-		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ServiceAccount},
-		Rules:      kinds.MemberRules(),
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Rules:      rules,
+	}
+}
+
+// BindingIn binds rights.NamespacedName in a namespace.
+func BindingIn(namespace string) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.ServiceAccount},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: rights.NamespacedName},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: v1alpha1.SystemNamespace, Name: v1alpha1.ServiceAccount}},
 	}
 }
 

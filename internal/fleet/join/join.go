@@ -4,6 +4,7 @@ package join
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,6 +32,19 @@ type Options struct {
 	// TakeOver joins a member even if it says that it belongs to another hub,
 	// whose credential is revoked by that.
 	TakeOver bool
+	// Allow and Deny are names and patterns of namespaces in the member, beside those that the Cluster says or the API's
+	// defaults: which the hub may take over although it did not make them, and which it never writes in.
+	Allow, Deny []string
+	// Role is what the hub's account is to be in the member; empty: what it is, or v1alpha1.RoleNamespaced in one that has
+	// not joined yet. NoRBAC: it does not write roles and bindings. Namespaces are all that it may write in, with the
+	// role Namespaced; none: any. NoGuard: nothing bounds what it does with these rights.
+	Role       v1alpha1.AccessRole
+	NoRBAC     bool
+	Namespaces []string
+	NoGuard    bool
+	// Review, if not nil, is shown what the member has, before anything is made, and says what else is to be allowed. It may
+	// block: the join waits. An error ends it.
+	Review func(context.Context, Review) (allow []string, err error)
 	// Timeout is how long to wait until the hub says that the member is ready;
 	// 0 means a minute.
 	Timeout time.Duration
@@ -51,8 +65,7 @@ type Result struct {
 type Plan struct {
 	// InMember and AtHub are the objects, without the credential.
 	InMember, AtHub []runtime.Object
-	// Refreshed is true if the cluster is a member under that name already.
-	Refreshed bool
+	Review
 	// Found is what the Cluster's status would say of the member's version, place and
 	// size, and no more of it.
 	Found v1alpha1.ClusterStatus
@@ -73,6 +86,9 @@ func Run(ctx context.Context, clock clock.PassiveClock, o Options) (*Result, err
 	}
 	defer j.unlock()
 	if err := j.check(held); err != nil {
+		return nil, err
+	}
+	if err := j.agree(held); err != nil {
 		return nil, err
 	}
 	cluster, err := j.run(held)
@@ -102,8 +118,8 @@ func DryRun(ctx context.Context, o Options) (*Plan, error) {
 	}
 	cluster := j.cluster()
 	plan := &Plan{
-		InMember:  []runtime.Object{access.Namespace(j.hubUID), access.Account(), access.Role(), access.Binding()},
-		Refreshed: j.existing != nil,
+		InMember: j.inMember(),
+		Review:   j.review(ctx),
 	}
 	found.Fill(&plan.Found, cluster)
 	cluster.Status = v1alpha1.ClusterStatus{}
@@ -121,7 +137,8 @@ type join struct {
 	ca       []byte
 
 	hubUID, memberUID string
-	existing          *v1alpha1.Cluster // nil: not a member yet
+	existing          *v1alpha1.Cluster      // nil: not a member yet
+	granted           v1alpha1.ClusterAccess // what the hub's account may do there
 	memberState
 	undos []func(context.Context) error
 	locks []*joinLock
@@ -131,6 +148,9 @@ type join struct {
 // newJoin finds out which clusters the two are.
 func newJoin(ctx context.Context, o Options) (*join, error) {
 	if err := checkName(o.Name); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(CheckPatterns(o.Allow), CheckPatterns(o.Deny)); err != nil {
 		return nil, err
 	}
 	if o.Timeout == 0 {
@@ -152,6 +172,9 @@ func newJoin(ctx context.Context, o Options) (*join, error) {
 // check finds everything that can be known before anything is made.
 func (j *join) check(ctx context.Context) error {
 	if err := j.checkTaken(ctx); err != nil {
+		return err
+	}
+	if err := j.decideAccess(); err != nil {
 		return err
 	}
 	return j.inspectMember(ctx)
@@ -201,6 +224,7 @@ func (j *join) cluster() *v1alpha1.Cluster {
 	c.Spec.Endpoint = strings.TrimSuffix(j.Member.Host, "/") + strings.TrimSuffix(j.Member.APIPath, "/")
 	c.Spec.CABundle, c.Spec.TLSServerName = j.ca, j.Member.ServerName
 	c.Spec.UID, c.Spec.CredentialSecret = j.memberUID, access.SecretName(j.Name)
+	c.Spec.Namespaces, c.Spec.Access = j.namespaces(c.Spec.Namespaces), j.granted
 	if j.Provider != "" {
 		c.Spec.Provider = j.Provider
 	}

@@ -27,7 +27,7 @@ const undoTimeout = 10 * time.Second
 // that the hub never has a Cluster that cannot work.
 func (j *join) run(ctx context.Context) (*v1alpha1.Cluster, error) {
 	j.Progress("making a service account in the cluster")
-	for _, step := range []func(context.Context) error{j.evict, j.makeAccount, j.makeRights} {
+	for _, step := range []func(context.Context) error{j.evict, j.makeAccount, j.makeRights, j.makeGuard} {
 		if err := step(ctx); err != nil {
 			return nil, j.interrupted(ctx, j.memberError(err))
 		}
@@ -126,34 +126,6 @@ func (j *join) makeAccount(ctx context.Context) error {
 	return nil
 }
 
-// makeRights makes the role and its binding, or brings the role up to date.
-func (j *join) makeRights(ctx context.Context) error {
-	opts := metav1.CreateOptions{FieldManager: v1alpha1.FieldManager}
-	roles, bindings := j.member.RbacV1().ClusterRoles(), j.member.RbacV1().ClusterRoleBindings()
-	if j.role != nil {
-		if err := access.EnsureRole(ctx, j.member); err != nil {
-			return err
-		}
-	} else {
-		if _, err := roles.Create(ctx, access.Role(), opts); err != nil {
-			return err
-		}
-		j.later(func(ctx context.Context) error {
-			return roles.Delete(ctx, v1alpha1.ServiceAccount, metav1.DeleteOptions{})
-		})
-	}
-	if j.binding != nil {
-		return nil
-	}
-	if _, err := bindings.Create(ctx, access.Binding(), opts); err != nil {
-		return err
-	}
-	j.later(func(ctx context.Context) error {
-		return bindings.Delete(ctx, v1alpha1.ServiceAccount, metav1.DeleteOptions{})
-	})
-	return nil
-}
-
 // tryCredential uses it until the member accepts it: authorizers learn of new
 // bindings a moment later.
 func (j *join) tryCredential(ctx context.Context, cred access.Credential) error {
@@ -174,7 +146,7 @@ func (j *join) tryCredential(ctx context.Context, cred access.Credential) error 
 	if err != nil {
 		return fmt.Errorf("%s does not accept the credential that it has issued for the hub: %s. Try: see whether something in that cluster restricts service accounts", j.Member.Host, access.Classify(last).Detail)
 	}
-	return nil
+	return j.awaitGuard(ctx, client)
 }
 
 // storeCredential puts it into the Secret at the hub.

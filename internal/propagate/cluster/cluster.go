@@ -11,7 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/rights"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -31,6 +33,9 @@ type Cluster struct {
 	Elastic           bool // a node autoscaler makes room
 	Price             schedule.Price
 	Size              Size
+	// Namespaces are those that the hub writes in, Access what its account may do. No decision depends on them.
+	Namespaces adoption.Namespaces
+	Access     rights.Access
 }
 
 // Read is what a Cluster object says. One that is being deleted is not ready.
@@ -40,6 +45,7 @@ func Read(c *v1alpha1.Cluster) *Cluster {
 		out.Taints = append(out.Taints, corev1.Taint{Key: t.Key, Value: string(t.Value), Effect: t.Effect, TimeAdded: t.TimeAdded})
 	}
 	out.Elastic, out.Price, out.Size = c.Spec.Elastic, readPrice(c.Spec.Price), readSize(c)
+	out.Namespaces, out.Access = adoption.ReadNamespaces(c.Spec.Namespaces), rights.Read(c.Spec.Access)
 	out.Drained = c.Spec.Drain
 	out.Cordoned = c.Spec.Unschedulable || c.Spec.Drain
 	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {

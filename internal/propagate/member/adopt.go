@@ -2,9 +2,6 @@ package member
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -27,10 +25,18 @@ func (v *view) adopt() step {
 	if err != nil {
 		return step{err: err}
 	}
+	how := v.want.Object.GetAnnotations()[v1alpha1.AnnotationConflict]
+	var left []string
+	if v.key.GR == template.Namespaces() {
+		if !v.mayTakeOver() {
+			return v.strange()
+		}
+		desired, left = adoption.Namespace(desired, v.live, how != "")
+		how = "" // whatever it says, nothing of others' goes
+	}
 	wanted := fieldmerge.Wanted(desired, v.live.Object, fieldmerge.ReadOwners(v.live, v1alpha1.FieldManager))
 	body, _ := fieldmerge.Patch(v.live.Object, wanted)
-	s := step{verb: patch, body: body, wanted: desired, made: m, first: v.rec.left == nil, adopts: true}
-	how := v.want.Object.GetAnnotations()[v1alpha1.AnnotationConflict]
+	s := step{verb: patch, body: body, wanted: desired, made: m, first: v.rec.left == nil, adopts: true, spared: left}
 	switch {
 	case v.live.GetDeletionTimestamp() != nil:
 		return waits("an object of the same name, which is being deleted")
@@ -40,61 +46,11 @@ func (v *view) adopt() step {
 		return s
 	case body == nil: // it is all that the hub wants, mark and all
 		return v.settle(s, v.live, false)
-	case how == v1alpha1.ConflictAdopt, v.key.GR == template.Namespaces(), onlyMarks(body), onlyCount(v.live, body):
+	case how == v1alpha1.ConflictAdopt, v.key.GR == template.Namespaces(), adoption.OnlyMarks(body), adoption.OnlyCount(v.live, body):
 		setVersion(s.body, v.live)
 		return v.sealed(s)
 	}
 	return v.conflict(body)
-}
-
-// onlyMarks says whether a patch changes nothing but the hub's own label and annotations: the object is what the hub wants.
-func onlyMarks(patch map[string]any) bool {
-	for _, path := range fieldmerge.Paths(patch) {
-		switch path {
-		case "metadata.labels." + v1alpha1.LabelManaged,
-			"metadata.annotations." + v1alpha1.AnnotationOrigin,
-			"metadata.annotations." + v1alpha1.AnnotationAdopted:
-		default:
-			if !marksOnly(patch) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// onlyCount says whether, beside the hub's own label and annotations, a patch changes nothing but the number of replicas that a
-// hub gave an object before it let go of it: a cluster that left and is back is given another number, as a rule.
-func onlyCount(live *unstructured.Unstructured, patch map[string]any) bool {
-	spec, _ := patch["spec"].(map[string]any)
-	_, count := spec["replicas"]
-	_, marked := live.GetAnnotations()[v1alpha1.AnnotationOrigin]
-	if !count || len(spec) > 1 || marked || !fieldmerge.ReadOwners(live, v1alpha1.FieldManager).Mine("spec", "replicas") {
-		return false
-	}
-	rest := maps.Clone(patch)
-	delete(rest, "spec")
-	return onlyMarks(rest)
-}
-
-// marksOnly is onlyMarks for an object that had no labels or annotations at all, which a patch then sets as a whole.
-func marksOnly(patch map[string]any) bool {
-	meta, ok := patch["metadata"].(map[string]any)
-	if !ok || len(patch) != 1 {
-		return false
-	}
-	for _, v := range meta {
-		entries, ok := v.(map[string]any)
-		if !ok {
-			return false
-		}
-		for key := range entries {
-			if key != v1alpha1.LabelManaged && key != v1alpha1.AnnotationOrigin && key != v1alpha1.AnnotationAdopted {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // conflict is for an object that differs, which nobody has allowed to be changed. No watch may show it (it lacks the label),
@@ -108,7 +64,12 @@ func (v *view) conflict(patch map[string]any) step {
 		}
 	}
 	err := conflictError{fmt.Sprintf("an object of that name %s and differs (%s). Try: annotate the object at the hub with %s=%s to set the federation's fields in it, or =%s to replace it",
-		by, differences(patch), v1alpha1.AnnotationConflict, v1alpha1.ConflictAdopt, v1alpha1.ConflictOverwrite)}
+		by, adoption.Differences(patch), v1alpha1.AnnotationConflict, v1alpha1.ConflictAdopt, v1alpha1.ConflictOverwrite)}
+	return v.stopped(err)
+}
+
+// stopped is a step that ends with a conflict, which is told once and looked at from time to time.
+func (v *view) stopped(err conflictError) step {
 	s := step{err: err, again: lookAtConflicts}
 	if f := v.rec.fault(); f == nil || !f.Conflict {
 		s.tell = []news{{eventType: corev1.EventTypeWarning, reason: ReasonConflict, message: err.Error()}}
@@ -118,29 +79,6 @@ func (v *view) conflict(patch map[string]any) step {
 
 // lookAtConflicts is how often an object is looked at that is in the way.
 const lookAtConflicts = 30 * time.Second
-
-// namedDifferences is how many fields a conflict names.
-const namedDifferences = 3
-
-// differences names the fields that a patch would change, without the hub's own labels and annotations, which no object that it
-// has not made has.
-func differences(patch map[string]any) string {
-	paths := slices.DeleteFunc(fieldmerge.Paths(patch), func(path string) bool {
-		for _, of := range []string{"metadata.labels.", "metadata.annotations."} {
-			if key, ok := strings.CutPrefix(path, of); ok && strings.HasPrefix(key, v1alpha1.GroupVersion().Group+"/") {
-				return true
-			}
-		}
-		return false
-	})
-	switch {
-	case len(paths) == 0:
-		return "its content"
-	case len(paths) > namedDifferences:
-		return strings.Join(paths[:namedDifferences], ", ") + ", …"
-	}
-	return strings.Join(paths, ", ")
-}
 
 // release lets go of an object, which stays as it is: a Namespace or CRD that was in the member before the hub managed it, as
 // there may be more to it than the hub put there, or anything in a member that leaves with its workloads.

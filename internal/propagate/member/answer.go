@@ -14,6 +14,8 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/propagate/report"
+	"github.com/hanse-dev/hanse/internal/rights"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
 
@@ -111,7 +113,11 @@ func (v *view) patched(s step, obj *unstructured.Unstructured, err error) step {
 	}
 	switch {
 	case s.adopts:
-		return out.telling(corev1.EventTypeNormal, ReasonAdopted, "existed before; the hub manages it from now on")
+		message := "existed before; the hub manages it from now on"
+		if len(s.spared) > 0 {
+			message += ", but for " + strings.Join(s.spared, ", ") + ", which the hub wants weaker than the cluster may have it"
+		}
+		return out.telling(corev1.EventTypeNormal, ReasonAdopted, message)
 	case len(s.drift) > 0:
 		remember := out.remember
 		out.remember = func(r *record) {
@@ -236,7 +242,7 @@ func (v *view) settle(s step, obj *unstructured.Unstructured, wrote bool) step {
 		r.seen, r.live = now, nil
 	}}
 	if len(dropped) > 0 && fmt.Sprint(v.rec.left.dropped()) != fmt.Sprint(dropped) {
-		out.tell = append(out.tell, news{eventType: corev1.EventTypeWarning, reason: ReasonDropped, message: DroppedMessage(v.cluster, v.version, dropped)})
+		out.tell = append(out.tell, news{eventType: corev1.EventTypeWarning, reason: ReasonDropped, message: report.DroppedMessage(v.cluster, v.version, dropped)})
 	}
 	return out
 }
@@ -244,31 +250,17 @@ func (v *view) settle(s step, obj *unstructured.Unstructured, wrote bool) step {
 // refused words an error of the member for whoever looks at the Placement. It names the object's fields, never what is in
 // them: an API server repeats values that it finds invalid.
 func (v *view) refused(doing string, err error) step {
+	advice, denied := rights.Refused(v.cluster, err)
 	secret := v.key.GR == (schema.GroupResource{Resource: "secrets"})
 	if secret && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) {
-		return step{err: fmt.Errorf("%s in cluster %s: %s (details are left out, the object is a Secret)", doing, v.cluster, apierrors.ReasonForError(err))}
+		err = fmt.Errorf("%s in cluster %s: %s (details are left out, the object is a Secret)", doing, v.cluster, apierrors.ReasonForError(err))
+	} else {
+		err = fmt.Errorf("%s in cluster %s: %w", doing, v.cluster, err)
 	}
-	return step{err: fmt.Errorf("%s in cluster %s: %w", doing, v.cluster, err)}
-}
-
-// shownFields bounds a message.
-const shownFields = 5
-
-// DroppedMessage says which fields a cluster did not keep. It names fields, never what is in them. version is the
-// cluster's, empty where it is not known.
-func DroppedMessage(cluster, version string, dropped []fieldmerge.Path) string {
-	if version != "" {
-		cluster += " (" + version + ")"
+	if denied {
+		return step{err: deniedError{fmt.Errorf("%w. %s", err, advice)}}
 	}
-	names := make([]string, 0, shownFields+1)
-	for _, p := range dropped[:min(len(dropped), shownFields)] {
-		names = append(names, p.String())
-	}
-	if more := len(dropped) - shownFields; more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
-	}
-	return "written, but " + cluster + " did not keep " + strings.Join(names, ", ") +
-		": its version or its CRD does not have them, a feature gate there is off, or a webhook removes them. Try: upgrade the cluster, or the CRD there"
+	return step{err: err}
 }
 
 // dropsAgain says whether fields that the member dropped are to be sent again: its schema is another than then, or nobody

@@ -16,12 +16,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // Resource is one that is propagated, as the hub serves it.
@@ -44,6 +46,8 @@ type Source interface {
 	// Keys are the objects of a resource that a cluster may be to have, KeysIn those in a namespace, with it.
 	Keys(cluster string, gr schema.GroupResource) []template.Key
 	KeysIn(cluster, namespace string) []template.Key
+	// Bounds are those of what the hub does in a cluster. After a change of them, the member is told by Rebound, or Restart.
+	Bounds(cluster string) Bounds
 	// Begins asks before work that must not be done twice is written to a cluster; false: something else was decided by
 	// now. It waits for nothing but the owner of the World.
 	Begins(cluster string, w *decide.Wanted) bool
@@ -52,6 +56,12 @@ type Source interface {
 	Lowers(cluster string, w *decide.Wanted, seen *decide.Observed) bool
 	// Accepts says whether the rules for an object let a cluster have n replicas.
 	Accepts(cluster string, key template.Key, n int32) bool
+}
+
+// Bounds of what the hub does in a member: in which namespaces, and what its account there may do.
+type Bounds struct {
+	Namespaces adoption.Namespaces
+	Access     rights.Access
 }
 
 // Listener hears of a member. Its methods are called with locks of the Member held: they must neither block nor call

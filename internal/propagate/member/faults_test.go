@@ -118,7 +118,7 @@ func (m *memberAPI) lie(w http.ResponseWriter, r *http.Request, what mishap) {
 	m.mu.Unlock()
 	past := &memberAPI{objects: objects, version: version}
 	w.Header().Set("Content-Type", "application/json")
-	past.list(w, collection, memberKinds()[collection])
+	past.list(w, collection, collection, memberKinds()[collection])
 }
 
 // remembers keeps the state as it is now, for lists that are older.

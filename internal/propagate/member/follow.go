@@ -29,14 +29,15 @@ type into interface {
 
 // followed is a resource that a session watches.
 type followed struct {
-	name   string
-	gvr    schema.GroupVersionResource
-	labels string
-	cut    func(*unstructured.Unstructured) // takes out of an object what is not needed
-	into   into
-	known  func(watch.Head) bool // see watch.REST; nil: nothing is
-	told   func(error)
-	absent time.Duration // see watch.Resource
+	name      string
+	gvr       schema.GroupVersionResource
+	namespace string // empty: all
+	labels    string
+	cut       func(*unstructured.Unstructured) // takes out of an object what is not needed
+	into      into
+	known     func(watch.Head) bool // see watch.REST; nil: nothing is
+	told      func(error)
+	absent    time.Duration // see watch.Resource
 }
 
 // follow watches a resource of the member until ctx ends, through whatever happens to the connection. A resource that is too
@@ -44,7 +45,7 @@ type followed struct {
 func (s *session) follow(ctx context.Context, f followed) {
 	type object = *unstructured.Unstructured
 	delays, _ := s.member.clock.(clock.WithDelayedExecution) // which clocks are, also those of tests
-	source := &versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, ""), Format: watch.Unstructured(), Known: f.known}}
+	source := &versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, f.namespace), Format: watch.Unstructured(), Known: f.known}}
 	watch.Run(ctx, watch.Resource[object, object]{
 		Name:   s.member.name + "/" + f.name,
 		Source: source,

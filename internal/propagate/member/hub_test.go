@@ -17,11 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 const hubUID = "11111111-2222-3333-4444-555555555555"
@@ -45,6 +48,9 @@ type hub struct {
 	templates     map[template.Key]*template.Template
 	change        map[template.Key]func(*decide.Wanted) // of what is wanted, for lack of decisions
 	refuses       bool                                  // what stays put does not begin
+
+	namespaces *adoption.Namespaces // nil: all that are there may be taken over
+	access     *rights.Access       // nil: all rights
 
 	members  []*Member
 	told     []string
@@ -139,6 +145,19 @@ func (h *hub) KeysIn(_, namespace string) (all []template.Key) {
 		}
 	}
 	return all
+}
+
+func (h *hub) Bounds(string) Bounds {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := Bounds{Namespaces: adoption.Namespaces{Allow: []string{"*"}}, Access: rights.All()}
+	if h.namespaces != nil {
+		out.Namespaces = *h.namespaces
+	}
+	if h.access != nil {
+		out.Access = *h.access
+	}
+	return out
 }
 
 func (h *hub) Lowers(_ string, _ *decide.Wanted, o *decide.Observed) bool {
@@ -285,7 +304,7 @@ func (h *hub) stateOf(m *Member, key template.Key) (state, message string) {
 	case o.Deleting:
 		return v1alpha1.StateDeleting, strings.Join(o.Finalizers, ",")
 	case synced && len(o.Dropped) > 0:
-		return v1alpha1.StateFieldsDropped, DroppedMessage(m.Name(), "", o.Dropped)
+		return v1alpha1.StateFieldsDropped, report.DroppedMessage(m.Name(), "", o.Dropped)
 	case synced:
 		return v1alpha1.StateSynced, ""
 	}

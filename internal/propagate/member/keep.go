@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
@@ -53,6 +54,14 @@ func (v *view) bringUpToDate(skipped []string) step {
 	wanted, err := m.object(v.cluster, v.lastingMark(), v.rec.seen.adopted)
 	if err != nil {
 		return step{err: err}
+	}
+	if v.key.GR == template.Namespaces() && v.rec.seen.adopted { // what others say in it may be another than it was
+		read, missing := v.getting()
+		if missing {
+			return read
+		}
+		wanted, _ = adoption.Namespace(wanted, v.live, v.want.Object.GetAnnotations()[v1alpha1.AnnotationConflict] != "")
+		same = false
 	}
 	s := step{verb: patch, wanted: wanted, made: m, skipped: skipped, first: v.rec.left == nil}
 	skip := skipped

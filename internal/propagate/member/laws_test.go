@@ -13,10 +13,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // place is where one object is in a member, and a hub that wants it to be like its own. All is in memory, and nothing happens
@@ -57,7 +59,7 @@ func (p *place) restart() {
 func (p *place) view() *view {
 	w, _ := p.hub.Wanted("aws", p.key)
 	return &view{cluster: "aws", key: p.key, want: w, rec: p.rec, hub: hubUID, run: fmt.Sprint("run", p.runs), history: p.history, hasher: p.hub.hasher,
-		scalersKnown: true, schema: &schemaMark{}, accepts: func(int32) bool { return true }, now: p.now}
+		scalersKnown: true, bounds: Bounds{Namespaces: adoption.Namespaces{Allow: []string{"*"}}, Access: rights.All()}, schema: &schemaMark{}, accepts: func(int32) bool { return true }, now: p.now}
 }
 
 // see has the watch show what is there, of what has the label and a mark, as sink does.

@@ -63,9 +63,13 @@ func (s *session) exceed(err error) {
 // dropped, and after a while a new session is begun. It blocks until then, or until ctx ends.
 func (m *Member) engageAgain(ctx context.Context, cfg *rest.Config, ended *session) {
 	ended.mu.Lock()
-	err := ended.exceeded
+	err, restarts := ended.exceeded, ended.restarts
 	ended.mu.Unlock()
-	if err == nil || ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil || err == nil && !restarts:
+		return
+	case err == nil:
+		m.engageNow(ctx, cfg)
 		return
 	}
 	pause := m.exile(err, m.clock.Now())
@@ -73,10 +77,18 @@ func (m *Member) engageAgain(ctx context.Context, cfg *rest.Config, ended *sessi
 	for _, r := range m.source.Resources() {
 		m.listener.Changed(m.source.Keys(m.name, r.GVR.GroupResource())...)
 	}
-	if work.Rest(ctx, m.clock, pause, nil) && !m.Reachable() { // nobody has begun another session
-		if err := m.Engage(ctx, cfg); err != nil {
-			klog.FromContext(ctx).Error(err, "Member cannot be used", "cluster", m.name)
-		}
+	if work.Rest(ctx, m.clock, pause, nil) {
+		m.engageNow(ctx, cfg)
+	}
+}
+
+// engageNow begins a session, unless somebody else has.
+func (m *Member) engageNow(ctx context.Context, cfg *rest.Config) {
+	if m.Reachable() {
+		return
+	}
+	if err := m.Engage(ctx, cfg); err != nil {
+		klog.FromContext(ctx).Error(err, "Member cannot be used", "cluster", m.name)
 	}
 }
 

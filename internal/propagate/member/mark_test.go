@@ -35,6 +35,7 @@ func newMemberRig(t *testing.T) *memberRig {
 	s := unconnected(m, func() {})
 	s.client = client
 	s.kinds[configMaps()] = &kind{resource: h.resources[configMaps()], stop: func() {}}
+	s.kinds[template.Namespaces()] = &kind{resource: h.resources[template.Namespaces()], read: true, stop: func() {}}
 	m.begin(s)
 	r := &memberRig{hub: h, t: t, member: m, session: s, client: client, sees: &sink{session: s, gr: configMaps()}}
 	r.sees.replace(nil, 1)

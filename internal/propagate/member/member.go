@@ -143,6 +143,23 @@ func (m *Member) Refresh() {
 	}
 }
 
+// Rebound has everything looked at again, because what the hub may do in the member is another.
+func (m *Member) Rebound() {
+	for _, r := range m.source.Resources() {
+		m.EnqueueAll(r.GVR.GroupResource())
+	}
+}
+
+// Restart ends the session, if there is one, and begins another, because what the hub's account may do in the member is another.
+func (m *Member) Restart() {
+	if s := m.engaged(); s != nil {
+		s.mu.Lock()
+		s.restarts = true
+		s.mu.Unlock()
+		s.cancel()
+	}
+}
+
 // Restored has it told from now on, by events, what is put back in the member, because the hub was restored since the run that
 // wrote there last.
 func (m *Member) Restored() { m.told.CompareAndSwap(-1, 0) }
@@ -282,9 +299,8 @@ func (m *Member) look(v *view) {
 	v.leaving, v.stays = m.withdrawing, m.withdrawing && m.staying
 	uid := v.rec.seen.uid
 	v.approved = uid != "" && m.approved[v.key] == uid
-	if v.key.Namespace != "" {
-		ns := m.records[template.Key{GR: template.Namespaces(), Name: v.key.Namespace}]
-		v.namespaceGoes = ns != nil && ns.seen.deleting
+	if ns := m.records[template.Key{GR: template.Namespaces(), Name: v.key.Namespace}]; ns != nil && v.key.Namespace != "" {
+		v.in = surrounding{ours: ns.seen.exists() && ns.seen.ours(m.options.Hub), deleting: ns.seen.deleting, fault: ns.fault()}
 	}
 }
 

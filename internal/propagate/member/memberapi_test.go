@@ -39,7 +39,8 @@ type memberAPI struct {
 	admit    func(path string, obj map[string]any)
 	watching map[int]context.CancelFunc
 	watches  int
-	strict   bool // objects need their namespace, and finalizers hold deletions up
+	more     map[string]schema.GroupVersionKind // served beside memberKinds
+	strict   bool                               // objects need their namespace, and finalizers hold deletions up
 	mishap   func(*http.Request) mishap
 	old      map[string]map[string]any // objects as they were at some time, which a stale list shows
 }
@@ -218,21 +219,21 @@ func (m *memberAPI) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	collection, object := apitest.Split(r.URL.Path)
-	kind, known := memberKinds()[collection]
+	kind, known := m.kinds()[collection]
 	switch {
 	case !known:
 		apitest.Refuse(w, 404, "NotFound")
 	case r.Method == http.MethodGet && r.URL.Query().Get("watch") != "":
 		m.watch(w, r, collection)
 	case r.Method == http.MethodGet && object == "":
-		m.list(w, collection, kind)
+		m.list(w, collection, r.URL.Path, kind)
 	default:
 		m.one(w, r, collection, object)
 	}
 }
 
 func (m *memberAPI) discovery(w http.ResponseWriter, path string) bool {
-	answer := memberKinds().Discover(path)
+	answer := m.kinds().Discover(path)
 	if path == "/openapi/v3" {
 		paths := map[string]any{}
 		m.mu.Lock()
@@ -250,11 +251,23 @@ func (m *memberAPI) discovery(w http.ResponseWriter, path string) bool {
 	return true
 }
 
-func (m *memberAPI) list(w http.ResponseWriter, collection string, kind schema.GroupVersionKind) {
+// kinds are those that it serves.
+func (m *memberAPI) kinds() apitest.Kinds {
+	all := memberKinds()
+	maps.Copy(all, m.more)
+	return all
+}
+
+// among says whether the object at a path is in a collection as it is asked for: of all namespaces, or of one.
+func among(asked, collection, path string) bool {
+	return asked == collection || strings.HasPrefix(path, asked+"/")
+}
+
+func (m *memberAPI) list(w http.ResponseWriter, collection, asked string, kind schema.GroupVersionKind) {
 	m.mu.Lock()
 	items := []any{}
 	for _, path := range slices.Sorted(maps.Keys(m.objects)) {
-		if in, _ := apitest.Split(path); in == collection && managed(m.objects[path], collection) {
+		if in, _ := apitest.Split(path); in == collection && among(asked, collection, path) && managed(m.objects[path], collection) {
 			items = append(items, runtime.DeepCopyJSON(m.objects[path]))
 		}
 	}
@@ -293,7 +306,7 @@ func (m *memberAPI) watch(w http.ResponseWriter, r *http.Request, collection str
 		m.mu.Lock()
 		var news []memberEvent
 		for _, e := range m.log {
-			if in, _ := apitest.Split(e.path); e.version > since && in == collection && managed(e.object, collection) {
+			if in, _ := apitest.Split(e.path); e.version > since && in == collection && among(r.URL.Path, collection, e.path) && managed(e.object, collection) {
 				news = append(news, e)
 			}
 		}

@@ -33,8 +33,9 @@ type view struct {
 	// leaving: what the hub put there is to go; stays: without the hub's marks, it is to stay.
 	leaving, stays bool
 	approved       bool // somebody was shown this very object and wants it deleted
-	namespaceGoes  bool // the member is deleting the namespace that the object is in
-	namespaceNext  bool // … or will or may, because the hub has another of that name by now
+	bounds         Bounds
+	in             surrounding // of an object that is in a namespace
+	namespaceNext  bool        // the member will or may delete the namespace, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -75,6 +76,8 @@ type step struct {
 	drift       []string
 	corrections int // this one included
 	first       bool
+	// spared are labels of Pod Security that the hub wants weaker than the member has them.
+	spared []string
 	// adopts: the object was there before; replaces: what is removed is to be made again.
 	adopts, replaces bool
 
@@ -112,10 +115,20 @@ type conflictError struct{ message string }
 
 func (c conflictError) Error() string { return c.message }
 
+// deniedError is that the hub's account has no right to what was asked for.
+type deniedError struct{ error }
+
+func (d deniedError) Unwrap() error { return d.error }
+
 // next is what follows for an object. It is a function of v, which it does not change but for rec.own, and idempotent: once
 // a step is carried out and answered, the next is nothing, until something changes here or there.
 func next(v *view) step {
 	placed := v.placed()
+	if placed {
+		if out, is := v.keptOut(); is {
+			return out
+		}
+	}
 	if placed && v.want.Turn.Waits != "" {
 		return waits(v.want.Turn.Waits)
 	}
@@ -175,7 +188,7 @@ func (v *view) act(placed bool) step {
 		if placed { // a namesake: as in a single cluster, the old object goes and a new one is made
 			return step{verb: remove, uid: v.rec.seen.uid, replaces: true}
 		}
-		if !v.namespaceGoes {
+		if !v.in.deleting {
 			return step{verb: remove, uid: v.rec.seen.uid}
 		}
 		return v.fine()

@@ -14,10 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/rights"
 )
 
 // viewOf is a view of an object of the hub's as if it had just been made in the member.
@@ -27,7 +29,7 @@ func viewOf(t *testing.T, gr schema.GroupResource, obj map[string]any) *view {
 	key := h.put(gr, obj)
 	w, _ := h.Wanted("aws", key)
 	v := &view{cluster: "aws", key: key, want: w, hub: hubUID, run: "now", history: h.options().History, hasher: h.hasher,
-		scalersKnown: true, schema: &schemaMark{}, accepts: func(n int32) bool { return n <= 8 }, now: epoch}
+		scalersKnown: true, bounds: Bounds{Namespaces: adoption.Namespaces{Allow: []string{"*"}}, Access: rights.All()}, schema: &schemaMark{}, accepts: func(n int32) bool { return n <= 8 }, now: epoch}
 	s := next(v)
 	if s.verb != create {
 		t.Fatalf("an object that is not there is not made: %+v", s)
@@ -93,7 +95,7 @@ func TestNext(t *testing.T) {
 		"barred, and not here":           {hub: func(v *view) { v.want.Barred = true }, record: func(r *record) { r.seen, r.live = seen{}, nil }, verb: nothing},
 		"barred, of an earlier template": {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template, v.want.Barred = &w, true }, verb: remove},
 		"being deleted":                  {record: func(r *record) { r.seen.deleting = true }, verb: nothing},
-		"its namespace goes":             {hub: func(v *view) { v.want, v.namespaceGoes = nil, true }, verb: nothing},
+		"its namespace goes":             {hub: func(v *view) { v.want, v.in.deleting = nil, true }, verb: nothing},
 		"its namespace is to be another": {hub: func(v *view) { v.namespaceNext = true }, record: func(r *record) { r.seen = seen{} }, verb: nothing,
 			err: "waiting for namespace shop in the member, which is to be replaced"},
 		"another template":               {hub: func(v *view) { w := *v.want.Template; w.UID = "later"; v.want.Template = &w }, verb: remove},

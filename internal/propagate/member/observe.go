@@ -13,8 +13,10 @@ import (
 
 // sink takes in what a watch says of the hub's objects of one resource. Its methods are called one at a time.
 type sink struct {
-	session *session
-	gr      schema.GroupResource
+	session   *session
+	gr        schema.GroupResource
+	namespace string // that alone is watched; empty: all
+	heard     bool   // what is there, once
 }
 
 func (s *sink) key(obj *unstructured.Unstructured) template.Key {
@@ -39,6 +41,13 @@ func (s *sink) listed() (news bool) {
 	k := s.session.kinds[s.gr]
 	if k == nil || k.stop == nil {
 		return false
+	}
+	if !s.heard {
+		s.heard = true
+		k.unlisted--
+	}
+	if k.unlisted > 0 {
+		return false // until all namespaces have been read
 	}
 	news = !k.read
 	k.read, k.listed, k.early = true, true, nil
@@ -70,7 +79,7 @@ func (s *sink) replace(objs []*unstructured.Unstructured, version uint64) {
 		m.listener.StatusChanged(m.name, news...)
 	}
 	for _, key := range m.keysOf(s.gr) {
-		if !there[key] && !early[key] {
+		if !there[key] && !early[key] && (s.namespace == "" || key.Namespace == s.namespace) {
 			s.forget(key, nil)
 		}
 	}

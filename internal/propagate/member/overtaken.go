@@ -21,7 +21,7 @@ func (v *view) overtaken(s step, obj *unstructured.Unstructured) bool {
 		before++
 	}
 	counted := now > 0 && v.rec.seen.generation > 0 && now <= before // so nobody else has changed more than its metadata
-	if counted && sameMeta(s.wanted, obj.Object, "labels") && sameMeta(s.wanted, obj.Object, "annotations") {
+	if counted && fieldmerge.HasMeta(s.wanted, obj.Object, "labels") && fieldmerge.HasMeta(s.wanted, obj.Object, "annotations") {
 		return false
 	}
 	skip := s.skipped
@@ -38,20 +38,6 @@ func (v *view) overtaken(s step, obj *unstructured.Unstructured) bool {
 			return path == w || strings.HasPrefix(path, w+".") || strings.HasPrefix(w, path+".")
 		})
 	})
-}
-
-// sameMeta says whether an object has all labels, or annotations, that are wanted.
-func sameMeta(wanted, obj map[string]any, field string) bool {
-	meta, _ := wanted["metadata"].(map[string]any)
-	want, _ := meta[field].(map[string]any)
-	meta, _ = obj["metadata"].(map[string]any)
-	has, _ := meta[field].(map[string]any)
-	for k, value := range want {
-		if has[k] != value {
-			return false
-		}
-	}
-	return true
 }
 
 // lookAgain has the answer to a patch compared: it is in the member what was written, and something else.

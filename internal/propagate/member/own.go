@@ -51,6 +51,9 @@ func (v *view) putBack(paths []string) string {
 	return strings.Join(paths, ", ") + " changed in the cluster; reverted"
 }
 
+// shownFields bounds a message.
+const shownFields = 5
+
 // changedBack says which fields a patch has put back.
 func changedBack(patch map[string]any) string {
 	paths := slices.DeleteFunc(fieldmerge.Paths(patch), func(path string) bool { return path == "metadata.uid" || path == "metadata.resourceVersion" })

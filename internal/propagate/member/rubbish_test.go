@@ -71,7 +71,7 @@ func TestAMemberThatAnswersRubbish(t *testing.T) {
 			h.waitForState(t, there, web, v1alpha1.StateSynced) // other kinds in this cluster
 			if c.unread {
 				h.waitForState(t, there, key, v1alpha1.StateUnknown)
-				if unread := there.Unreadable(nil); !strings.HasPrefix(unread, "configmaps: ") || len(unread) > 2*shownError {
+				if unread := there.Unreadable(nil); !strings.HasPrefix(unread, "configmaps: ") || len(unread) > 2*200 {
 					t.Errorf("the Cluster's condition says %q", unread)
 				}
 			} else {

@@ -41,6 +41,7 @@ type session struct {
 	ctx      context.Context // of watches; nil before run
 	kinds    map[schema.GroupResource]*kind
 	exceeded error // why it was ended: the member is too large
+	restarts bool  // it was ended so that another begins
 }
 
 // workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
@@ -223,8 +224,10 @@ func (s *session) discover(ctx context.Context) error {
 			err = fmt.Errorf("group %s: %w", gr.Group, failed[gr.Group])
 		}
 	}
-	if err := s.rights.Grant(ctx, versions); err != nil && ctx.Err() == nil {
-		klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
+	if s.member.source.Bounds(s.member.name).Access.Custom() {
+		if err := s.rights.Grant(ctx, versions); err != nil && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(err, "The hub's role in the member could not be extended to custom resources")
+		}
 	}
 	s.serve(ctx, served)
 	s.undiscovered(wanted, func(gr schema.GroupResource) error { return failed[gr.Group] })

@@ -56,7 +56,7 @@ func (s *session) reconcile(ctx context.Context, key template.Key) error {
 	switch {
 	case missing:
 		return t.unserved(placed)
-	case !read:
+	case !read || placed && key.Namespace != "" && !s.knowsNamespaces():
 		return nil // queued again once it is
 	case placed:
 		s.watchSoon(key.GR) // what is placed is watched; what it has now was read
@@ -75,6 +75,11 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		accepts: func(n int32) bool { return m.source.Accepts(m.name, key, n) },
 	}}
 	m.look(&t.view)
+	t.bounds = m.source.Bounds(m.name)
+	if key.Namespace != "" && !t.in.ours {
+		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
+		t.in.wanted = ns != nil && ns.Placed && !ns.Going
+	}
 	t.namespaceNext = key.Namespace != "" && !t.rec.seen.exists() && s.replacesNamespace(&t.view)
 	t.resource, _ = m.source.Resource(key.GR)
 	t.schema = s.schemas.of(t.resource.GVR.GroupVersion())
@@ -164,7 +169,7 @@ func (t *task) after(s step, err error) {
 	if err != nil || s.wanted == nil {
 		return
 	}
-	if t.key.GR == template.Namespaces() && s.verb == create {
+	if t.key.GR == template.Namespaces() && (s.verb == create || s.adopts) {
 		t.namespaceChanged(t.key)
 	}
 	if t.Metrics() != nil && len(s.drift) == 0 && !s.adopts {
@@ -203,6 +208,7 @@ func (t *task) end(s step) error {
 	var wait waiting
 	var conflict conflictError
 	var mistake *override.Error
+	var denied deniedError
 	if s.awaits {
 		s.err = t.awaited(s.err)
 	}
@@ -219,11 +225,21 @@ func (t *task) end(s step) error {
 	problem := &decide.Problem{Conflict: errors.As(s.err, &conflict), Message: s.err.Error()}
 	t.note(step{remember: func(r *record) { r.setFault(problem, t.now) }})
 	t.member.listener.StatusChanged(t.cluster, t.key)
-	if problem.Conflict {
+	switch {
+	case problem.Conflict:
 		return nil // until the object, here or there, or the annotation changes
+	case errors.As(s.err, &denied) && t.queue.NumRequeues(t.key) >= triesWithoutRight:
+		t.queue.AddAfter(t.key, lookAtDenials)
+		return nil
 	}
 	return s.err
 }
+
+// API servers learn a moment later of rights that were given, so what is denied is tried some times, for seconds; then rarely.
+const (
+	triesWithoutRight = 7
+	lookAtDenials     = 5 * time.Minute
+)
 
 // awaited is what a write waits for that came before the namespace it is in, or before the member serves its kind; err if
 // for nothing.

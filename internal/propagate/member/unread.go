@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -155,17 +156,8 @@ func (m *Member) Unreadable(more map[string]error) string {
 	return strings.Join(said, "; ")
 }
 
-// shownUnread and shownError bound a condition's message: a member that answers errors may answer long ones.
-const (
-	shownUnread = 4
-	shownError  = 200
-)
+// shownUnread bounds a condition's message.
+const shownUnread = 4
 
-// short is an error in one line that is not too long.
-func short(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	if len(text) > shownError {
-		text = strings.ToValidUTF8(text[:shownError], "") + "…"
-	}
-	return text
-}
+// short is an error in one line that is not too long: a member that answers errors may answer long ones.
+func short(err error) string { return report.Shorten(err.Error()) }

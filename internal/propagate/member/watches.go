@@ -25,6 +25,7 @@ type kind struct {
 	stop     context.CancelFunc    // of its watch; nil: it has none
 	read     bool                  // it is known what is there
 	listed   bool                  // the watch has said all there is
+	unlisted int                   // watches, of single namespaces, that have not
 	missing  bool                  // the member does not serve it
 	unread   error                 // why its objects are not known as they are now
 	due      time.Time             // when it is looked at again if it has no watch, or closed if nothing is there
@@ -45,6 +46,7 @@ const (
 // found out whether there is any. It blocks until that is known.
 func (s *session) serve(ctx context.Context, served []Resource) {
 	var unknown []*kind
+	access := s.member.source.Bounds(s.member.name).Access
 	for _, r := range served {
 		gr := r.GVR.GroupResource()
 		s.mu.Lock()
@@ -58,6 +60,10 @@ func (s *session) serve(ctx context.Context, served []Resource) {
 		s.mu.Unlock()
 		switch {
 		case known:
+		case !access.Kind(gr):
+			s.passesOver(gr)
+		case access.Bounded(gr):
+			s.watchSoon(gr)
 		case s.member.source.Has(s.member.name, gr) || len(s.member.keysOf(gr)) > 0:
 			s.watchSoon(gr)
 		default:
@@ -80,6 +86,15 @@ func (s *session) serve(ctx context.Context, served []Resource) {
 	}
 	close(next)
 	wg.Wait()
+}
+
+// passesOver is for a resource that the hub's account may not write: whatever is there is not the hub's, and need not be read.
+func (s *session) passesOver(gr schema.GroupResource) {
+	s.mu.Lock()
+	s.kinds[gr].read, s.kinds[gr].unread = true, nil
+	s.mu.Unlock()
+	s.hasRead(gr)
+	s.queueAll(gr)
 }
 
 // look finds out whether there is anything of the hub's of a resource: if so, or if that cannot be found out, it is watched,
@@ -110,25 +125,32 @@ func (s *session) look(ctx context.Context, k *kind) {
 
 // watchSoon opens a watch on a resource that the member serves, if there is none.
 func (s *session) watchSoon(gr schema.GroupResource) {
+	access := s.member.source.Bounds(s.member.name).Access
 	s.mu.Lock()
 	k := s.kinds[gr]
-	if k == nil || k.missing || k.stop != nil || s.ctx == nil {
+	if k == nil || k.missing || k.stop != nil || s.ctx == nil || !access.Kind(gr) {
 		s.mu.Unlock()
 		return
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	k.stop, k.unread, k.due = cancel, nil, time.Time{}
 	k.listed, k.early = false, nil
-	gvr := k.resource.GVR
+	gvr, namespaces := k.resource.GVR, []string{""}
+	if access.Bounded(gr) {
+		namespaces = access.Namespaces
+	}
+	k.unlisted = len(namespaces)
 	s.mu.Unlock()
 	if scalable(gr) {
 		s.scalers.watch(s)
 	}
-	sink := &sink{session: s, gr: gr}
-	go s.follow(ctx, followed{
-		name: gr.String(), gvr: gvr, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: sink, known: sink.knows,
-		told: func(err error) { s.setUnread(ctx, gr, err) },
-	})
+	for _, ns := range namespaces {
+		sink := &sink{session: s, gr: gr, namespace: ns}
+		go s.follow(ctx, followed{
+			name: gr.String(), gvr: gvr, namespace: ns, labels: kinds.ManagedSelector(gr), cut: s.cutManaged(gr), into: sink, known: sink.knows,
+			told: func(err error) { s.setUnread(ctx, gr, err) },
+		})
+	}
 }
 
 // early notes that an object was written: a list that was read before does not say that it is gone.
@@ -194,6 +216,15 @@ func (s *session) hasRead(gr schema.GroupResource) {
 	}
 	s.member.listener.Read(s.member.name, gr, true)
 	s.tellOf(gr)
+	if gr == template.Namespaces() {
+		s.member.Rebound() // what was waiting for that
+	}
+}
+
+// knowsNamespaces says whether it is known which namespaces are the hub's, without which nothing is written into any.
+func (s *session) knowsNamespaces() bool {
+	read, missing := s.state(template.Namespaces())
+	return read || missing
 }
 
 // state says whether the objects of a resource in the member are known, and whether the member does not serve it at all.
@@ -207,13 +238,13 @@ func (s *session) state(gr schema.GroupResource) (read, missing bool) {
 // tidy looks at one of the resources that are due: one without a watch is looked at, and the watch of one closed of which
 // nothing has been there for a while.
 func (s *session) tidy(ctx context.Context) {
-	now := s.member.clock.Now()
+	now, access := s.member.clock.Now(), s.member.source.Bounds(s.member.name).Access
 	var look *kind
 	var idle []schema.GroupResource
 	s.mu.Lock()
 	for gr, k := range s.kinds {
 		switch {
-		case k.missing || !k.read:
+		case k.missing || !k.read || !access.Kind(gr):
 		case k.stop != nil && k.listed:
 			idle = append(idle, gr)
 		case k.stop == nil && now.After(k.due) && (look == nil || k.due.Before(look.due)):

@@ -60,28 +60,3 @@ func TestWithdrawingWaitsForWhatIsNotRead(t *testing.T) {
 		t.Errorf("nothing is known of the member, and it is said: %v", err)
 	}
 }
-
-func TestAnotherCountIsNoConflict(t *testing.T) {
-	object := func(manager string, annotations map[string]any) map[string]any {
-		return map[string]any{"metadata": map[string]any{"annotations": annotations, "managedFields": []any{
-			map[string]any{"manager": manager, "operation": "Update", "fieldsV1": map[string]any{"f:spec": map[string]any{"f:replicas": map[string]any{}}}},
-		}}}
-	}
-	mark := map[string]any{"labels": map[string]any{v1alpha1.LabelManaged: "true"}}
-	count := map[string]any{"metadata": mark, "spec": map[string]any{"replicas": int64(3)}}
-	for name, c := range map[string]struct {
-		live, patch map[string]any
-		want        bool
-	}{
-		"the hub's own count":       {object("hanse", nil), count, true},
-		"somebody else's":           {object("kubectl", nil), count, false},
-		"another hub's object":      {object("hanse", map[string]any{v1alpha1.AnnotationOrigin: "other"}), count, false},
-		"something else, too":       {object("hanse", nil), map[string]any{"spec": map[string]any{"replicas": int64(3), "paused": true}}, false},
-		"something else in another": {object("hanse", nil), map[string]any{"spec": count["spec"], "data": map[string]any{}}, false},
-		"no count":                  {object("hanse", nil), map[string]any{"metadata": mark}, false},
-	} {
-		if got := onlyCount(unstructuredOf(c.live), c.patch); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
-	}
-}

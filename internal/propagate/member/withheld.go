@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/report"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -26,17 +27,7 @@ type Withheld struct {
 }
 
 // Message is the reason in words.
-func (w Withheld) Message() string {
-	switch w.Reason {
-	case lineage.AnotherHub:
-		return "another hub put it there"
-	case lineage.UnknownSession:
-		return "this hub put it there, but its database is from an earlier time"
-	case lineage.RestoredInCluster:
-		return "somebody put it back there, from a backup or another cluster"
-	}
-	return string(w.Reason)
-}
+func (w Withheld) Message() string { return report.WithheldMessage(w.Reason) }
 
 // Withheld lists what is withheld, by resource, namespace and name, at most limit objects. more is how many there are besides.
 // It does not ask the member.

@@ -55,7 +55,7 @@ func (c *Counts) add(a *decide.Assignment, facts *decide.Facts, m Member, o *dec
 	case v1alpha1.StateError, v1alpha1.StateConflict:
 		c.failing(a.Key, o.Fault.Message)
 	case v1alpha1.StateFieldsDropped:
-		c.failing(a.Key, DroppedMessage(m.Name(), facts, o.Dropped))
+		c.failing(a.Key, DroppedMessage(m.Name(), versionOf(m.Name(), facts), o.Dropped))
 	case v1alpha1.StatePending, v1alpha1.StateDeleting:
 		c.pending(a.Key, o)
 	}

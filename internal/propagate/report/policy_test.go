@@ -82,7 +82,7 @@ func TestPoliciesCountWhatTheySelect(t *testing.T) {
 }
 
 func TestMessagesAreShort(t *testing.T) {
-	if got := shorten(strings.Repeat("ä\n", 1000)); len(got) > shownError+len("…") || strings.Contains(got, "\n") {
+	if got := Shorten(strings.Repeat("ä\n", 1000)); len(got) > shownError+len("…") || strings.Contains(got, "\n") {
 		t.Errorf("%d bytes: %q", len(got), got)
 	}
 }

@@ -47,10 +47,10 @@ func stateMessage(a *decide.Assignment, facts *decide.Facts, m Member, o *decide
 		return awayMessage(facts.Clusters[m.Name()])
 	case v1alpha1.StateUnknown:
 		if err := m.Unread(a.Key.GR); err != nil {
-			return fmt.Sprintf("%s cannot be read there; the status shown is as last seen: %s", a.Key.GR, shorten(err.Error()))
+			return fmt.Sprintf("%s cannot be read there; the status shown is as last seen: %s", a.Key.GR, Shorten(err.Error()))
 		}
 	case v1alpha1.StateFieldsDropped:
-		return DroppedMessage(m.Name(), facts, o.Dropped)
+		return DroppedMessage(m.Name(), versionOf(m.Name(), facts), o.Dropped)
 	case v1alpha1.StateDeleting:
 		return deletingMessage(o)
 	case v1alpha1.StatePending:
@@ -117,7 +117,7 @@ func namespaceWaits(status map[string]any) (waits []string) {
 		kind, _ := m["type"].(string)
 		text, _ := m["message"].(string)
 		if m["status"] == "True" && strings.HasPrefix(kind, "Namespace") && text != "" {
-			waits = append(waits, shorten(text))
+			waits = append(waits, Shorten(text))
 		}
 	}
 	return waits
@@ -126,10 +126,19 @@ func namespaceWaits(status map[string]any) (waits []string) {
 // shownFields bounds a message about fields.
 const shownFields = 5
 
-// DroppedMessage names fields that a member did not keep, never what is in them.
-func DroppedMessage(cluster string, facts *decide.Facts, dropped []fieldmerge.Path) string {
-	if c := facts.Clusters[cluster]; c != nil && c.Version != "" {
-		cluster += " (" + c.Version + ")"
+// versionOf is the Kubernetes version of a cluster, empty where it is not known.
+func versionOf(cluster string, facts *decide.Facts) string {
+	if c := facts.Clusters[cluster]; c != nil {
+		return c.Version
+	}
+	return ""
+}
+
+// DroppedMessage says which fields a cluster did not keep. It names fields, never what is in them. version is the
+// cluster's, empty where it is not known.
+func DroppedMessage(cluster, version string, dropped []fieldmerge.Path) string {
+	if version != "" {
+		cluster += " (" + version + ")"
 	}
 	names := make([]string, 0, shownFields+1)
 	for _, p := range dropped[:min(len(dropped), shownFields)] {
@@ -158,8 +167,8 @@ func WithheldMessage(reason lineage.Reason) string {
 // shownError bounds what a message takes over of what others say, in bytes.
 const shownError = 200
 
-// shorten is a text in one line that is not too long.
-func shorten(text string) string {
+// Shorten is a text in one line that is not too long.
+func Shorten(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > shownError {
 		text = strings.ToValidUTF8(text[:shownError], "") + "…"
