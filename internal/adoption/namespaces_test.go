@@ -75,7 +75,7 @@ func namespaceWith(labels map[string]string, owner string) *unstructured.Unstruc
 		raw = append(raw, `"`+key+`":{}`)
 	}
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: owner, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1",
-		FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{` + strings.Join(raw, ",") + `}}}`)}}})
+		FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{` + strings.Join(raw, ",") + `}}}`)}})
 	return u
 }
 

@@ -68,8 +68,6 @@ type asked struct {
 	unmarkedNamespace bool   // its namespace is not marked as the hub's
 }
 
-const marked = `"labels":{"hanse.dev/managed":"true"}`
-
 // refuses is what the policy refuses a request with, empty if it lets it through.
 func (g *guard) refuses(t *testing.T, a asked) string {
 	t.Helper()

@@ -209,7 +209,7 @@ spec: {endpoint: "https://127.0.0.1:1", credentialSecret: none, uid: aws, provid
 }
 
 // TestClaimsOutliveRoutesAndHubs: an editor takes a name by editing a route that is older,
-// or in the moment in which its owner's route is made anew; the hub is killed in between.
+// or in the moment in which its owner's route is made again; the hub is killed in between.
 func TestClaimsOutliveRoutesAndHubs(t *testing.T) {
 	t.Parallel()
 	f := alone(t, "claims")
@@ -371,7 +371,7 @@ func TestProbesAreBounded(t *testing.T) {
 	}
 	eventually(t, func(context.Context) error {
 		if n := count.Load(); n < 200 {
-			return fmt.Errorf("only %d probes so far", n)
+			return fmt.Errorf("only %d probes yet", n)
 		}
 		return nil
 	})

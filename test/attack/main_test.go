@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 	"testing"
 	"time"
-
-	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/test/federation"
 )
@@ -19,31 +16,10 @@ import (
 var suite *fed
 
 func TestMain(m *testing.M) {
-	if federation.Guard() {
-		return
-	}
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go's complaints when the hub restarts
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	binary := os.Getenv("HANSE_BIN")
-	if binary == "" {
-		binary = "../../bin/hanse"
-	}
-	home, err := federation.NewHome(binary)
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, home.Close()) }()
-	if suite, err = start(home); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	os.Exit(federation.Main(m, func(home *federation.Home) (err error) {
+		suite, err = start(home)
+		return err
+	}))
 }
 
 // start makes the federation of all tests: a hub and two members, aws and azure, which are API servers alone. Objects are

@@ -342,7 +342,7 @@ func (g *guarded) served(t *testing.T) string {
 	t.Helper()
 	cfg, err := g.hub.Config()
 	must(t, err)
-	c, err := tls.Dial("tcp", strings.TrimPrefix(cfg.Host, "https://"), &tls.Config{InsecureSkipVerify: true}) // whoever it is
+	c, err := tls.Dial("tcp", strings.TrimPrefix(cfg.Host, "https://"), &tls.Config{InsecureSkipVerify: true}) // which one is shown is all that is asked
 	must(t, err)
 	defer c.Close()
 	return c.ConnectionState().PeerCertificates[0].SerialNumber.String()

@@ -10,13 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 	"testing"
 	"time"
-
-	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/test/federation"
 )
@@ -32,28 +29,10 @@ type world struct {
 // suite is set by TestMain, before any test runs.
 var suite world
 
-func TestMain(m *testing.M) {
-	if federation.Guard() {
-		return
-	}
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go's complaints when a server is killed
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(federation.Main(m, prepare)) }
 
-func run(m *testing.M) (code int, err error) {
-	binary := os.Getenv("HANSE_BIN")
-	if binary == "" {
-		binary = "../../bin/hanse"
-	}
-	home, err := federation.NewHome(binary)
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, home.Close()) }()
+// prepare says how the federations are made that tests share.
+func prepare(home *federation.Home) error {
 	suite.home = home
 	suite.shared = sync.OnceValues(func() (*fed, error) {
 		return start(home, "shared", federation.MemberSpec{Name: "aws", Provider: "aws", Nodes: 2}, federation.MemberSpec{Name: "azure", Provider: "azure", Nodes: 2})
@@ -62,7 +41,7 @@ func run(m *testing.M) (code int, err error) {
 		return start(home, "chaos", federation.MemberSpec{Name: "amber"}, federation.MemberSpec{Name: "basalt"},
 			federation.MemberSpec{Name: "cobalt", Proxied: true})
 	})
-	return m.Run(), nil
+	return nil
 }
 
 // start makes a hub and members at the same time, and joins them.

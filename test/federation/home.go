@@ -2,15 +2,19 @@ package federation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
+
+	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/process"
 )
@@ -80,6 +84,32 @@ func Guard() bool {
 		fmt.Fprintln(os.Stderr, "clean up", dir, err)
 	}
 	return true
+}
+
+// Main is what TestMain of a package does whose tests share federations: it gives begin a Home of the program that HANSE_BIN
+// names, and runs the tests. What it returns is the exit code of the process. A guard it blocks, as Guard says.
+func Main(tests interface{ Run() int }, begin func(*Home) error) (code int) {
+	if Guard() {
+		return 0
+	}
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go's complaints when a server is killed
+	code, err := run(tests, begin)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return code
+}
+
+func run(tests interface{ Run() int }, begin func(*Home) error) (code int, err error) {
+	home, err := NewHome(cmp.Or(os.Getenv("HANSE_BIN"), "../../bin/hanse"))
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, home.Close()) }()
+	if err := begin(home); err != nil {
+		return 1, err
+	}
+	return tests.Run(), nil
 }
 
 // clear ends every process with a pid file below dir by force, and removes dir.

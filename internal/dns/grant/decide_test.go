@@ -342,7 +342,7 @@ func TestZonesToBeMade(t *testing.T) {
 	if v = h.decide(ask(young, "api.shop.example")); !slices.Equal(v.Homeless, []Homeless{{"shop.example", "evil"}}) {
 		t.Errorf("%+v", v)
 	}
-	// One that an earlier version made for nobody in particular is made anew.
+	// One that an earlier version made for nobody in particular is made again.
 	made.Spec.Namespace = ""
 	h.zones = []*v1alpha1.DNSZone{made}
 	if v = h.decide(ask(young, "api.shop.example")); !slices.Equal(v.Homeless, []Homeless{{"shop.example", "evil"}}) {

@@ -17,14 +17,14 @@ import (
 // is.
 func (w *World) decide(a, before *Assignment) schedule.Decision { return w.decideHow(a, before, false) }
 
-// decideAnew places an object as if nobody had before, but with the room that its replicas take where they are.
-func (w *World) decideAnew(a, before *Assignment) schedule.Decision {
+// decideAgain places an object as if nobody had before, but with the room that its replicas take where they are.
+func (w *World) decideAgain(a, before *Assignment) schedule.Decision {
 	return w.decideHow(a, before, true)
 }
 
-func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision) {
+func (w *World) decideHow(a, before *Assignment, again bool) (d schedule.Decision) {
 	err := guard.Run(func() error {
-		d = w.decideFreely(a, before, anew)
+		d = w.decideFreely(a, before, again)
 		return nil
 	})
 	if err == nil {
@@ -40,14 +40,14 @@ func (w *World) decideHow(a, before *Assignment, anew bool) (d schedule.Decision
 }
 
 // decideFreely is decideHow, and may panic.
-func (w *World) decideFreely(a, before *Assignment, anew bool) schedule.Decision {
+func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decision {
 	if why := a.Policy.WhyHeld(); why != "" {
 		// What is recorded, or would be by the formula, may be what the policy is to prevent: it is left alone everywhere.
 		return schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Problem: why, Reason: why}
 	}
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
-	if anew {
+	if again {
 		rebalance(&wl)
 	}
 	if w.begun(a) {

@@ -39,7 +39,7 @@ func (w *World) match(o *object) bool {
 	next.Policy = w.policies.For(b.Template)
 	d := w.decide(&next, b)
 	if !d.Hold && !d.Kept && policies.AppliedTogether(b.Template, next.Policy, w.now) {
-		if d = w.decideAnew(&next, b); b.Recorded == nil || !assignment.SameDivision(d.Division(), b.Recorded) {
+		if d = w.decideAgain(&next, b); b.Recorded == nil || !assignment.SameDivision(d.Division(), b.Recorded) {
 			undivided := *b.Template
 			undivided.Recorded = nil
 			next.Template, o.aside = &undivided, b.Recorded
