@@ -18,7 +18,7 @@ import (
 func NewAdminCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "admin",
-		Short: "What only the owner of a hub's data directory can do",
+		Short: "Do what only the owner of a hub's data directory can",
 		Args:  args.RejectUnknown,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -30,9 +30,9 @@ func newAdminKubeconfigCommand(s genericiooptions.IOStreams, now clock.PassiveCl
 	request := datadir.AdminRequest{Now: now.Now}
 	var file string
 	cmd := &cobra.Command{
-		Use:   "kubeconfig --data-dir DIR [--output FILE]",
+		Use:   "kubeconfig --data-dir DIR [--file FILE]",
 		Short: "Renew the administrator's kubeconfig, or make another one",
-		Long: `Renew admin.kubeconfig in a hub's data directory, or with --output write another
+		Long: `Renew admin.kubeconfig in a hub's data directory, or with --file write another
 kubeconfig for an administrator. The hub need not run.
 
 Its user is in the group hanse:admins, which the ClusterRoleBinding hanse:admins
@@ -40,8 +40,8 @@ makes cluster-admin: remove the subject from that, and the group's members can d
 nothing more. With --break-glass it is system:masters, whose rights nobody can
 take away; the only way to revoke it is hanse certs rotate-ca.`,
 		Example: `  hanse admin kubeconfig --data-dir /var/lib/hanse
-  hanse admin kubeconfig --data-dir /var/lib/hanse --user alice --validity 8h --output alice.kubeconfig
-  hanse admin kubeconfig --data-dir /var/lib/hanse --break-glass --validity 1h --output -`,
+  hanse admin kubeconfig --data-dir /var/lib/hanse --user alice --file alice.kubeconfig
+  hanse admin kubeconfig --data-dir /var/lib/hanse --break-glass --validity 1h --file -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -70,10 +70,10 @@ take away; the only way to revoke it is hanse certs rotate-ca.`,
 	f := cmd.Flags()
 	f.StringVar(&request.Path, "data-dir", "", "directory of the hub")
 	f.DurationVar(&request.Life, "validity", datadir.DefaultAdminLife, "how long it is valid")
-	f.StringVar(&request.User, "user", "admin", "with --output: the user's name, which the audit log has")
-	f.StringVar(&request.Server, "server", "", "with --output: URL of the hub in it (default: as the hub knows itself)")
-	f.BoolVar(&request.BreakGlass, "break-glass", false, "with --output: be system:masters, whatever RBAC says")
-	f.StringVar(&file, "output", "", "file to write, -: print (default: renew DIR/admin.kubeconfig)")
+	f.StringVar(&request.User, "user", "admin", "with --file: the user's name, which the audit log has")
+	f.StringVar(&request.Server, "server", "", "with --file: URL of the hub in it (default: as the hub knows itself)")
+	f.BoolVar(&request.BreakGlass, "break-glass", false, "with --file: be system:masters, whatever RBAC says")
+	f.StringVar(&file, "file", "", "file to write, -: print (default: renew DIR/admin.kubeconfig)")
 	_ = cmd.MarkFlagDirname("data-dir")
 	return cmd
 }
@@ -82,7 +82,7 @@ take away; the only way to revoke it is hanse certs rotate-ca.`,
 func renewAdmin(s genericiooptions.IOStreams, cmd *cobra.Command, request datadir.AdminRequest) error {
 	for _, flag := range []string{"user", "server", "break-glass"} {
 		if cmd.Flags().Changed(flag) {
-			return fmt.Errorf("--%s is for another kubeconfig than admin.kubeconfig. Try: with --output FILE", flag)
+			return fmt.Errorf("--%s is for another kubeconfig than admin.kubeconfig. Try: with --file FILE", flag)
 		}
 	}
 	file, err := datadir.RenewAdmin(request.Path, request.Life, request.Now)

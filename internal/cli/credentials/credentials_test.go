@@ -90,8 +90,8 @@ func TestErrorsSayWhatToTry(t *testing.T) {
 		{NewAdminCommand, "kubeconfig", "--data-dir DIR"},
 		{NewAdminCommand, "kubeconfig --data-dir " + t.TempDir(), "is not the data directory"},
 		{NewAdminCommand, "kubeconfig --validity 1s --data-dir " + dir, "is too short"},
-		{NewAdminCommand, "kubeconfig --break-glass --data-dir " + dir, "with --output FILE"},
-		{NewAdminCommand, "kubeconfig --user system:admin --output - --data-dir " + dir, "cannot be the name"},
+		{NewAdminCommand, "kubeconfig --break-glass --data-dir " + dir, "with --file FILE"},
+		{NewAdminCommand, "kubeconfig --user system:admin --file - --data-dir " + dir, "cannot be the name"},
 	} {
 		_, _, err := run(t, test.v, strings.Fields(test.line)...)
 		if err == nil || !strings.Contains(err.Error(), test.part) || !strings.Contains(err.Error(), "Try: ") {
@@ -132,7 +132,7 @@ admin         admin                            hanse:admins     in 24h    in 16h
 func TestAdminKubeconfig(t *testing.T) {
 	dir := dataDir(t)
 	file := filepath.Join(t.TempDir(), "alice")
-	if _, said, err := run(t, NewAdminCommand, "kubeconfig", "--data-dir", dir, "--user", "alice", "--output", file, "--validity", "8h"); err != nil || !strings.Contains(said, "8h") {
+	if _, said, err := run(t, NewAdminCommand, "kubeconfig", "--data-dir", dir, "--user", "alice", "--file", file, "--validity", "8h"); err != nil || !strings.Contains(said, "8h") {
 		t.Fatal(said, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -142,7 +142,7 @@ func TestAdminKubeconfig(t *testing.T) {
 	if err != nil || config.AuthInfos["federation-alice"] == nil {
 		t.Error(config, err)
 	}
-	out, _, err := run(t, NewAdminCommand, "kubeconfig", "--data-dir", dir, "--break-glass", "--output", "-")
+	out, _, err := run(t, NewAdminCommand, "kubeconfig", "--data-dir", dir, "--break-glass", "--file", "-")
 	if err != nil || !strings.HasPrefix(out, "apiVersion: v1") {
 		t.Error(out, err)
 	}

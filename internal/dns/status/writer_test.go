@@ -93,6 +93,7 @@ func startWriter(t *testing.T) (*Writer, *statusServer) {
 	client.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		s.passed.Load()
 		<-time.After(s.slow)
+		s.passed.Load() // a test may have set how it fails meanwhile
 		a := action.(clienttesting.PatchActionImpl)
 		if a.GetSubresource() != "status" || a.GetPatchType() != types.JSONPatchType {
 			return true, nil, errors.New("this is no way to write a status")

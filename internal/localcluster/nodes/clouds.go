@@ -91,7 +91,7 @@ func azure() cloud {
 			}
 			n.Labels["agentpool"] = "nodepool1"
 			n.Labels["kubernetes.azure.com/agentpool"] = "nodepool1"
-			n.Labels["kubernetes.azure.com/cluster"] = group[:min(len(group), 63)]
+			n.Labels["kubernetes.azure.com/cluster"] = strings.TrimRight(group[:min(len(group), 63)], "-_") // a label ends in a letter or digit
 			n.Labels["kubernetes.azure.com/mode"] = "system"
 			n.Labels["kubernetes.azure.com/role"] = "agent"
 			n.Labels["topology.disk.csi.azure.com/zone"] = p.zone

@@ -78,6 +78,22 @@ func describe(nodes []*corev1.Node) string {
 	return b.String()
 }
 
+// TestLabelsEndInALetter: a label that is cut to what fits does not end where it may not.
+func TestLabelsEndInALetter(t *testing.T) {
+	for n := range 32 {
+		p := complete(t, Pool{Cluster: "a" + strings.Repeat("-", n) + "0", Provider: "azure", Count: 1})
+		nodes, err := p.Nodes(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range nodes[0].Labels {
+			if problems := validation.IsValidLabelValue(value); problems != nil {
+				t.Errorf("%s=%s: %v", key, value, problems)
+			}
+		}
+	}
+}
+
 func TestNodesAreValidAndDistinct(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := complete(t, Pool{
