@@ -144,7 +144,9 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	}
 	// What somebody needs to know who has no credential yet.
 	login := rbacv1ac.ClusterRole(loginRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathLogin).WithVerbs("get"))
-	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login} {
+	// What a hub needs to know that has no key yet. Who gets the keys is checked where they are served, and is no right.
+	keys := rbacv1ac.ClusterRole(keysRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathKeys).WithVerbs("get", "post"))
+	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login, keys} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 			return err
 		}

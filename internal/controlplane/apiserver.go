@@ -152,11 +152,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		flags = append(flags, "--emulated-version="+cfg.EmulatedVersion)
 	}
 	if p.encrypt {
-		encryption, err := dir.EnsureEncryption()
-		if err != nil {
-			return nil, err
-		}
-		flags = append(flags, "--encryption-provider-config="+encryption)
+		flags = append(flags, "--encryption-provider-config="+dir.EncryptionFile(), "--encryption-provider-config-automatic-reload=true")
 	}
 	if p.audit || cfg.Audit {
 		policy, err := dir.WriteAuditPolicy()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"github.com/hanse-dev/hanse/internal/controlplane/hubs"
 )
 
 // Config says what control plane to start.
@@ -45,6 +46,8 @@ type Config struct {
 	EtcdServers []string
 	// EtcdTLS is what an outside etcd on https needs.
 	EtcdTLS EtcdTLS
+	// Join says where the keys of an outside etcd are got from, into a data directory that has none yet.
+	Join hubs.Invited
 	// Filter wraps the API server's handler, inside authentication and
 	// authorization; may be nil.
 	Filter func(http.Handler) http.Handler
@@ -158,4 +161,17 @@ func machineAddresses() []string {
 		}
 	}
 	return all
+}
+
+// reachable are the URLs at which other machines, or other processes of this one, may reach the listener.
+func reachable(listener net.Listener) []string {
+	tcp := listener.Addr().(*net.TCPAddr)
+	if !tcp.IP.IsUnspecified() {
+		return []string{address(listener)}
+	}
+	var all []string
+	for _, host := range machineAddresses() {
+		all = append(all, "https://"+net.JoinHostPort(host, strconv.Itoa(tcp.Port)))
+	}
+	return append(all, address(listener))
 }

@@ -158,3 +158,25 @@ func TestAdminKubeconfig(t *testing.T) {
 		t.Error("it was not renewed", err)
 	}
 }
+
+func TestJoinToken(t *testing.T) {
+	dir := dataDir(t)
+	out, errOut, err := run(t, NewAdminCommand, "join-token", "--data-dir", dir)
+	if err != nil || !strings.HasPrefix(out, "--join=https://127.0.0.1:6443 --token=") || !strings.Contains(out, " --ca-cert-hash=sha256:") || !strings.Contains(errOut, "before 2026-11-27T13:00:00Z") {
+		t.Errorf("%q %q %v", out, errOut, err)
+	}
+	out, _, err = run(t, NewAdminCommand, "join-token", "--data-dir", dir, "--server", "https://10.0.0.6:6443", "-o", "jsonpath={.server}")
+	if err != nil || out != "https://10.0.0.6:6443" {
+		t.Errorf("%q %v", out, err)
+	}
+	for part, line := range map[string][]string{
+		"which hub's?":                       {"join-token"},
+		"--validity=1s must be":              {"join-token", "--data-dir", dir, "--validity", "1s"},
+		"--validity=25h0m0s must be":         {"join-token", "--data-dir", dir, "--validity", "25h"},
+		"is not the data directory of a hub": {"join-token", "--data-dir", t.TempDir()},
+	} {
+		if _, _, err := run(t, NewAdminCommand, line...); err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), "Try: ") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"github.com/hanse-dev/hanse/internal/pki"
 )
 
 // Files that the API server reads, below config/.
@@ -64,7 +67,7 @@ func (d *Dir) WriteAuditPolicy() (string, error) {
 // EnsureEncryption returns the path of the EncryptionConfiguration with the key
 // of this directory, which is made once: without it no Secret can be read again.
 func (d *Dir) EnsureEncryption() (string, error) {
-	path := d.Path(encryptionFile)
+	path := d.encryption
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -74,5 +77,8 @@ func (d *Dir) EnsureEncryption() (string, error) {
 	if _, err := rand.Read(key); err != nil {
 		return "", fmt.Errorf("drawing the encryption key: %w", err)
 	}
-	return path, d.write(encryptionFile, fmt.Appendf(nil, encryption, base64.StdEncoding.EncodeToString(key)))
+	if err := pki.WriteFile(path, fmt.Appendf(nil, encryption, base64.StdEncoding.EncodeToString(key))); err != nil {
+		return "", Explain(filepath.Dir(path), err)
+	}
+	return path, nil
 }
