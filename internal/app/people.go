@@ -17,8 +17,8 @@ const loginRole = "hanse:login"
 // keysRole lets hubs ask each other for keys.
 const keysRole = "hanse:keys"
 
-// people answers questions about the hub itself: how people log in, which is public, how long its certificates last, and to
-// other hubs, what its keys are.
+// people answers questions about the hub itself: how people log in, which is public, how long its certificates last and
+// how its database is encrypted, and to other hubs, what its keys are.
 type people struct {
 	provider *datadir.OIDC
 	// hub is set once it has started.
@@ -38,6 +38,13 @@ func (p *people) filter(next http.Handler) http.Handler {
 			p.serveLogin(w)
 		case r.URL.Path == datadir.PathCertificates && hub != nil:
 			answer(w, hub.Certificates())
+		case r.URL.Path == datadir.PathEncryption && hub != nil:
+			report, err := hub.Encryption(r.Context())
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			answer(w, report)
 		default:
 			next.ServeHTTP(w, r)
 		}

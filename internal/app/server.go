@@ -44,6 +44,8 @@ type ServerOptions struct {
 	// EtcdServers are URLs of an outside etcd; empty: it runs in this process.
 	EtcdServers []string
 	EtcdTLS     controlplane.EtcdTLS
+	// Encryption says by what the database is encrypted.
+	Encryption controlplane.Encryption
 	// Join says where the keys of that etcd are got from.
 	Join hubs.Invited
 	DNS  DNSOptions
@@ -111,6 +113,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
 		Join:        o.Join,
+		Encryption:  o.Encryption,
 		Filter:      later.filter,
 		Admission:   []controlplane.AdmissionPlugin{{Name: admission.Name, New: admission.New}},
 		Authors:     authors,

@@ -118,6 +118,7 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewDrainCommand(s),
 		members.NewPruneCommand(s, p.Clock),
 		credentials.NewCertsCommand(s, p.Clock),
+		credentials.NewEncryptionCommand(s, p.Clock),
 		credentials.NewAdminCommand(s, p.Clock),
 		credentials.NewTokenCommand(s, p.Clock),
 		workloads.NewKindsCommand(s),

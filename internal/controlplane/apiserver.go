@@ -18,6 +18,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
+	encryptioncontroller "k8s.io/apiserver/pkg/server/options/encryptionconfig/controller"
 	"k8s.io/client-go/tools/cache"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -56,6 +57,7 @@ func newAPIServer(ctx context.Context, cfg Config, dir *datadir.Dir, c datadir.C
 	if errs := completed.Validate(); len(errs) > 0 {
 		return nil, utilerrors.NewAggregate(errs)
 	}
+	encryptioncontroller.EncryptionConfigFileChangePollDuration = keysEvery // upstream has no other way to set it
 	return assemble(cfg, completed)
 }
 

@@ -99,6 +99,7 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	}
 	c.run(ctx, "the API server", server.run)
 	if c.keys != nil {
+		c.keys.rewriter.config = c.RESTConfig()
 		c.run(ctx, "the watch over keys", c.keys.run)
 	}
 	c.run(ctx, "the renewal of certificates", func(ctx context.Context) error { return c.renew(ctx, cfg, issuance) })

@@ -32,7 +32,12 @@ type keys struct {
 	// leading: of the hubs that run this one has done so for longest, and all have the same keys. It takes the steps of what
 	// changes them.
 	leading atomic.Bool
-	failing trouble.Log[string]
+	// loaded is the hash of the encryption configuration that the API server was last known to use.
+	loaded   string
+	rewriter rewriter
+	failing  trouble.Log[string]
+	// problem is why the last look failed; empty: it did not.
+	problem atomic.Pointer[string]
 }
 
 // leads says whether this control plane may take steps that others have to follow. One that shares its database with nobody may.
@@ -49,7 +54,10 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if err != nil {
 		return err
 	}
-	c.keys = &keys{dir: c.dir, registry: registry, clock: cfg.Clock, self: hubs.Hub{Addresses: addresses}}
+	c.keys = &keys{dir: c.dir, registry: registry, clock: cfg.Clock, self: hubs.Hub{Addresses: addresses}, rewriter: rewriter{clock: cfg.Clock}}
+	if err := cfg.Encryption.place(c.dir); err != nil {
+		return err
+	}
 	if c.keys.self.ID, err = c.dir.ID(); err != nil {
 		return err
 	}
@@ -64,7 +72,10 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if c.credentials, _, err = c.dir.Credentials(issuance); err != nil {
 		return err
 	}
-	if _, err := c.dir.EnsureEncryption(); err != nil {
+	if _, err := c.dir.EnsureEncryption(cfg.Encryption.Resources); err != nil {
+		return err
+	}
+	if c.keys.loaded, err = c.dir.EncryptionHash(); err != nil {
 		return err
 	}
 	if !known {
@@ -105,7 +116,9 @@ func (k *keys) obtain(ctx context.Context, from hubs.Invited, record hubs.Record
 	if err := k.follow(ctx, record); err == nil {
 		return nil
 	}
-	if err := record.Refusal(have, k.dir.Path()); err != nil {
+	if known, err := k.withoutUnused(ctx, record, have); err != nil {
+		return err
+	} else if err := known.Refusal(have, k.dir.Path()); err != nil {
 		return err
 	}
 	return k.dir.Conform(record.Keys)
@@ -194,7 +207,12 @@ func (k *keys) run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		log := klog.FromContext(ctx)
-		if err := k.look(ctx); err != nil && ctx.Err() == nil {
+		err, said := k.look(ctx), ""
+		if err != nil {
+			said = err.Error()
+		}
+		k.problem.Store(&said)
+		if err != nil && ctx.Err() == nil {
 			k.leading.Store(false)
 			k.failing.Failed(log, "", err, "This hub's keys are not in step with the database")
 		} else if err == nil {
@@ -208,13 +226,17 @@ func (k *keys) run(ctx context.Context) error {
 	}
 }
 
-// look says which keys this hub has, and takes over those that the database names.
+// look says which keys this hub has, takes over those that the database names, and takes the step that is due.
 func (k *keys) look(ctx context.Context) error {
 	have, err := k.dir.Fingerprint()
 	if err != nil {
 		return err
 	}
-	k.self.Keys = have
+	if used, err := k.usesFile(); err != nil {
+		return err
+	} else if used {
+		k.self.Keys = have
+	}
 	if err := k.registry.Announce(ctx, k.self); err != nil {
 		return err
 	}
@@ -232,14 +254,32 @@ func (k *keys) look(ctx context.Context) error {
 		return errors.New("etcd no longer says which keys it was written with. Try: restart this hub")
 	case have.Equal(record.Keys):
 	case k.leading.Load() && oldest: // it has taken a step, such as one of the replacement of its authority
-		record.Keys = have
-		if saved, err := k.registry.Save(ctx, record); err != nil || !saved {
-			return errors.Join(err, errors.New("another hub has changed keys at the same time"))
+		if err := k.claim(ctx, record, have); err != nil {
+			return err
 		}
+		k.leading.Store(false)
+		return nil // the next look sees whether others have followed
 	default:
 		return k.settle(ctx, record, oldest)
 	}
-	k.leading.Store(oldest && !slices.ContainsFunc(running, func(h hubs.Hub) bool { return !h.Keys.Equal(record.Keys) }))
+	inStep := !slices.ContainsFunc(running, func(h hubs.Hub) bool { return !h.Keys.Equal(record.Keys) })
+	k.leading.Store(oldest && inStep)
+	return k.rotate(ctx, record, oldest, inStep)
+}
+
+// claim has the database name keys that this hub has changed.
+func (k *keys) claim(ctx context.Context, record hubs.Record, have datadir.Fingerprint) error {
+	known, err := k.withoutUnused(ctx, record, have)
+	if err != nil {
+		return err
+	}
+	if missing := known.Keys.Missing(have); len(missing) > 0 {
+		return fmt.Errorf("something in the database needs %s, and this hub no longer has it. Try: put it back, and hanse encryption rotate", strings.Join(missing, ", "))
+	}
+	record.Keys = have
+	if saved, err := k.registry.Save(ctx, record); err != nil || !saved {
+		return errors.Join(err, errors.New("another hub has changed keys at the same time"))
+	}
 	return nil
 }
 
@@ -257,12 +297,13 @@ func (k *keys) settle(ctx context.Context, record hubs.Record, oldest bool) erro
 	if err != nil || have.Equal(record.Keys) {
 		return err
 	}
-	if missing := record.Keys.Missing(have); len(missing) > 0 || !oldest {
+	if missing := record.Keys.Missing(have); len(missing) > 0 && (k.dir.OwnEncryption() || !oldest) {
 		return fmt.Errorf("%s: %w", strings.Join(missing, ", "), failed)
 	}
-	record.Keys = have
-	_, err = k.registry.Save(ctx, record)
-	return err
+	if !oldest && k.dir.OwnEncryption() {
+		return failed
+	}
+	return k.claim(ctx, record, have) // it has more than others need, or somebody has changed a file that is theirs
 }
 
 // ServeKeys answers datadir.PathKeys.

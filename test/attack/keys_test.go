@@ -1,6 +1,8 @@
 package attack
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,5 +32,39 @@ func TestTheHubsKeysAreNoRight(t *testing.T) {
 				t.Errorf("%s, %s: %s (%v), want %q", p.name, body, answer, err, says)
 			}
 		}
+	}
+}
+
+// TestEncryptionIsNotForTheAPI: with every right at the hub, nobody has the database's key replaced, or sees more of it than its name and
+// fingerprint; without any, nobody sees that.
+func TestEncryptionIsNotForTheAPI(t *testing.T) {
+	stranger, err := newPerson("stranger", rest.AnonymousClientConfig(suite.admin.config))
+	must(t, err)
+	if _, err := stranger.Discovery().RESTClient().Get().AbsPath("/hanse/encryption").DoRaw(t.Context()); err == nil {
+		t.Error("a stranger sees how the database is encrypted")
+	}
+	read := func() string {
+		answer, err := suite.admin.Discovery().RESTClient().Get().AbsPath("/hanse/encryption").DoRaw(t.Context())
+		must(t, err)
+		return string(answer)
+	}
+	before := read()
+	if !strings.Contains(before, `"name":"key1"`) || strings.Contains(before, "secretbox") || strings.Contains(before, `"rotation"`) {
+		t.Fatal(before)
+	}
+	config, err := os.ReadFile(filepath.Join(suite.hub.DataDir(), "config", "encryption.yaml"))
+	must(t, err)
+	_, key, _ := strings.Cut(string(config), "secret: ")
+	key, _, _ = strings.Cut(key, "\n")
+	if len(key) < 40 || strings.Contains(before, key) {
+		t.Fatal("the key is shown")
+	}
+	for _, verb := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		if answer, err := suite.admin.Discovery().RESTClient().Verb(verb).AbsPath("/hanse/encryption").Body([]byte(`{"encrypt":["configmaps"]}`)).DoRaw(t.Context()); err == nil {
+			t.Errorf("%s: %s", verb, answer)
+		}
+	}
+	if after := read(); after != before {
+		t.Errorf("%s, before %s", after, before)
 	}
 }

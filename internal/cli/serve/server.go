@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/app"
 	"github.com/hanse-dev/hanse/internal/attribution"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
@@ -69,6 +70,12 @@ names, or at those of an AuthenticationConfiguration.`,
 			if err := joins(&o); err != nil {
 				return err
 			}
+			if o.Encryption.File != "" && (o.Encryption.Dir != "" || len(o.Encryption.Resources) > 0) {
+				return errors.New("--encryption-provider-config says what is encrypted by which keys. Try: without --encryption-dir and --encrypt")
+			}
+			if o.Encryption.Resources, err = datadir.Encrypted(o.Encryption.Resources); err != nil {
+				return err
+			}
 			syscall.Umask(0o077) // etcd makes its snapshots, which it writes now and then, readable for everybody otherwise
 			return app.Server(cmd.Context(), o, s.ErrOut)
 		},
@@ -96,8 +103,12 @@ names, or at those of an AuthenticationConfiguration.`,
 	f.StringVar(&o.Join.Token, "token", "", "with --join: what hanse admin join-token prints there")
 	f.StringVar(&o.Join.Authority, "ca-cert-hash", "", "with --join: sha256:… of that hub's CA")
 	f.StringVar(&o.Join.Kubeconfig, "join-kubeconfig", "", "instead of these three: a kubeconfig of hanse admin kubeconfig --break-glass")
+	f.StringVar(&o.Encryption.Dir, "encryption-dir", "", "directory for the keys that encrypt the database, away from it (default DIR/config)")
+	f.StringVar(&o.Encryption.File, "encryption-provider-config", "", "EncryptionConfiguration to use instead, as for a KMS; read again when it changes")
+	f.StringSliceVar(&o.Encryption.Resources, "encrypt", nil, "resources to encrypt from the first start on, as secrets,configmaps (default: secrets)")
 	access.bind(f, &o)
 	_ = cmd.MarkFlagDirname("data-dir")
+	_ = cmd.MarkFlagDirname("encryption-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd
 }

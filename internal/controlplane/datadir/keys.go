@@ -41,6 +41,9 @@ func keyFiles() []string {
 // HasKeys says whether the directory has any keys, so that none are made or brought over unasked.
 func (d *Dir) HasKeys() (bool, error) {
 	for _, name := range []string{encryptionFile, serviceAccountKey, authorityKey, authorityCert} {
+		if name == encryptionFile && !d.ownEncryption {
+			continue
+		}
 		_, err := os.Stat(d.keyPath(name))
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return err == nil, err
@@ -49,10 +52,13 @@ func (d *Dir) HasKeys() (bool, error) {
 	return false, nil
 }
 
-// Keys reads those that the directory has.
+// Keys reads those that the directory has. A file of somebody else's is not handed on.
 func (d *Dir) Keys() (Keys, error) {
 	k := Keys{}
 	for _, name := range keyFiles() {
+		if name == encryptionFile && !d.ownEncryption {
+			continue
+		}
 		data, err := os.ReadFile(d.keyPath(name))
 		switch {
 		case err == nil:
@@ -117,8 +123,9 @@ func (k EncryptionKey) String() string { return k.Name + " (" + k.ID + ")" }
 type Fingerprint struct {
 	// Encryption are the keys that the database is read with, the one that it is written with first.
 	Encryption []EncryptionKey `json:"encryption"`
-	// Resources are encrypted, or may be.
+	// Resources are written encrypted; Reads are not, and may be encrypted nevertheless.
 	Resources []string `json:"resources"`
+	Reads     []string `json:"reads,omitempty"`
 	// Authorities are the hashes of those that are trusted, the one that signs first.
 	Authorities []string `json:"authorities"`
 	// ServiceAccount is the key that signs service accounts' tokens.
@@ -132,8 +139,8 @@ func (f Fingerprint) Missing(have Fingerprint) (missing []string) {
 			missing = append(missing, "the encryption key "+k.String())
 		}
 	}
-	for _, r := range f.Resources {
-		if !slices.Contains(have.Resources, r) {
+	for _, r := range slices.Concat(f.Resources, f.Reads) {
+		if !slices.Contains(have.Resources, r) && !slices.Contains(have.Reads, r) {
 			missing = append(missing, "the encryption of "+r)
 		}
 	}
@@ -149,13 +156,13 @@ func (f Fingerprint) Missing(have Fingerprint) (missing []string) {
 
 // Equal says whether f and other are the same keys, to the same ends.
 func (f Fingerprint) Equal(other Fingerprint) bool {
-	return slices.Equal(f.Encryption, other.Encryption) && slices.Equal(f.Resources, other.Resources) &&
+	return slices.Equal(f.Encryption, other.Encryption) && slices.Equal(f.Resources, other.Resources) && slices.Equal(f.Reads, other.Reads) &&
 		slices.Equal(f.Authorities, other.Authorities) && f.ServiceAccount == other.ServiceAccount
 }
 
 // Fingerprint is that of the keys in the directory, or of the file that stands for its encryption keys.
 func (d *Dir) Fingerprint() (f Fingerprint, err error) {
-	if f.Encryption, f.Resources, err = readEncryption(d.encryption); err != nil {
+	if f.Encryption, f.Resources, f.Reads, err = readEncryption(d.encryption); err != nil {
 		return f, err
 	}
 	key, err := os.ReadFile(d.Path(serviceAccountKey))
@@ -193,17 +200,21 @@ func authorityHashes(path string) ([]string, error) {
 }
 
 // readEncryption says what keys and resources an EncryptionConfiguration names.
-func readEncryption(file string) (keys []EncryptionKey, resources []string, err error) {
+func readEncryption(file string) (keys []EncryptionKey, resources, reads []string, err error) {
 	config, err := loadEncryption(file)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for _, group := range config.Resources {
-		resources = append(resources, group.Resources...)
+		if len(group.Providers) > 0 && group.Providers[0].Identity != nil {
+			reads = append(reads, group.Resources...)
+		} else {
+			resources = append(resources, group.Resources...)
+		}
 		for _, p := range group.Providers {
 			all, err := keysOf(p)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", file, err)
+				return nil, nil, nil, fmt.Errorf("%s: %w", file, err)
 			}
 			for _, k := range all {
 				if !slices.Contains(keys, k) {
@@ -213,13 +224,14 @@ func readEncryption(file string) (keys []EncryptionKey, resources []string, err 
 		}
 	}
 	slices.Sort(resources)
-	return keys, slices.Compact(resources), nil
+	slices.Sort(reads)
+	return keys, resources, reads, nil
 }
 
 func loadEncryption(file string) (*apiserverv1.EncryptionConfiguration, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("the encryption keys: %w. Try: restore the file from a backup", err)
+		return nil, fmt.Errorf("the encryption keys: %w. Try: --encryption-dir as this hub had it, or restore the file from a backup", err)
 	}
 	config := &apiserverv1.EncryptionConfiguration{}
 	if err := yaml.UnmarshalStrict(data, config); err != nil {
@@ -312,5 +324,5 @@ func (d *Dir) Conform(f Fingerprint) error {
 	if err := rotating(d.path).Conform(f.Authorities); err != nil {
 		return Explain(d.path, err)
 	}
-	return nil
+	return d.conformEncryption(f)
 }

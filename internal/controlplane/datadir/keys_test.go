@@ -20,7 +20,7 @@ func keyed(t *testing.T, now time.Time) *Dir {
 	if _, _, err := d.Credentials(Issuance{Context: "federation", Address: "https://127.0.0.1:6443", Hosts: []string{"127.0.0.1"}, Now: func() time.Time { return now }}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.EnsureEncryption(); err != nil {
+	if _, err := d.EnsureEncryption(nil); err != nil {
 		t.Fatal(err)
 	}
 	return d

@@ -183,7 +183,7 @@ func newOther(t *testing.T) *other {
 	if _, _, err := o.dir.Credentials(datadir.Issuance{Context: "federation", Address: o.url, Hosts: []string{"127.0.0.1"}, Now: func() time.Time { return o.now }}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.dir.EnsureEncryption(); err != nil {
+	if _, err := o.dir.EnsureEncryption(nil); err != nil {
 		t.Fatal(err)
 	}
 	pair, err := tls.LoadX509KeyPair(o.dir.Path("pki/apiserver.crt"), o.dir.Path("pki/apiserver.key"))

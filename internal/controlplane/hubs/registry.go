@@ -31,8 +31,36 @@ const (
 // Record is what the database says of its keys.
 type Record struct {
 	Keys datadir.Fingerprint `json:"keys"`
+	// Rotation is the replacement of the encryption key that is under way.
+	Rotation *Rotation `json:"rotation,omitempty"`
 	// revision is that of the record when it was read; 0: there is none.
 	revision int64
+}
+
+// Stage is how far a rotation has come.
+type Stage string
+
+// The stages, in their order. Each begins when all hubs that run have what the one before it brought.
+const (
+	// Requested: somebody wants the database encrypted anew.
+	Requested Stage = "Requested"
+	// Added: there is a new key, by which nothing is written yet.
+	Added Stage = "Added"
+	// Rewriting: the new key writes, and what others wrote is written again.
+	Rewriting Stage = "Rewriting"
+	// Retiring: nothing needs the old keys, which are removed.
+	Retiring Stage = "Retiring"
+)
+
+// Rotation replaces the key that encrypts the database. It is in the database, so that any hub goes on with it.
+type Rotation struct {
+	Stage Stage `json:"stage"`
+	// Since is when the stage began.
+	Since time.Time `json:"since"`
+	// Key is the name of the new key; empty: keys are not the hub's to change, and what is there is written again.
+	Key string `json:"key,omitempty"`
+	// Encrypt are the resources to be encrypted afterwards.
+	Encrypt []string `json:"encrypt,omitempty"`
 }
 
 // Hub is one that runs.
