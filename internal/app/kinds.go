@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/audit"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
@@ -146,7 +147,9 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	login := rbacv1ac.ClusterRole(loginRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathLogin).WithVerbs("get"))
 	// What a hub needs to know that has no key yet. Who gets the keys is checked where they are served, and is no right.
 	keys := rbacv1ac.ClusterRole(keysRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathKeys).WithVerbs("get", "post"))
-	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login, keys} {
+	// Nobody has it unless somebody gives it.
+	auditor := rbacv1ac.ClusterRole("hanse:audit").WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(audit.Path).WithVerbs("get"))
+	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login, keys, auditor} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 			return err
 		}

@@ -101,7 +101,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	later := late{clock: clock, people: people{provider: o.OIDC}}
+	later := late{clock: clock, people: people{provider: o.OIDC}, audit: o.audited()}
 	renewed := &renewals{}
 	authors := attribution.NewAuthors(o.TellMembers)
 	hub, err := controlplane.Start(starting, controlplane.Config{

@@ -117,6 +117,7 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewUncordonCommand(s),
 		members.NewDrainCommand(s),
 		members.NewPruneCommand(s, p.Clock),
+		members.NewAuditCommand(s, p.Clock),
 		credentials.NewCertsCommand(s, p.Clock),
 		credentials.NewEncryptionCommand(s, p.Clock),
 		credentials.NewAdminCommand(s, p.Clock),

@@ -102,6 +102,7 @@ func TestHeldWhileNobodyElseCanHaveIt(t *testing.T) {
 		}
 	}
 	// A renewal that fails is none.
+	clock.SetTime(began.Add(duration))
 	l.lock.(*lock).breaks()
 	if err := (timed{l.lock, l}).Update(t.Context(), resourcelock.LeaderElectionRecord{}); err == nil || l.Held() == nil {
 		t.Error("a renewal that failed counts")

@@ -1,12 +1,18 @@
 package attack
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+
+	"github.com/hanse-dev/hanse/internal/audit"
 )
 
 // TestTheHubsKeysAreNoRight asks a hub for its keys, as another hub does, with every right that there is: by a binding to cluster-admin, by
@@ -67,4 +73,69 @@ func TestEncryptionIsNotForTheAPI(t *testing.T) {
 	if after := read(); after != before {
 		t.Errorf("%s, before %s", after, before)
 	}
+}
+
+// TestTheAuditLogTakesARight: what people do, from where, is not for those who edit and administer everything in all namespaces, nor for
+// who may see all; with the ClusterRole hanse:audit it is.
+func TestTheAuditLogTakesARight(t *testing.T) {
+	stranger, err := newPerson("stranger", rest.AnonymousClientConfig(suite.admin.config))
+	must(t, err)
+	read := func(p *person) (string, error) {
+		answer, err := p.Discovery().RESTClient().Get().AbsPath("/hanse/audit").DoRaw(t.Context())
+		return string(answer), err
+	}
+	if _, err := read(stranger); err == nil {
+		t.Error("a stranger reads the audit log")
+	}
+	for _, p := range []*person{suite.person(t, "viewer", grant{role: "view"}), suite.person(t, "administrator", grant{role: "admin"})} {
+		_, err := read(p)
+		refused(t, err)
+	}
+	auditor := suite.person(t, "auditor", grant{role: "hanse:audit"}, everywhere(may("get", "configmaps")))
+	eventually(t, func(context.Context) error {
+		answer, err := read(auditor)
+		if err == nil && !strings.Contains(answer, `"entries":[{`) {
+			t.Fatal(answer)
+		}
+		return err
+	})
+	for _, verb := range []string{"POST", "PUT", "DELETE"} {
+		_, err := auditor.Discovery().RESTClient().Verb(verb).AbsPath("/hanse/audit").DoRaw(t.Context())
+		refused(t, err)
+	}
+}
+
+// TestNobodyHidesBehindAnAuditID: clients may choose the ID of a request. Who chooses that of somebody else's, to have a write in a member
+// taken for theirs, is named beside them.
+func TestNobodyHidesBehindAnAuditID(t *testing.T) {
+	ns := suite.namespace(t, "hidden")
+	alice, mallory := suite.person(t, "alice", as("edit", ns)), suite.person(t, "mallory", as("edit", ns))
+	const id = "0f0f0f0f-0000-4000-8000-000000000000"
+	write := func(p *person, value string) {
+		t.Helper()
+		body := `{"metadata":{"name":"web"},"data":{"by":"` + value + `"}}`
+		err := p.CoreV1().RESTClient().Post().SetHeader("Audit-ID", id).Namespace(ns).Resource("configmaps").Body([]byte(body)).Do(t.Context()).Error()
+		if err != nil {
+			err = p.CoreV1().RESTClient().Patch(types.MergePatchType).SetHeader("Audit-ID", id).Namespace(ns).Resource("configmaps").Name("web").Body([]byte(body)).Do(t.Context()).Error()
+		}
+		must(t, err)
+	}
+	write(alice, "alice")
+	write(mallory, "mallory")
+	eventually(t, func(ctx context.Context) error {
+		answer, err := suite.admin.Discovery().RESTClient().Get().AbsPath("/hanse/audit").Param("namespace", ns).Param("name", "web").Param("cluster", "aws").DoRaw(ctx)
+		if err != nil {
+			return err
+		}
+		var report audit.Report
+		if err := json.Unmarshal(answer, &report); err != nil {
+			return err
+		}
+		for _, e := range report.Entries {
+			if e.Verb == "patch" && strings.Contains(e.User, alice.name) && strings.Contains(e.User, mallory.name) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s", answer)
+	})
 }

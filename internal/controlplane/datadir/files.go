@@ -7,7 +7,7 @@ const (
 	auditPolicyFile    = "config/audit-policy.yaml"
 )
 
-// auditPolicy records who changed what and who read a Secret, never contents.
+// auditPolicy records who changed what, who read a Secret and who read the audit log, never contents.
 // What the control plane's own parts do is not recorded: it follows from what is.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -28,6 +28,8 @@ rules:
   resources:
   - group: ""
     resources: [secrets]
+- level: Metadata
+  nonResourceURLs: ["/hanse/audit"]
 - level: None
   verbs: [get, list, watch]
 - level: Metadata

@@ -42,7 +42,7 @@ type Stage string
 
 // The stages, in their order. Each begins when all hubs that run have what the one before it brought.
 const (
-	// Requested: somebody wants the database encrypted anew.
+	// Requested: somebody wants the key replaced.
 	Requested Stage = "Requested"
 	// Added: there is a new key, by which nothing is written yet.
 	Added Stage = "Added"
