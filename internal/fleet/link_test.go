@@ -97,6 +97,7 @@ func TestTheFenceHoldsTheRestOfARequest(t *testing.T) {
 	closed = lost
 	if n, err := c.Write([]byte("spaces/shop")); n != 0 || !errors.Is(err, lost) {
 		t.Errorf("%d bytes, %v", n, err)
+		_ = c.Close()
 	}
 	if all := <-got; all != "DELETE /api/v1/name" {
 		t.Errorf("the member got %q", all)

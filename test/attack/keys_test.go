@@ -91,7 +91,7 @@ func TestTheAuditLogTakesARight(t *testing.T) {
 		_, err := read(p)
 		refused(t, err)
 	}
-	auditor := suite.person(t, "auditor", grant{role: "hanse:audit"}, everywhere(may("get", "configmaps")))
+	auditor := suite.person(t, "auditor", everywhere(may("get", "configmaps")), grant{role: "hanse:audit"})
 	eventually(t, func(context.Context) error {
 		answer, err := read(auditor)
 		if err == nil && !strings.Contains(answer, `"entries":[{`) {

@@ -247,6 +247,9 @@ func TestConform(t *testing.T) {
 		if f := fingerprint(t, d); !f.Equal(before) {
 			t.Errorf("%+v, want %+v", f, before)
 		}
+		if _, err := os.Stat(d.Path(nextAuthorityKey)); err == nil {
+			t.Error("the key of a successor that nobody knows is left")
+		}
 	}
 	step()
 	published := fingerprint(t, d)
