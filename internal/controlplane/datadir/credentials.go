@@ -85,6 +85,8 @@ func (i Issuance) adminGroup() string {
 // again and again while the control plane runs: everything that reads the files takes up the new ones. renewed names the
 // certificates that were replaced.
 func (d *Dir) Credentials(i Issuance) (c Credentials, renewed []string, err error) {
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	c = Credentials{
 		CA: d.Path(authorityCert), CAKey: d.Path(authorityKey), Signer: d.Path(csrSigner),
 		Serving: d.Path("pki/apiserver.crt"), ServingKey: d.Path("pki/apiserver.key"),

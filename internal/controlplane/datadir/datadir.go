@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,9 @@ type Dir struct {
 	// encryption is the file with the encryption keys; it is the directory's own unless somebody else's stands for it.
 	encryption    string
 	ownEncryption bool
+	// keys is held by whoever reads or changes several of the files of Keys: a running hub renews certificates and follows others
+	// at the same time.
+	keys sync.Mutex
 }
 
 // Identity is what a data directory belongs to; it never changes.

@@ -54,6 +54,8 @@ func (d *Dir) HasKeys() (bool, error) {
 
 // Keys reads those that the directory has. A file of somebody else's is not handed on.
 func (d *Dir) Keys() (Keys, error) {
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	k := Keys{}
 	for _, name := range keyFiles() {
 		if name == encryptionFile && !d.ownEncryption {
@@ -72,6 +74,8 @@ func (d *Dir) Keys() (Keys, error) {
 
 // ReplaceKeys has the directory hold these keys and no others. If it is interrupted it is done again.
 func (d *Dir) ReplaceKeys(k Keys) error {
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	if len(k[authorityCert]) == 0 || len(k[authorityKey]) == 0 || len(k[serviceAccountKey]) == 0 {
 		return errors.New("the keys of another hub are not complete. Try: again, with a new token")
 	}
@@ -162,6 +166,8 @@ func (f Fingerprint) Equal(other Fingerprint) bool {
 
 // Fingerprint is that of the keys in the directory, or of the file that stands for its encryption keys.
 func (d *Dir) Fingerprint() (f Fingerprint, err error) {
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	if f.Encryption, f.Resources, f.Reads, err = readEncryption(d.encryption); err != nil {
 		return f, err
 	}
@@ -321,6 +327,8 @@ func moveKeys(from, to string) error {
 
 // Conform takes back what this directory has of changes that are not in f, which is what a database says of its keys.
 func (d *Dir) Conform(f Fingerprint) error {
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	if err := rotating(d.path).Conform(f.Authorities); err != nil {
 		return Explain(d.path, err)
 	}

@@ -102,6 +102,12 @@ func TestHubsThatRun(t *testing.T) {
 			}
 		}
 	}
+	if v := version(t, a, "z"); v != 1 {
+		t.Errorf("who says the same again writes: version %d", v)
+	}
+	if err := a.Announce(ctx, Hub{ID: "z", Keys: fingerprint("a")}); err != nil || version(t, a, "z") != 2 {
+		t.Error("who says something else does not write", err)
+	}
 	all, err := a.Hubs(ctx)
 	if err != nil || len(all) != 2 || all[0].ID != "z" || all[1].ID != "y" || !all[1].Keys.Equal(fingerprint("b")) {
 		t.Fatal(all, err)
@@ -118,6 +124,16 @@ func TestHubsThatRun(t *testing.T) {
 	if all, err = b.Hubs(ctx); err != nil || len(all) != 2 || all[0].ID != "y" {
 		t.Fatal("who comes back has not run for longest", all, err)
 	}
+}
+
+// version is how often a hub's entry was written.
+func version(t *testing.T, r *Registry, id string) int64 {
+	t.Helper()
+	found, err := r.etcd.Get(t.Context(), hubsKey+id)
+	if err != nil || len(found.Kvs) != 1 {
+		t.Fatal(found, err)
+	}
+	return found.Kvs[0].Version
 }
 
 func TestEachSeesAll(t *testing.T) {

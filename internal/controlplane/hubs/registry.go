@@ -1,6 +1,7 @@
 package hubs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,6 +80,8 @@ type Hub struct {
 type Registry struct {
 	etcd  *clientv3.Client
 	lease clientv3.LeaseID
+	// said is what Announce said last, with that lease.
+	said []byte
 }
 
 // TLS are files by which an etcd is reached; each may be empty.
@@ -134,7 +137,8 @@ func (r *Registry) Save(ctx context.Context, rec Record) (saved bool, err error)
 	return answer.Succeeded, nil
 }
 
-// Announce says that a hub runs, and with which keys. It is called again before Lease is over; what was said ends with the lease.
+// Announce says that a hub runs, and with which keys. It is called again before Lease is over, by one goroutine; what was said ends with
+// the lease. As long as nothing changes etcd writes nothing.
 func (r *Registry) Announce(ctx context.Context, h Hub) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -145,6 +149,8 @@ func (r *Registry) Announce(ctx context.Context, h Hub) error {
 	if r.lease != clientv3.NoLease {
 		if _, err := r.etcd.KeepAliveOnce(ctx, r.lease); err != nil {
 			r.lease = clientv3.NoLease // it has run out, or etcd does not answer
+		} else if bytes.Equal(value, r.said) {
+			return nil
 		}
 	}
 	if r.lease == clientv3.NoLease {
@@ -157,6 +163,7 @@ func (r *Registry) Announce(ctx context.Context, h Hub) error {
 	if _, err := r.etcd.Put(ctx, hubsKey+h.ID, string(value), clientv3.WithLease(r.lease)); err != nil {
 		return fmt.Errorf("announcing this hub in etcd: %w", err)
 	}
+	r.said = value
 	return nil
 }
 
