@@ -73,7 +73,8 @@ func (m *monitor) restored() {
 				continue // it joined after the copy was made
 			}
 			for _, o := range at.all(jobs) {
-				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] {
+				goes := text(at.get(ref{gr: namespaces, name: text(o.obj, "metadata", "namespace")}), "metadata", "deletionTimestamp") != ""
+				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] && !goes {
 					given[at.name] = completionsOf(o.obj)
 				}
 			}
