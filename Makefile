@@ -48,11 +48,11 @@ breach: go ## test/attack against a hanse without the defences: all of it has to
 	$(GO) run ./test/breach
 
 .PHONY: lint
-lint: go ## gofmt, go vet, staticcheck, known vulnerabilities
+lint: go ## gofmt, go vet, staticcheck, the API's conventions, known vulnerabilities
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "Not formatted. Try: gofmt -w on"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
-	cd tools && $(GO) vet ./... && $(GO) test ./... && $(GO) run ./vulncheck -C .. ./...
+	cd tools && $(GO) vet ./... && $(GO) test ./... && $(GO) run ./apilint -C .. ./api/v1alpha1 && $(GO) run ./vulncheck -C .. ./...
 
 .PHONY: vulnerabilities
 vulnerabilities: go ## write the tree's copy of Go's vulnerability database again
