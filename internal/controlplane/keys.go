@@ -71,7 +71,9 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if err := c.keys.obtain(ctx, cfg.Join, record, known); err != nil {
 		return err
 	}
-	issuance.Rotate = false // before others are heard of
+	// Where no other hub can be on the database, a step that was due while this one was off is taken now.
+	alone := len(cfg.EtcdServers) == 0
+	issuance.Rotate = issuance.Rotate && alone
 	if c.credentials, _, err = c.dir.Credentials(issuance); err != nil {
 		return err
 	}
@@ -82,9 +84,21 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 		return err
 	}
 	if !known {
-		err = c.keys.first(ctx)
+		return c.keys.first(ctx)
+	}
+	if alone {
+		err = c.keys.stepped(ctx, record)
 	}
 	return err
+}
+
+// stepped has the database name what a step of a start has changed; all else was settled before.
+func (k *keys) stepped(ctx context.Context, record hubs.Record) error {
+	have, err := k.dir.Fingerprint()
+	if err != nil || have.Equal(record.Keys) {
+		return err
+	}
+	return k.claim(ctx, record, have)
 }
 
 // obtain brings the keys of the database into a directory that has none, and refuses one that has others.
