@@ -30,6 +30,8 @@ type keys struct {
 	registry *hubs.Registry
 	self     hubs.Hub
 	clock    clock.WithTicker
+	// alone: no other hub can be on the database.
+	alone bool
 	// leading: of the hubs that run this one has done so for longest, and all have the same keys. It takes the steps of what
 	// changes them.
 	leading atomic.Bool
@@ -57,7 +59,7 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if err != nil {
 		return err
 	}
-	c.keys = &keys{dir: c.dir, registry: registry, clock: cfg.Clock, self: hubs.Hub{Addresses: addresses}, rewriter: rewriter{clock: cfg.Clock}}
+	c.keys = &keys{dir: c.dir, registry: registry, clock: cfg.Clock, alone: len(cfg.EtcdServers) == 0, self: hubs.Hub{Addresses: addresses}, rewriter: rewriter{clock: cfg.Clock}}
 	if err := cfg.Encryption.place(c.dir); err != nil {
 		return err
 	}
@@ -71,9 +73,12 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if err := c.keys.obtain(ctx, cfg.Join, record, known); err != nil {
 		return err
 	}
-	// Where no other hub can be on the database, a step that was due while this one was off is taken now.
-	alone := len(cfg.EtcdServers) == 0
-	issuance.Rotate = issuance.Rotate && alone
+	issuance.Rotate = issuance.Rotate && c.keys.alone // a step that was due while the hub was off
+	if known && c.keys.alone {
+		if err := c.keys.stepped(ctx); err != nil {
+			return err
+		}
+	}
 	if c.credentials, _, err = c.dir.Credentials(issuance); err != nil {
 		return err
 	}
@@ -86,14 +91,18 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if !known {
 		return c.keys.first(ctx)
 	}
-	if alone {
-		err = c.keys.stepped(ctx, record)
+	if c.keys.alone {
+		err = c.keys.stepped(ctx)
 	}
 	return err
 }
 
-// stepped has the database name what a step of a start has changed; all else was settled before.
-func (k *keys) stepped(ctx context.Context, record hubs.Record) error {
+// stepped has the database name what a step of the authority's replacement has changed, at this start or just before the last end.
+func (k *keys) stepped(ctx context.Context) error {
+	record, _, err := k.registry.Record(ctx)
+	if err != nil {
+		return err
+	}
 	have, err := k.dir.Fingerprint()
 	if err != nil || have.Equal(record.Keys) {
 		return err
@@ -139,6 +148,9 @@ func (k *keys) obtain(ctx context.Context, from hubs.Invited, record hubs.Record
 		return err
 	} else if err := known.Refusal(have, k.dir.Path()); err != nil {
 		return err
+	}
+	if k.alone {
+		return k.dir.ConformEncryption(record.Keys)
 	}
 	return k.dir.Conform(record.Keys)
 }

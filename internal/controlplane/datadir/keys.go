@@ -334,3 +334,10 @@ func (d *Dir) Conform(f Fingerprint) error {
 	}
 	return d.conformEncryption(f)
 }
+
+// ConformEncryption is Conform for the keys that encrypt alone: nobody else is there who would have to hear of an authority.
+func (d *Dir) ConformEncryption(f Fingerprint) error {
+	d.keys.Lock()
+	defer d.keys.Unlock()
+	return d.conformEncryption(f)
+}
