@@ -175,13 +175,20 @@ func killedAt(t *testing.T, h *federation.Hub, etcd *clientv3.Client, want strin
 	} else {
 		started <- nil
 	}
-	eventually(t, soon, func(ctx context.Context) error {
+	// Often, and each time for a moment: a request to an etcd that is starting waits, and stages last two seconds.
+	last := ""
+	err := wait.PollUntilContextTimeout(t.Context(), poll/4, 2*soon, true, func(ctx context.Context) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, 5*poll)
+		defer cancel()
 		got, err := stage(ctx, etcd)
-		if err == nil && got != want {
-			err = fmt.Errorf("stage %q, want %s", got, want)
+		if err == nil {
+			last = got
 		}
-		return err
+		return err == nil && got == want, nil
 	})
+	if err != nil {
+		t.Fatalf("stage %q, want %s: %v", last, want, err)
+	}
 	must(t, h.Kill(t.Context()))
 	<-started // an error: it was killed while it started
 }
