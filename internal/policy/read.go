@@ -27,6 +27,9 @@ func LastRead(obj *unstructured.Unstructured) *unstructured.Unstructured {
 // what that selects, as far as this can be read, and more where not; what it applies to is held: whatever the policy is to
 // keep out of some clusters must not go to all of them meanwhile.
 func Held(obj *unstructured.Unstructured, mistake error) *Policy {
+	if obj.GetKind() == KindResidency {
+		return heldResidency(obj, mistake)
+	}
 	p := NoPolicy()
 	p.Namespace, p.Name, p.UID, p.Generation = obj.GetNamespace(), obj.GetName(), obj.GetUID(), obj.GetGeneration()
 	p.Created = obj.GetCreationTimestamp().Time

@@ -31,6 +31,7 @@ func hubKinds() []kind {
 		kindOf("hanse.dev", "v1alpha1", "clusters", "Cluster", false, true),
 		kindOf("hanse.dev", "v1alpha1", "placementpolicies", "PlacementPolicy", true, true),
 		kindOf("hanse.dev", "v1alpha1", "clusterplacementpolicies", "ClusterPlacementPolicy", false, true),
+		kindOf("hanse.dev", "v1alpha1", "residencies", "Residency", false, true),
 	}
 }
 

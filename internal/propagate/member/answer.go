@@ -51,6 +51,11 @@ func (v *view) answered(s step, obj *unstructured.Unstructured, err error) step 
 		return out.telling(corev1.EventTypeWarning, ReasonOverwritten, "existed before; replaced, as annotation "+v1alpha1.AnnotationConflict+" says")
 	case remove:
 		return v.removed(s, err)
+	case lower:
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !anotherUID(err) {
+			return v.refused("update", err)
+		}
+		return waits(podsToEnd)
 	case release:
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			return v.refused("release", err)

@@ -56,6 +56,7 @@ const (
 	replace
 	remove
 	release
+	lower // a patch that has it run fewer replicas, and leaves all else as it is
 )
 
 func (v verb) writes() bool { return v > get }
@@ -154,7 +155,7 @@ func (o *seen) marked() bool { return o.mark.Raw != "" }
 // placed says whether the member is to have the object. A workload whose share went away keeps the object, with no
 // replicas: scaling deletes nothing.
 func (v *view) placed() bool {
-	if v.want == nil || v.want.Going || v.leaving {
+	if v.want == nil || v.want.Going || v.leaving || v.want.Outside != "" {
 		return false
 	}
 	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
@@ -183,8 +184,14 @@ func (v *view) act(placed bool) step {
 	case lineage.Hold:
 		return v.withhold(reason)
 	case lineage.Release:
+		if v.expelled() && v.in.left > 0 {
+			return waits("what is in it to leave")
+		}
 		return v.release()
 	case lineage.Delete:
+		if v.expelled() {
+			return v.expel()
+		}
 		if placed { // a namesake: as in a single cluster, the old object goes and a new one is made
 			return step{verb: remove, uid: v.rec.seen.uid, replaces: true}
 		}

@@ -26,12 +26,11 @@ func CountPolicies(facts *decide.Facts, all iter.Seq[*decide.Assignment]) map[*p
 	counts := map[*policy.Policy]PolicyCount{}
 	for a := range all {
 		match := facts.Policies.Match(facts.PolicyObject(a.Template))
-		if match.Policy == nil {
-			continue
+		if match.Policy != nil {
+			c := counts[match.Policy]
+			c.Applies++
+			counts[match.Policy] = c
 		}
-		c := counts[match.Policy]
-		c.Applies++
-		counts[match.Policy] = c
 		for _, e := range match.Enforced {
 			c := counts[e]
 			c.Applies++
