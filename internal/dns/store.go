@@ -11,6 +11,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 // caches is what is known of the hub and its members. It is filled by watches and
@@ -30,6 +31,9 @@ type caches struct {
 	secrets             map[string]map[string][]byte // of the hub's own namespace
 	// namespaces are the labels of the hub's Namespaces.
 	namespaces map[string]labels.Set
+	// residencies are those in effect at the hub, residences what they come to, by namespace, as long as nothing changes.
+	residencies policies.Policies
+	residences  map[string]*route.Residence
 
 	dirty dirty
 }
@@ -74,8 +78,9 @@ func newCaches() *caches {
 		members:  map[string]*memberCache{},
 		secrets:  map[string]map[string][]byte{},
 
-		namespaces: map[string]labels.Set{},
-		dirty:      newDirty(make(chan struct{}, 1)),
+		namespaces:  map[string]labels.Set{},
+		residencies: policies.New(),
+		dirty:       newDirty(make(chan struct{}, 1)),
 	}
 }
 
@@ -97,6 +102,7 @@ func (c *caches) locked(do func(*dirty)) (wake chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do(&c.dirty)
+	c.residences = nil
 	return c.dirty.wake
 }
 

@@ -101,8 +101,11 @@ func (p *Policy) Bars(c *Cluster) string {
 		if len(e.groups) == 0 {
 			continue
 		}
-		if why := e.Excludes(c); why != "" {
-			return why
+		if e.isResidency {
+			if why := e.Excludes(c); why != "" {
+				return why
+			}
+			continue
 		}
 		if at, why := placeIn(e.groups, c); at < 0 {
 			return e.String() + ", which is enforced: " + why

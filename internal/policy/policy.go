@@ -50,9 +50,9 @@ type Policy struct {
 	held        string   // see Held
 	isEnforced  bool
 	isResidency bool
-	serving     []servingRule // of a Residency
-	base        *Policy       // what this was made of by under; else nil
-	enforced    []*Policy     // those that it is under, in order; base may be one
+	serving     []Serving // of a Residency
+	base        *Policy   // what this was made of by under; else nil
+	enforced    []*Policy // those that it is under, in order; base may be one
 	summary     v1alpha1.PolicySummary
 }
 

@@ -34,7 +34,7 @@ func FromResidency(in *v1alpha1.Residency) (*Policy, error) {
 	p.groups = []group{{"clusters", clusters}}
 	p.named = slices.Clone(spec.Clusters.Names)
 	for i := range spec.Serving {
-		rule, err := newServingRule(&spec.Serving[i])
+		rule, err := newServing(&spec.Serving[i])
 		if err != nil {
 			return nil, fmt.Errorf("%s: spec.serving[%d].%w", p, i, err)
 		}
@@ -127,10 +127,37 @@ func (p *Policy) Excludes(c *Cluster) string {
 	if !p.isResidency || len(p.groups) == 0 {
 		return ""
 	}
-	if at, why := placeIn(p.groups, c); at < 0 {
+	if why := undeclared(p.groups[0].selector, c); why != "" {
 		return fmt.Sprintf("%s keeps it out: %s", p, why)
 	}
 	return ""
+}
+
+// undeclared is why a selector does not select a cluster by what was declared of it at the hub. What a member says of its place
+// selects it nowhere: whoever controls it could have it say anything. Nor does a field that nobody declared, with NotIn.
+func undeclared(s *clusterSelector, c *Cluster) string {
+	as := c.Declared
+	if as == nil {
+		as = &Cluster{Name: c.Name}
+	}
+	for _, f := range s.fields {
+		if len(as.field(f.Key)) > 0 {
+			continue
+		}
+		said := "not known"
+		if has := c.field(f.Key); len(has) > 0 {
+			said = fmt.Sprintf("%s as its own nodes say", strings.Join(has, ","))
+		}
+		field := f.Key
+		switch field {
+		case v1alpha1.FieldContinent:
+			field = "region" // and the provider, by which it is known
+		case v1alpha1.FieldZone:
+			field = "zones"
+		}
+		return fmt.Sprintf("its %s is %s, and was not declared at the hub. Try: declare spec.provider and spec.%s of the Cluster, as hanse join --provider --%s does", f.Key, said, field, strings.TrimSuffix(field, "s"))
+	}
+	return s.rejects(as)
 }
 
 // addResidency notes a Residency by what it selects.
