@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -36,6 +37,8 @@ type Plugin struct {
 	mapper     meta.RESTMapper
 	rules      rbacregistry.AuthorizationRuleResolver
 	marks      []mark
+	// residencies are those at the hub.
+	residencies func(context.Context) ([]unstructured.Unstructured, error)
 }
 
 var (
@@ -43,6 +46,7 @@ var (
 	_ initializer.WantsUnconditionalAuthorizer     = &Plugin{}
 	_ initializer.WantsRESTMapper                  = &Plugin{}
 	_ initializer.WantsExternalKubeInformerFactory = &Plugin{}
+	_ initializer.WantsExternalKubeClientSet       = &Plugin{}
 )
 
 // New makes a plugin that the API server has yet to initialize. It has no configuration.
@@ -67,8 +71,8 @@ func (p *Plugin) SetExternalKubeInformerFactory(f informers.SharedInformerFactor
 
 // ValidateInitialization is called by the API server.
 func (p *Plugin) ValidateInitialization() error {
-	if p.authorizer == nil || p.mapper == nil || p.rules == nil {
-		return errors.New(Name + " has no authorizer, RESTMapper or rules")
+	if p.authorizer == nil || p.mapper == nil || p.rules == nil || p.residencies == nil {
+		return errors.New(Name + " has no authorizer, RESTMapper, rules or client")
 	}
 	return nil
 }
@@ -77,6 +81,9 @@ func (p *Plugin) ValidateInitialization() error {
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	if err := p.steering(ctx, a); err != nil {
 		return refused(a, err)
+	}
+	if a.GetResource().GroupResource() == (schema.GroupResource{Resource: "namespaces"}) {
+		return refused(a, p.namespace(ctx, a))
 	}
 	if a.GetResource().Group != v1alpha1.GroupVersion().Group {
 		return nil
@@ -90,6 +97,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	switch a.GetResource().Resource {
 	case "placementpolicies", "clusterplacementpolicies":
 		err = p.policy(ctx, a, before, after)
+	case "residencies":
+		err = residency(a, before, after)
 	case "clusters":
 		err = p.cluster(ctx, a, before, after)
 	}
