@@ -191,7 +191,7 @@ func (c *Controller) namespaceSink(listed func()) watch.Sink[*corev1.Namespace] 
 			}
 			k.change(func(d *dirty) {
 				k.namespaces[n.Name], d.zones, d.namespaces[n.Name] = n.Labels, true, true
-				d.services = d.services || k.residencies.Index().ByNamespaceLabels()
+				d.services = d.services || k.residencies.ByLabels()
 			})
 		},
 		Remove: func(n *corev1.Namespace) {

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
+	"github.com/hanse-dev/hanse/internal/dns/residence"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
@@ -110,7 +111,7 @@ func (b *publisher) publish(p publication) *view {
 			continue
 		}
 		if z.Spec.Route53 != nil || z.Spec.RFC2136 != nil {
-			b.external.Want(z, forAll(hosts[z.Name]))
+			b.external.Want(z, residence.ForAll(hosts[z.Name]))
 			continue
 		}
 		state := b.state(z)
@@ -140,17 +141,6 @@ func (b *publisher) publish(p publication) *view {
 	b.transfer(p.ctx, secondaries)
 	b.report(p, verdict, reports)
 	return b.look(p, hosts)
-}
-
-// forAll are hosts as others serve them, who are not trusted to tell apart whom which cluster may answer.
-func forAll(hosts []steer.Host) []steer.Host {
-	out := slices.Clone(hosts)
-	for i := range out {
-		if out[i].Serving != nil {
-			out[i] = out[i].ForAll()
-		}
-	}
-	return out
 }
 
 // transfer hands the new versions to the zones' secondaries.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-dev/hanse/internal/dns/geo"
+	"github.com/hanse-dev/hanse/internal/dns/residence"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 )
 
@@ -127,7 +128,7 @@ func TestServingOfSeveralResidencies(t *testing.T) {
 func TestOthersServeWhatMayAnswerAnybody(t *testing.T) {
 	serving := &steer.Serving{Terms: []steer.Term{{Of: "r", Rules: []steer.ServingRule{{Continents: []string{"EU"}, Clusters: []string{"azure"}}, {Clusters: []string{"aws", "azure"}}}}}}
 	in := []steer.Host{{Serving: serving, Clusters: []steer.Cluster{{Name: "aws", Hostname: "a."}, {Name: "azure", Hostname: "b."}}}, {Clusters: []steer.Cluster{{Name: "aws", Hostname: "a."}}}}
-	out := forAll(in)
+	out := residence.ForAll(in)
 	if out[0].Clusters[0].Reachable() || !out[0].Clusters[1].Reachable() || out[0].Serving != nil || !out[1].Clusters[0].Reachable() {
 		t.Errorf("%+v", out)
 	}

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/residence"
 	"github.com/hanse-dev/hanse/internal/dns/route"
-	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 // caches is what is known of the hub and its members. It is filled by watches and
@@ -31,9 +31,8 @@ type caches struct {
 	secrets             map[string]map[string][]byte // of the hub's own namespace
 	// namespaces are the labels of the hub's Namespaces.
 	namespaces map[string]labels.Set
-	// residencies are those in effect at the hub, residences what they come to, by namespace, as long as nothing changes.
-	residencies policies.Policies
-	residences  map[string]*route.Residence
+	// residencies are those at the hub.
+	residencies residence.Residencies
 
 	dirty dirty
 }
@@ -79,7 +78,7 @@ func newCaches() *caches {
 		secrets:  map[string]map[string][]byte{},
 
 		namespaces:  map[string]labels.Set{},
-		residencies: policies.New(),
+		residencies: residence.New(),
 		dirty:       newDirty(make(chan struct{}, 1)),
 	}
 }
@@ -102,7 +101,7 @@ func (c *caches) locked(do func(*dirty)) (wake chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do(&c.dirty)
-	c.residences = nil
+	c.residencies.Forget()
 	return c.dirty.wake
 }
 

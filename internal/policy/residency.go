@@ -113,6 +113,29 @@ func (r *residents) have(namespace string, of map[string]string) bool {
 	return namespace != "" && (r.names[namespace] || r.labels != nil && r.labels.Matches(labels.Set(of)))
 }
 
+// Holds says whether a Residency lets its objects be stored where the hub is, by what was declared of it; why is why not, or, if
+// inside, why that cannot be said. The hub is none of the clusters, so that only the fields of clusters can say.
+func (p *Policy) Holds(hub *Cluster) (inside bool, why string) {
+	switch {
+	case !p.isResidency || len(p.groups) == 0:
+		return true, "the Residency cannot be read"
+	case len(p.groups[0].selector.fields) == 0:
+		return true, "its clusters are not selected by fields, such as region"
+	}
+	for _, f := range p.groups[0].selector.fields {
+		has := hub.field(f.Key)
+		if len(has) == 0 {
+			why = fmt.Sprintf("its %s is not declared. Try: hanse server --%s", f.Key, f.Key)
+			continue
+		}
+		in := slices.ContainsFunc(has, func(v string) bool { return slices.Contains(f.Values, v) })
+		if in != (f.Operator == "In") {
+			return false, fmt.Sprintf("its %s is %s, and must be %s %s", f.Key, strings.Join(has, ","), inOrNot(f.Operator), list(f.Values))
+		}
+	}
+	return true, why
+}
+
 // IsResidency says whether the policy is a Residency.
 func (p *Policy) IsResidency() bool { return p.isResidency }
 

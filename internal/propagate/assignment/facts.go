@@ -59,6 +59,12 @@ func (f *Facts) Outside(t *template.Template, c *policy.Cluster) string {
 	return f.Policies.Outside(namespace, f.Namespaces[namespace], c)
 }
 
+// KeptOut says whether a Residency does not let what has a key be in a cluster.
+func (f *Facts) KeptOut(key template.Key, cluster string) bool {
+	c, namespace := f.Clusters[cluster], policies.NamespaceOf(key)
+	return c != nil && f.Policies != nil && namespace != "" && f.Policies.Outside(namespace, f.Namespaces[namespace], &c.Facts) != ""
+}
+
 // WithLost is f as if clusters were lost, for all workloads.
 func (f *Facts) WithLost(clusters ...string) *Facts {
 	out := *f

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -70,7 +71,7 @@ type step struct {
 	// wanted is what the object is to be like after a write, made is out of what; skipped are the fields that are left
 	// as the member has them.
 	wanted  map[string]any
-	made    made
+	made    desired.Made
 	skipped []string
 	// drift are fields that the member had changed, where that is why a patch is written; first: it is the first write since
 	// the hub was started.
@@ -249,8 +250,8 @@ func (v *view) create() step {
 	if v.want.Division == kinds.Replicas && !v.scalersKnown {
 		return waits("the member's autoscalers")
 	}
-	m := madeOf(v.want)
-	wanted, err := m.object(v.cluster, v.origin(), false)
+	m := desired.Of(v.want)
+	wanted, err := m.Object(v.cluster, v.origin(), false)
 	if err != nil {
 		return step{err: err}
 	}

@@ -302,7 +302,7 @@ func (t *task) follows(s step) bool {
 	if t.want == nil || t.rec.left == nil {
 		return t.want == nil || !t.want.OfItself
 	}
-	before, now := t.rec.left.target(), t.want.Target()
+	before, now := t.rec.left.Target(), t.want.Target()
 	before.Shape = now.Shape // which is a policy's
 	return len(s.drift) == 0 && !t.want.OfItself && before != now
 }
