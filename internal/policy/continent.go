@@ -45,3 +45,6 @@ func ContinentOf(provider, region string) string {
 	}
 	return continent
 }
+
+// Continents are the codes of all.
+func Continents() []string { return []string{"AF", "AN", "AS", "EU", "NA", "OC", "SA"} }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -142,6 +143,21 @@ func (p *Policy) IsResidency() bool { return p.isResidency }
 // HasNamespace says whether a Residency selects a namespace with these labels.
 func (p *Policy) HasNamespace(name string, of map[string]string) bool {
 	return p.isResidency && (p.objects.unread && name != "" || p.objects.residents.have(name, of))
+}
+
+// NamespacesIn are the namespaces that a Residency selects: those that it names, whether they are there or not, and those of
+// these labels, by name.
+func (p *Policy) NamespacesIn(labels map[string]map[string]string) []string {
+	all := map[string]bool{}
+	if p.isResidency {
+		maps.Copy(all, p.objects.residents.names)
+	}
+	for name, of := range labels {
+		if p.HasNamespace(name, of) {
+			all[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // Excludes is why a Residency does not let its objects be in a cluster; empty: it does. One that is held lets nothing new be
