@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/hanse-dev/hanse/internal/propagate/census"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/expel"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
 )
 
@@ -77,10 +79,19 @@ func (e *Engine) Census(ctx context.Context, names []string) (*census.Report, er
 	members := map[string]*census.Member{}
 	for _, m := range *e.published.members.Load() {
 		if way := m.Way(); way != nil {
-			members[m.Name()] = &census.Member{Name: m.Name(), Client: way.Client, Served: way.Served, Hub: e.options.HubUID}
+			members[m.Name()] = &census.Member{Name: m.Name(), Client: way.Client, Served: way.Served, Hub: e.options.HubUID, Propagated: e.listed}
 		}
 	}
 	return census.Take(ctx, asked, members, e.clock.Now()), nil
+}
+
+// listed says whether the hub writes a resource in members, or asks what there is of it for other reasons.
+func (e *Engine) listed(gr schema.GroupResource) bool {
+	if gr.Group == "" && (gr.Resource == "pods" || gr.Resource == expel.Claims) {
+		return true
+	}
+	_, is := e.published.Resource(gr)
+	return is
 }
 
 // asked is a Residency as it is in effect, with its namespaces and the members.

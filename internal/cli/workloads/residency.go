@@ -152,6 +152,9 @@ func censusRow(w io.Writer, of *census.Residency, c *census.Cluster) {
 			said = append(said, text)
 		}
 	}
+	if len(c.Unlisted) > 0 {
+		said = append(said, "the hub's account may not list "+listed(c.Unlisted)+" there")
+	}
 	if c.Others > 0 {
 		said = append(said, output.Count(c.Others, "object")+" of others in a namespace of that name")
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -31,6 +32,8 @@ type Member struct {
 	Served discovery.DiscoveryInterface
 	// Hub is the UID of the hub whose marks count.
 	Hub types.UID
+	// Propagated says whether the hub writes a resource in members, so that a right to list it that is missing is a gap.
+	Propagated func(schema.GroupResource) bool
 }
 
 // Found is an object in a member.
@@ -55,28 +58,42 @@ const (
 // partial asks for metadata alone: nobody needs to read what is in Secrets to say where they are.
 const partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-// List is what a member has in a namespace, the Namespace first; ours: the hub made the Namespace there, or has taken it over. It
-// blocks for as long as the member takes to answer. The error says what could not be listed: nobody knows then.
-func (m *Member) List(ctx context.Context, namespace string) (found []Found, ours bool, err error) {
+// Listing is what a member has in a namespace.
+type Listing struct {
+	// Found are the Namespace, first, and what is in it; none: there is none.
+	Found []Found
+	// Ours: the hub made the Namespace there, or has taken it over.
+	Ours bool
+	// Unlisted are resources that only the member's own make, and that the hub's account there may not list.
+	Unlisted []string
+}
+
+// List asks a member. It blocks for as long as the member takes to answer. The error says what could not be listed: nobody knows
+// then.
+func (m *Member) List(ctx context.Context, namespace string) (l Listing, err error) {
 	made, err := m.namespace(ctx, namespace)
 	if err != nil || made == nil {
-		return nil, false, err
+		return l, err
 	}
-	found = append(found, *made)
+	l.Found, l.Ours = append(l.Found, *made), made.Marked
 	resources, err := m.resources()
 	if err != nil {
-		return nil, false, err
+		return l, err
 	}
 	for _, r := range resources {
 		some, err := m.list(ctx, r, namespace)
-		if err != nil {
-			return nil, false, fmt.Errorf("%s cannot be listed there: %w", r.GroupResource(), err)
+		switch gr := r.GroupResource(); {
+		case apierrors.IsForbidden(err) && !m.Propagated(gr):
+			l.Unlisted = append(l.Unlisted, gr.String())
+			continue
+		case err != nil:
+			return l, fmt.Errorf("%s cannot be listed there: %w", gr, err)
 		}
-		if found = append(found, some...); len(found) > mostFound {
-			return nil, false, fmt.Errorf("there are more than %d objects in namespace %s there", mostFound, namespace)
+		if l.Found = append(l.Found, some...); len(l.Found) > mostFound {
+			return l, fmt.Errorf("there are more than %d objects in namespace %s there", mostFound, namespace)
 		}
 	}
-	return found, made.Marked, nil
+	return l, nil
 }
 
 // namespace is a Namespace there, nil if there is none.

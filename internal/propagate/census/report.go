@@ -47,6 +47,8 @@ type Cluster struct {
 	// Objects is how many are there that came from the hub, or are in a Namespace that did, and Kinds of which kinds.
 	Objects int            `json:"objects"`
 	Kinds   map[string]int `json:"kinds,omitempty"`
+	// Unlisted are resources that only the member's own make, and that the hub's account there may not list.
+	Unlisted []string `json:"unlisted,omitempty"`
 	// Others is how many objects others have there in a namespace of that name.
 	Others int `json:"others,omitempty"`
 	// Violations is how many of Objects may not be there, since when, as far as the hub noted it. The first of them are in Found.
@@ -100,13 +102,18 @@ func Take(ctx context.Context, asked []Asked, members map[string]*Member, now ti
 
 func (c *Cluster) ask(ctx context.Context, m *Member, namespaces []string) {
 	for _, namespace := range namespaces {
-		found, ours, err := m.List(ctx, namespace)
+		l, err := m.List(ctx, namespace)
 		if err != nil {
 			c.Unknown = err.Error()
 			return
 		}
-		for _, f := range found {
-			if !ours && !f.Marked {
+		for _, gr := range l.Unlisted {
+			if !slices.Contains(c.Unlisted, gr) {
+				c.Unlisted = append(c.Unlisted, gr)
+			}
+		}
+		for _, f := range l.Found {
+			if !l.Ours && !f.Marked {
 				c.Others++
 				continue
 			}

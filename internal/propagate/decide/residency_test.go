@@ -222,6 +222,23 @@ func TestTighteningMovesMakeBeforeBreak(t *testing.T) {
 	}
 }
 
+// TestWhatIsRecordedForAClusterOutsideIsNotTakenForWhatIsThere: whoever may annotate an object would have its replicas wait
+// where they are never made.
+func TestWhatIsRecordedForAClusterOutsideIsNotTakenForWhatIsThere(t *testing.T) {
+	r := resident()
+	for _, name := range []string{"aws", "azure", "hetzner"} {
+		r.engage(name)
+	}
+	r.apply(policyOf(residencyManifest("eu", 1, ofShop(), "eu")))
+	if a := r.deployment("web", 900, 4, map[string]string{"hanse.dev/division": `{"aws":4}`}); a.Decision.String() != "azure=2,hetzner=2" {
+		t.Errorf("it is divided as %s", a.Decision)
+	}
+	only := map[string]string{"hanse.dev/division": `{"aws":4}`, "hanse.dev/preferences": `{"clusters":{"aws":{"minReplicas":4}}}`}
+	if a := r.deployment("only", 900, 4, only); a.Placed() > 0 || !strings.Contains(a.Concern().Message, "not allowed by Residency eu") {
+		t.Errorf("what is wanted in aws alone is divided as %s: %s", a.Decision, a.Concern().Message)
+	}
+}
+
 // TestWorkThatHasNotBegunOutsideIsDoneInside, and work that has begun there stays, since nobody may do it twice.
 func TestWorkThatHasNotBegunOutsideIsDoneInside(t *testing.T) {
 	for _, begun := range []bool{false, true} {
