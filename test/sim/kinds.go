@@ -12,6 +12,7 @@ var (
 	autoscalers = schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}
 	clusters    = schema.GroupResource{Group: "hanse.dev", Resource: "clusters"}
 	policies    = schema.GroupResource{Group: "hanse.dev", Resource: "placementpolicies"}
+	residencies = schema.GroupResource{Group: "hanse.dev", Resource: "residencies"}
 )
 
 func kindOf(group, version, resource, name string, namespaced, status bool) kind {

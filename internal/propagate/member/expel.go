@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -46,6 +47,7 @@ func (v *view) expel() step {
 func (v *view) lingers(what string) step {
 	s := waits(what)
 	s.again = lookAtExpelled
+	s.synced = Decides(v.key.GR) // its status there is told, though its spec is not as the hub left it
 	return s
 }
 
@@ -71,6 +73,9 @@ func (t *task) lookInside(ctx context.Context) error {
 	for _, resource := range []string{expel.Claims, "pods"} {
 		list, err := t.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).Namespace(t.key.Name).
 			List(ctx, metav1.ListOptions{Limit: 1})
+		if apierrors.IsNotFound(err) { // the member does not serve it
+			continue
+		}
 		if err != nil {
 			return err
 		}
