@@ -51,7 +51,7 @@ var (
 
 // New makes a plugin that the API server has yet to initialize. It has no configuration.
 func New(io.Reader) (admission.Interface, error) {
-	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update), marks: steered()}, nil
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), marks: steered()}, nil
 }
 
 // SetUnconditionalAuthorizer is called by the API server.
@@ -79,6 +79,12 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate refuses a request whose author lacks a right.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetOperation() == admission.Delete {
+		if a.GetResource().GroupResource() == v1alpha1.Resource("residencies").GroupResource() {
+			tellChange(ctx, a)
+		}
+		return nil
+	}
 	if err := p.steering(ctx, a); err != nil {
 		return refused(a, err)
 	}
@@ -98,7 +104,9 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	case "placementpolicies", "clusterplacementpolicies":
 		err = p.policy(ctx, a, before, after)
 	case "residencies":
-		err = residency(a, before, after)
+		if err = residency(a, before, after); err == nil && !sameField(before, after, "spec") {
+			tellChange(ctx, a)
+		}
 	case "clusters":
 		err = p.cluster(ctx, a, before, after)
 	}

@@ -8,13 +8,14 @@ import (
 	"maps"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/policy"
@@ -87,12 +88,20 @@ func residency(a admission.Attributes, before, after *unstructured.Unstructured)
 	return err
 }
 
+// tellChange says in the hub's log who changes what Residencies restrict, also where no audit policy has it in the audit log.
+func tellChange(ctx context.Context, a admission.Attributes) {
+	if a.IsDryRun() {
+		return
+	}
+	klog.FromContext(ctx).Info("A Residency is changed", "operation", string(a.GetOperation()), "residency", a.GetName(), "by", a.GetUserInfo().GetName())
+}
+
 // namespace asks for a right of its own where other labels of a Namespace have other Residencies select it. It looks at every
 // subresource, as labels can be written by each.
 func (p *Plugin) namespace(ctx context.Context, a admission.Attributes) error {
-	before, was := a.GetOldObject().(*corev1.Namespace)
-	after, is := a.GetObject().(*corev1.Namespace)
-	if !was || !is || maps.Equal(before.Labels, after.Labels) {
+	before, was := a.GetOldObject().(metav1.Object) // of whatever version
+	after, is := a.GetObject().(metav1.Object)
+	if !was || !is || maps.Equal(before.GetLabels(), after.GetLabels()) {
 		return nil
 	}
 	residencies, err := p.inEffect(ctx, a)
@@ -100,7 +109,7 @@ func (p *Plugin) namespace(ctx context.Context, a admission.Attributes) error {
 		return err
 	}
 	for _, r := range residencies {
-		had, has := r.HasNamespace(after.Name, before.Labels), r.HasNamespace(after.Name, after.Labels)
+		had, has := r.HasNamespace(after.GetName(), before.GetLabels()), r.HasNamespace(after.GetName(), after.GetLabels())
 		verb, why := verbRelease, "these labels take the namespace out of %s"
 		if has {
 			verb, why = verbRestrict, "these labels put the namespace under %s"
