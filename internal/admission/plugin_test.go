@@ -62,6 +62,7 @@ func plugin(t *testing.T, rights ...string) (*Plugin, *asker) {
 	p.rules, _ = rbacregistry.NewTestRuleResolver(nil, nil,
 		[]*rbacv1.ClusterRole{{ObjectMeta: metav1.ObjectMeta{Name: "pods"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}}}},
 		[]*rbacv1.ClusterRoleBinding{{Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacGroup, Name: "ann"}}, RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "ClusterRole", Name: "pods"}}})
+	p.residencies = func(context.Context) ([]unstructured.Unstructured, error) { return nil, nil }
 	if err := p.ValidateInitialization(); err != nil {
 		t.Error(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/metrics"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
@@ -40,6 +41,8 @@ type Options struct {
 	// FlightDir is where what is decided is recorded, empty: nowhere. FlightBytes bounds it.
 	FlightDir   string
 	FlightBytes int64
+	// Place is where the hub is, as is declared: its provider, region and continent.
+	Place policy.Cluster
 	// Clock is the real one if nil.
 	Clock clock.WithTickerAndDelayedExecution
 	// Metrics and Workqueues may be nil.
@@ -119,7 +122,7 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	e.counts = newCounts(e.published)
 	e.measurer = capacity.New(e.measured.changed, e.clock)
 	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
-	e.policies = hub.NewPolicies(client, e.published, e.clock)
+	e.policies = hub.NewPolicies(client, e.published, o.Place, e.clock)
 	e.revisions = hub.NewRevisions(client, e.published, e.apply, o.Workqueues, e.clock)
 	return e, nil
 }

@@ -48,6 +48,7 @@ type federation struct {
 	runs    int
 	trace   []string
 	verbose bool
+	vault   bool // it has a namespace that Residencies restrict
 }
 
 // hubCopy is a backup of the hub, with what people had said until then.

@@ -27,6 +27,9 @@ func happenings() []happening {
 // step has one thing happen, and lets some time go by.
 func (f *federation) step() {
 	all := happenings()
+	if f.vault {
+		all = append(all, residents()...)
+	}
 	sum := 0
 	for _, h := range all {
 		sum += h.weight

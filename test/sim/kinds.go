@@ -12,6 +12,7 @@ var (
 	autoscalers = schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}
 	clusters    = schema.GroupResource{Group: "hanse.dev", Resource: "clusters"}
 	policies    = schema.GroupResource{Group: "hanse.dev", Resource: "placementpolicies"}
+	residencies = schema.GroupResource{Group: "hanse.dev", Resource: "residencies"}
 )
 
 func kindOf(group, version, resource, name string, namespaced, status bool) kind {
@@ -31,6 +32,7 @@ func hubKinds() []kind {
 		kindOf("hanse.dev", "v1alpha1", "clusters", "Cluster", false, true),
 		kindOf("hanse.dev", "v1alpha1", "placementpolicies", "PlacementPolicy", true, true),
 		kindOf("hanse.dev", "v1alpha1", "clusterplacementpolicies", "ClusterPlacementPolicy", false, true),
+		kindOf("hanse.dev", "v1alpha1", "residencies", "Residency", false, true),
 	}
 }
 

@@ -34,6 +34,7 @@ type monitor struct {
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
+	resided map[string]time.Time        // until when Residencies let the vault be in a member
 	cutOff  time.Time                   // when half of the clusters were out of reach last, so that the hub takes itself to be the one
 }
 
@@ -53,7 +54,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{}, since: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, fewer: map[string]time.Time{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, fewer: map[string]time.Time{}, freed: map[string]time.Time{}, again: map[string]bool{}, resided: map[string]time.Time{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -112,6 +113,7 @@ func (m *monitor) heard(c *call) {
 		m.fail("the hub writes the copy %s in %s", c.ref, at.name)
 	}
 	m.puts[uid] = true
+	m.trespassed(at, c, after)
 	if c.ref.gr == deployments {
 		m.lowered(at, c, after)
 	}
@@ -223,6 +225,7 @@ type pair struct {
 // rules notes what is allowed now, and that what was so before has been until now. mu is held.
 func (m *monitor) rules() {
 	now := time.Now()
+	m.noteResidence()
 	before := maps.Clone(m.may)
 	for p := range m.may {
 		m.allowed[p] = now
@@ -256,7 +259,7 @@ func (m *monitor) hubChanged(r ref, before, after object) {
 		}
 	}
 	switch r.gr {
-	case clusters, policies:
+	case clusters, policies, residencies:
 		m.rules()
 	case namespaces, configMaps, deployments, jobs:
 		if before == nil || after == nil || text(before, "metadata", "labels", "grp") != text(after, "metadata", "labels", "grp") {

@@ -14,6 +14,9 @@ func (f *federation) allows(r ref, cluster string) bool {
 	c := f.hub.get(ref{gr: clusters, name: cluster})
 	template := f.hub.get(r)
 	divided := r.gr == deployments || r.gr == jobs
+	if !f.resides(r, cluster) {
+		return false
+	}
 	if c == nil || divided && text(c, "metadata", "deletionTimestamp") != "" || template == nil {
 		return false // one that leaves has what all have until it is withdrawn
 	}

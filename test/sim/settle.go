@@ -143,6 +143,9 @@ func (f *federation) missing() (all []string) {
 			if r.namespace == "hanse-system" || r.namespace == "" && (r.name == "hanse-system" || r.name == "kube-system") {
 				continue
 			}
+			if r == (ref{gr: namespaces, name: vault}) {
+				continue // see trespasses
+			}
 			if slices.ContainsFunc(joined, func(m *member) bool { return foreign(m, r) || foreign(m, ref{gr: namespaces, name: r.namespace}) }) {
 				continue
 			}
@@ -160,8 +163,11 @@ func (f *federation) missing() (all []string) {
 		if m.dead {
 			continue
 		}
-		for _, r := range m.theirs() {
+		for _, r := range append(m.theirs(), ref{gr: namespaces, name: vault}) {
 			obj := m.get(r)
+			if f.trespasses(m, r, obj, history) {
+				say("%s is in %s, where no Residency lets it be", r, m.name)
+			}
 			if f.watch.puts[text(obj, "metadata", "uid")] && f.people.deleted[origin(obj)] && f.hub.get(r) == nil && knows(history, obj) {
 				say("%s is still in %s", r, m.name)
 			}

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/policy"
 )
 
 // NewServerCommand is hanse server: the hub alone, in the foreground.
@@ -55,6 +57,11 @@ names, or at those of an AuthenticationConfiguration.`,
 			if o.DNS.ProbeNetworks, err = health.ParseNetworks(probe); err != nil {
 				return fmt.Errorf("--probe-networks: %w", err)
 			}
+			if o.Place.Continent == "" {
+				o.Place.Continent = policy.ContinentOf(o.Place.Provider, o.Place.Region)
+			} else if !slices.Contains(policy.Continents(), o.Place.Continent) {
+				return fmt.Errorf("--continent=%s is none. Try: one of %s", o.Place.Continent, strings.Join(policy.Continents(), ", "))
+			}
 			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
 				return fmt.Errorf("--tell-members: %w", err)
 			}
@@ -85,6 +92,9 @@ names, or at those of an AuthenticationConfiguration.`,
 	f.IntVar(&o.DNS.Names.Zones, "dns-zones-per-namespace", 20, "DNSZones that are made for one namespace")
 	f.StringSliceVar(&probe, "probe-networks", nil, "networks that health checks of GlobalRoutes may reach although they are private or loopback, as 10.20.0.0/16")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
+	f.StringVar(&o.Place.Provider, "provider", "", "the cloud that the hub is in, for Residencies: it stores every object")
+	f.StringVar(&o.Place.Region, "region", "", "the region that the hub is in")
+	f.StringVar(&o.Place.Continent, "continent", "", "the continent that the hub is in: AF, AN, AS, EU, NA, OC or SA (default: that of the region)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
 	access.bind(f, &o)

@@ -49,6 +49,22 @@ func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
 	return policies.ObjectOf(t, f.Namespaces)
 }
 
+// Outside is why a Residency does not let an object be in a cluster; empty: none does. It goes by the Residencies as they are, also
+// where the object has not been decided about again since.
+func (f *Facts) Outside(t *template.Template, c *policy.Cluster) string {
+	namespace := policies.NamespaceOf(t.Key)
+	if f.Policies == nil || namespace == "" {
+		return ""
+	}
+	return f.Policies.Outside(namespace, f.Namespaces[namespace], c)
+}
+
+// KeptOut says whether a Residency does not let what has a key be in a cluster.
+func (f *Facts) KeptOut(key template.Key, cluster string) bool {
+	c, namespace := f.Clusters[cluster], policies.NamespaceOf(key)
+	return c != nil && f.Policies != nil && namespace != "" && f.Policies.Outside(namespace, f.Namespaces[namespace], &c.Facts) != ""
+}
+
 // WithLost is f as if clusters were lost, for all workloads.
 func (f *Facts) WithLost(clusters ...string) *Facts {
 	out := *f

@@ -132,7 +132,7 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 	demanding := a.Under(wl.Policy) != nil
 	switch {
 	case a.Recorded != nil:
-		return a.Recorded
+		return w.withoutUnmade(a)
 	case before != nil && before.UID == a.UID && (before.Decision.Unplaced == 0 || before.Placed() > 0):
 		if division := before.Decision.Division(); len(division) > 0 {
 			return division
@@ -150,6 +150,22 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return schedule.Even(*wl, w.founding(a, all))
 	}
 	return nil
+}
+
+// withoutUnmade is the recorded division of a without clusters that a Residency keeps it out of and that have nothing of it: what is
+// recorded for them is not there, and is never made.
+func (w *World) withoutUnmade(a *Assignment) map[string]int32 {
+	out, o := a.Recorded, w.stored(a.Key)
+	for name := range a.Recorded {
+		if !w.keptOut(a, name) || w.mayHave(o, a, name) {
+			continue
+		}
+		if len(out) == len(a.Recorded) {
+			out = maps.Clone(out)
+		}
+		delete(out, name)
+	}
+	return out
 }
 
 // runningNow is how members show an object to be divided of which no division is known, because the hub was restored from

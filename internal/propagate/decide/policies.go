@@ -73,5 +73,5 @@ func (w *World) setNamespaces(next map[string]map[string]string) {
 	}
 	w.out.facts = true
 	w.surroundingsChanged()
-	w.backlog.Hurry(w.keys(func(o *object) bool { return changed[o.key.Namespace] && w.matches(o) }), agenda.Work{Match: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool { return changed[policies.NamespaceOf(o.key)] && w.matches(o) }), agenda.Work{Match: true})
 }

@@ -43,7 +43,7 @@ func TestPoliciesAreCountedOnceASecond(t *testing.T) {
 	h.governed(t, api)
 	c := clocktesting.NewFakeClock(time.Unix(1000, 0))
 	lines := &lines{}
-	p := NewPolicies(api.client(t), h, c)
+	p := NewPolicies(api.client(t), h, policy.Cluster{}, c)
 	running(t, func(ctx context.Context) {
 		p.Run(klog.NewContext(ctx, textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(lines)))))
 	})
@@ -89,7 +89,7 @@ func TestAPolicyThatIsGoneIsNoError(t *testing.T) {
 	api, h := newHubAPI(t), newHeart()
 	h.governed(t, api)
 	api.remove(policyPath)
-	p := NewPolicies(api.client(t), h, clocktesting.NewFakeClock(time.Unix(1000, 0)))
+	p := NewPolicies(api.client(t), h, policy.Cluster{}, clocktesting.NewFakeClock(time.Unix(1000, 0)))
 	if retry := p.write(t.Context()); retry || api.asked("PATCH "+policyPath+"/status") != 1 {
 		t.Error("it is tried again")
 	}

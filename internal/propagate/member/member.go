@@ -185,7 +185,7 @@ func (m *Member) Observed(key template.Key) *decide.Observed {
 	}
 	o := rec.observed(m.options.Hub)
 	if rec.left != nil {
-		o.Spec = rec.left.spec(m.name)
+		o.Spec = rec.left.Spec(m.name)
 	}
 	return o
 }
@@ -215,7 +215,7 @@ func (m *Member) Settled(key template.Key, target template.Target) bool {
 	defer m.mu.Unlock()
 	r := m.records[key]
 	return r != nil && r.seen.exists() && !r.seen.deleting && r.fault() == nil && r.withheld() == "" &&
-		r.asLeft() && len(r.left.dropped()) == 0 && r.left.target() == target
+		r.asLeft() && len(r.left.dropped()) == 0 && r.left.Target() == target
 }
 
 // Present are the objects that are in the member, as far as is known.

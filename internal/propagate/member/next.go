@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -56,6 +57,7 @@ const (
 	replace
 	remove
 	release
+	lower // a patch that has it run fewer replicas, and leaves all else as it is
 )
 
 func (v verb) writes() bool { return v > get }
@@ -69,7 +71,7 @@ type step struct {
 	// wanted is what the object is to be like after a write, made is out of what; skipped are the fields that are left
 	// as the member has them.
 	wanted  map[string]any
-	made    made
+	made    desired.Made
 	skipped []string
 	// drift are fields that the member had changed, where that is why a patch is written; first: it is the first write since
 	// the hub was started.
@@ -154,7 +156,7 @@ func (o *seen) marked() bool { return o.mark.Raw != "" }
 // placed says whether the member is to have the object. A workload whose share went away keeps the object, with no
 // replicas: scaling deletes nothing.
 func (v *view) placed() bool {
-	if v.want == nil || v.want.Going || v.leaving {
+	if v.want == nil || v.want.Going || v.leaving || v.want.Outside != "" {
 		return false
 	}
 	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
@@ -183,8 +185,14 @@ func (v *view) act(placed bool) step {
 	case lineage.Hold:
 		return v.withhold(reason)
 	case lineage.Release:
+		if v.expelled() && v.in.left > 0 {
+			return waits("what is in it to leave")
+		}
 		return v.release()
 	case lineage.Delete:
+		if v.expelled() {
+			return v.expel()
+		}
 		if placed { // a namesake: as in a single cluster, the old object goes and a new one is made
 			return step{verb: remove, uid: v.rec.seen.uid, replaces: true}
 		}
@@ -242,8 +250,8 @@ func (v *view) create() step {
 	if v.want.Division == kinds.Replicas && !v.scalersKnown {
 		return waits("the member's autoscalers")
 	}
-	m := madeOf(v.want)
-	wanted, err := m.object(v.cluster, v.origin(), false)
+	m := desired.Of(v.want)
+	wanted, err := m.Object(v.cluster, v.origin(), false)
 	if err != nil {
 		return step{err: err}
 	}

@@ -26,7 +26,7 @@ func (v *view) ownCount() bool {
 func (v *view) setThere(n, share int32) bool {
 	left := v.rec.left
 	if v.scaled { // nothing scales from 0, nor what the hub has moved away
-		return n > 0 && share > 0 && (left == nil || n != left.share.Replicas || share < n)
+		return n > 0 && share > 0 && (left == nil || n != left.Share.Replicas || share < n)
 	}
 	if v.rec.own != nil && *v.rec.own == n {
 		return true
@@ -35,7 +35,7 @@ func (v *view) setThere(n, share int32) bool {
 	if live == nil || fieldmerge.ReadOwners(live, v1alpha1.FieldManager).Mine("spec", "replicas") {
 		return false
 	}
-	if left != nil && left.share.Replicas == share {
+	if left != nil && left.Share.Replicas == share {
 		return true // what the hub wants had arrived
 	}
 	taken, known := v.want.Taken[v.cluster]

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -107,7 +108,7 @@ func observe(h fieldmerge.Hasher, key template.Key, obj *unstructured.Unstructur
 // left is a state that the hub wanted and the member has: where the content of the object has this hash, it is
 // as made says, whatever the member's admission made of it.
 type left struct {
-	made
+	desired.Made
 	hash uint64
 	kept *kept // nil: the member has all that was wanted
 }
@@ -217,7 +218,7 @@ func (r *record) observed(hub types.UID) *decide.Observed {
 		InSync: r.asLeft() && r.fault() == nil, Dropped: r.left.dropped(),
 	}
 	if r.left != nil {
-		target := r.left.target()
+		target := r.left.Target()
 		o.Left = &target
 	}
 	if t := r.trouble; t != nil {

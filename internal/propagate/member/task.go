@@ -58,8 +58,11 @@ func (s *session) reconcile(ctx context.Context, key template.Key) error {
 		return t.unserved(placed)
 	case !read || placed && key.Namespace != "" && !s.knowsNamespaces():
 		return nil // queued again once it is
-	case placed:
+	case placed, t.expelled() && t.rec.seen.exists():
 		s.watchSoon(key.GR) // what is placed is watched; what it has now was read
+	}
+	if err := t.lookInside(ctx); err != nil {
+		return t.end(t.refused("look into", err))
 	}
 	err := t.do(ctx)
 	if ctx.Err() != nil {
@@ -75,6 +78,9 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		accepts: func(n int32) bool { return m.source.Accepts(m.name, key, n) },
 	}}
 	m.look(&t.view)
+	if t.expelled() {
+		m.surround(&t.view)
+	}
 	t.bounds = m.source.Bounds(m.name)
 	if key.Namespace != "" && !t.in.ours {
 		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
@@ -273,7 +279,7 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 	case replace:
 		verb = "update"
 		obj, err = objects.Update(ctx, &unstructured.Unstructured{Object: s.body}, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
-	case patch, release:
+	case patch, release, lower:
 		body, wrong := json.Marshal(s.body)
 		if wrong != nil {
 			return nil, fmt.Errorf("encode the patch of %s: %w", t.key, wrong)
@@ -296,7 +302,7 @@ func (t *task) follows(s step) bool {
 	if t.want == nil || t.rec.left == nil {
 		return t.want == nil || !t.want.OfItself
 	}
-	before, now := t.rec.left.target(), t.want.Target()
+	before, now := t.rec.left.Target(), t.want.Target()
 	before.Shape = now.Shape // which is a policy's
 	return len(s.drift) == 0 && !t.want.OfItself && before != now
 }

@@ -146,10 +146,15 @@ func clusterPlacement(a *decide.Assignment, facts *decide.Facts, m Member, o *de
 // policyMatch is the policy that applies, nil if none does.
 func policyMatch(a *decide.Assignment, facts *decide.Facts) *v1alpha1.PolicyMatch {
 	m := facts.Policies.Match(facts.PolicyObject(a.Template))
-	if m.Policy == nil {
+	if m.Policy == nil && len(m.Enforced) == 0 {
 		return nil
 	}
-	out := &v1alpha1.PolicyMatch{Name: m.Policy.String(), Reason: m.Reason}
+	out := &v1alpha1.PolicyMatch{Reason: m.Reason}
+	if m.Policy != nil {
+		out.Name = m.Policy.String()
+	} else {
+		out.Name = facts.Policies.For(facts.PolicyObject(a.Template)).String()
+	}
 	for _, o := range m.Overruled {
 		out.Overruled = append(out.Overruled, o.Reason)
 	}

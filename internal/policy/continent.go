@@ -1,4 +1,4 @@
-package fleet
+package policy
 
 import "strings"
 
@@ -34,9 +34,9 @@ func continents(provider string) map[string]string {
 	return nil
 }
 
-// continentOf is the continent of a provider's region as a two-letter code,
+// ContinentOf is the continent of a provider's region as a two-letter code,
 // empty if it is not known.
-func continentOf(provider, region string) string {
+func ContinentOf(provider, region string) string {
 	best, continent := "", ""
 	for prefix, c := range continents(provider) {
 		if len(prefix) > len(best) && strings.HasPrefix(region, prefix) {
@@ -45,3 +45,6 @@ func continentOf(provider, region string) string {
 	}
 	return continent
 }
+
+// Continents are the codes of all.
+func Continents() []string { return []string{"AF", "AN", "AS", "EU", "NA", "OC", "SA"} }
