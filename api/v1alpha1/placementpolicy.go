@@ -111,6 +111,13 @@ type PlacementPolicySpec struct {
 	// Select says which objects; empty: all of the namespace. Objects that are in
 	// no namespace only where kinds names their kind.
 	Select ObjectSelector `json:"select,omitempty"`
+	// Propagation says whether the objects go to members at all: Everywhere, that is
+	// to all clusters that they may be in; Needed, for Secrets and ConfigMaps, to those
+	// of them where something goes that names them; None, nowhere. Empty: as the
+	// Namespace or the hub says, which is Everywhere if they do not. A policy that is in
+	// a namespace, or enforced, only narrows this.
+	// +kubebuilder:validation:Enum=Everywhere;Needed;None
+	Propagation string `json:"propagation,omitempty"`
 	// Clusters are where the objects may go; empty: everywhere.
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
 	// Fallback are further groups of clusters, in order: each is used for what

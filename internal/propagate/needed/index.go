@@ -3,8 +3,10 @@
 package needed
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
@@ -44,7 +46,8 @@ func (x *Index) Clone() Index {
 	return Index{owner: &owner{}, names: maps.Clone(x.names), users: maps.Clone(x.users)}
 }
 
-// Set notes what a user names where; nothing: it is gone. It says which names are needed in other clusters than before, in order.
+// Set notes what a user names where; nothing: it is gone. It says for which names In or By say something else than before, in
+// order.
 func (x *Index) Set(user template.Key, groups []Group) (changed []template.Key) {
 	before := x.users[user]
 	if len(groups) == 0 && len(before) == 0 || slices.EqualFunc(before, groups, same) {
@@ -58,19 +61,29 @@ func (x *Index) Set(user template.Key, groups []Group) (changed []template.Key) 
 	} else {
 		x.users[user] = groups
 	}
+	few := map[template.Key]bool{}
+	for name := range news {
+		e := x.own(name)
+		few[name] = len(e.users) <= shownUsers
+	}
+	x.name(user, before, groups)
 	for name, clusters := range news {
 		e := x.own(name)
+		another := few[name] || len(e.users) <= shownUsers
 		for cluster, n := range clusters {
 			was := e.clusters[cluster]
 			if e.clusters[cluster] = was + n; was+n == 0 {
 				delete(e.clusters, cluster)
 			}
-			if (was == 0) != (was+n == 0) && (len(changed) == 0 || changed[len(changed)-1] != name) {
-				changed = append(changed, name)
-			}
+			another = another || (was == 0) != (was+n == 0)
+		}
+		if another {
+			changed = append(changed, name)
+		}
+		if len(e.users) == 0 {
+			delete(x.names, name)
 		}
 	}
-	x.name(user, before, groups)
 	template.SortKeys(changed)
 	return changed
 }
@@ -94,7 +107,7 @@ func count(news map[template.Key]map[string]int, groups []Group, by int) {
 	}
 }
 
-// name notes who names what, and forgets what nobody does.
+// name notes who names what.
 func (x *Index) name(user template.Key, before, after []Group) {
 	for _, g := range before {
 		for _, name := range g.Names {
@@ -104,13 +117,6 @@ func (x *Index) name(user template.Key, before, after []Group) {
 	for _, g := range after {
 		for _, name := range g.Names {
 			x.own(name).users[user] = struct{}{}
-		}
-	}
-	for _, g := range before {
-		for _, name := range g.Names {
-			if e := x.names[name]; e != nil && len(e.users) == 0 {
-				delete(x.names, name)
-			}
 		}
 	}
 }
@@ -133,8 +139,28 @@ func (x *Index) In(name template.Key, cluster string) bool {
 	return e != nil && e.clusters[cluster] > 0
 }
 
-// shownUsers is how many users of an object are looked at to say who they are.
-const shownUsers = 8
+const (
+	// shownUsers is how many users of an object are looked at to say who they are, shownNames how many are named.
+	shownUsers = 8
+	shownNames = 2
+)
+
+// By says who names an object in a cluster.
+func (x *Index) By(name template.Key, cluster string) string {
+	users, many := x.Users(name, cluster)
+	if many {
+		return "many objects name it"
+	}
+	var names []string
+	for _, user := range users[:min(len(users), shownNames)] {
+		names = append(names, user.Label())
+	}
+	said := "named by " + strings.Join(names, ", ")
+	if more := len(users) - shownNames; more > 0 {
+		said += fmt.Sprintf(" and %d more", more)
+	}
+	return said
+}
 
 // Users is who names an object in a cluster, in order, and whether there are more of them than is looked at: then nobody is named.
 func (x *Index) Users(name template.Key, cluster string) (users []template.Key, many bool) {
