@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -109,6 +110,7 @@ func (m *Member) exile(err error, now time.Time) time.Duration {
 	clear(m.records)
 	clear(m.approved)
 	clear(m.incomplete)
+	m.uses = needed.NewThere()
 	m.bytes = 0
 	m.version++
 	return pause
@@ -147,11 +149,13 @@ func (s *session) cutManaged(gr schema.GroupResource) func(*unstructured.Unstruc
 				kept[field] = v
 			}
 		}
+		var names []any
 		if marked {
 			kept["annotations"] = marks(metadata)
 			kept["managedFields"] = mark.Evidence()
+			names = needed.CutDown(gr, obj.Object)
 		}
-		obj.Object = map[string]any{cutObject: true, "apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "metadata": kept}
+		obj.Object = map[string]any{cutObject: true, needed.Cut: names, "apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "metadata": kept}
 	}
 }
 
@@ -165,19 +169,6 @@ func marks(metadata map[string]any) map[string]any {
 		}
 	}
 	return kept
-}
-
-// cutAutoscaler leaves of a HorizontalPodAutoscaler what it targets.
-func cutAutoscaler(obj *unstructured.Unstructured) {
-	target, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "scaleTargetRef")
-	ref := map[string]any{}
-	for k, v := range target {
-		ref[k] = v
-	}
-	obj.Object = map[string]any{
-		"apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "spec": map[string]any{"scaleTargetRef": ref},
-		"metadata": map[string]any{"name": obj.GetName(), "namespace": obj.GetNamespace(), "uid": string(obj.GetUID()), "resourceVersion": obj.GetResourceVersion()},
-	}
 }
 
 // weigh is about how many bytes of memory an object takes that was cut down, or not.
