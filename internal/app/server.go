@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/controlplane"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 const (
@@ -47,6 +48,8 @@ type ServerOptions struct {
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
 	// fail over to others; 0: never.
 	FailoverAfter time.Duration
+	// Propagation is how objects propagate of which nothing says anything else.
+	Propagation policies.Defaults
 	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
 	FlightBytes int64
 	// OIDC is the identity provider whose users the hub knows; nil: there is none.

@@ -16,13 +16,14 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 // NewServerCommand is hanse server: the hub alone, in the foreground.
 func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o app.ServerOptions
 	var tell, recorder string
-	var probe []string
+	var probe, propagation []string
 	var access accessFlags
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
@@ -55,6 +56,9 @@ names, or at those of an AuthenticationConfiguration.`,
 			if o.DNS.ProbeNetworks, err = health.ParseNetworks(probe); err != nil {
 				return fmt.Errorf("--probe-networks: %w", err)
 			}
+			if o.Propagation, err = policies.ParseDefaults(propagation); err != nil {
+				return fmt.Errorf("--propagation: %w", err)
+			}
 			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
 				return fmt.Errorf("--tell-members: %w", err)
 			}
@@ -85,6 +89,7 @@ names, or at those of an AuthenticationConfiguration.`,
 	f.IntVar(&o.DNS.Names.Zones, "dns-zones-per-namespace", 20, "DNSZones that are made for one namespace")
 	f.StringSliceVar(&probe, "probe-networks", nil, "networks that health checks of GlobalRoutes may reach although they are private or loopback, as 10.20.0.0/16")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
+	f.StringSliceVar(&propagation, "propagation", nil, "whether objects go to members where nothing says anything else, by resource, as secrets=Needed (with what names them) or widgets.example.com=None (default: Everywhere)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
 	access.bind(f, &o)
