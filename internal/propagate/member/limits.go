@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
@@ -151,24 +152,12 @@ func (s *session) cutManaged(gr schema.GroupResource) func(*unstructured.Unstruc
 		}
 		var names []any
 		if marked {
-			kept["annotations"] = marks(metadata)
+			kept["annotations"] = lineage.Marks(metadata)
 			kept["managedFields"] = mark.Evidence()
 			names = needed.CutDown(gr, obj.Object)
 		}
 		obj.Object = map[string]any{cutObject: true, needed.Cut: names, "apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "metadata": kept}
 	}
-}
-
-// marks are those of an object's annotations that are the hub's.
-func marks(metadata map[string]any) map[string]any {
-	annotations, _ := metadata["annotations"].(map[string]any)
-	kept := map[string]any{}
-	for _, name := range []string{v1alpha1.AnnotationOrigin, v1alpha1.AnnotationAdopted} {
-		if v, has := annotations[name]; has {
-			kept[name] = v
-		}
-	}
-	return kept
 }
 
 // weigh is about how many bytes of memory an object takes that was cut down, or not.

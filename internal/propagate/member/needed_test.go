@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/kinds"
@@ -134,10 +135,14 @@ func TestWhatCannotBeWrittenHoldsUpNobody(t *testing.T) {
 		return 0, ""
 	})
 	member := m.join(t, h, "aws")
+	began := time.Now()
 	settings := h.put(configMaps(), configMap("settings"))
 	h.with(settings, follows)
 	web := h.put(deployments(), namingOf(2, "settings"))
 	h.waitForState(t, member, web, v1alpha1.StateSynced)
+	if waited := time.Since(began); waited < longestLack {
+		t.Errorf("it waited for %s only, which may be a moment in which the member does not answer", waited)
+	}
 }
 
 // TestWhatIsNamedLeavesLast: after the replicas, after the pods of an earlier pod template, after the workload.
