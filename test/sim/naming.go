@@ -1,8 +1,13 @@
 package sim
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // Deployments name ConfigMaps here, and Namespaces and policies say that these follow them, or stay at the hub.
@@ -64,18 +69,62 @@ func namesOf(deployment object, name string) bool {
 	})
 }
 
-// named says whether something runs in a member, or is to, that the hub has put there and that names a ConfigMap; wanted: it is
-// not held there. mu is held.
+// named says whether something runs in a member, or is to, that names a ConfigMap; wanted: the hub has put it there, and does not
+// hold it. mu is held.
 func (f *federation) named(m *member, r ref) (named, wanted bool) {
 	for _, o := range m.all(deployments) {
 		of := ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")}
 		running := number(o.obj, "spec", "replicas") > 0 || len(m.pods[of]) > 0
-		if of.namespace == r.namespace && running && namesOf(o.obj, r.name) && f.watch.puts[text(o.obj, "metadata", "uid")] {
+		if of.namespace == r.namespace && running && namesOf(o.obj, r.name) {
 			template := f.hub.get(of)
-			named, wanted = true, wanted || template != nil && text(template, "metadata", "uid") == origin(o.obj)
+			named, wanted = true, wanted || template != nil && text(template, "metadata", "uid") == origin(o.obj) && f.watch.puts[text(o.obj, "metadata", "uid")]
 		}
 	}
 	return named, wanted
+}
+
+// nameOthers has every Deployment name other ConfigMaps, which follow: they come before its pods, and those that it named go.
+// mu is not held.
+func (f *federation) nameOthers() error {
+	f.mu.Lock()
+	var all []ref
+	for _, o := range f.hub.all(deployments) {
+		all = append(all, ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")})
+	}
+	labelled := f.hub.get(ref{gr: namespaces, name: "shop"}) != nil
+	f.mu.Unlock()
+	if labelled {
+		f.upsert("/api/v1/namespaces", "shop", object{"metadata": object{"labels": object{"hanse.dev/propagation": "Needed"}}})
+	}
+	time.Sleep(20 * time.Second)
+	for _, r := range all {
+		f.mu.Lock()
+		old := f.hub.get(r)
+		spec, _ := runtime.DeepCopyJSONValue(at(old, "spec", "template")).(object)
+		f.mu.Unlock()
+		containers, _ := at(spec, "spec", "containers").([]any)
+		if len(containers) == 0 {
+			continue
+		}
+		container := containers[0].(object)
+		var from []any
+		for _, name := range []string{"one", "two"} {
+			if !namesOf(old, name) {
+				from = append(from, object{"configMapRef": object{"name": name, "optional": true}})
+			}
+		}
+		container["envFrom"] = from
+		f.as("kubectl", f.hub, http.MethodPatch, "/apis/apps/v1/namespaces/"+r.namespace+"/deployments/"+r.name, object{"spec": object{"template": spec}})
+	}
+	time.Sleep(40 * time.Second)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, what := range f.missing() {
+		if strings.HasPrefix(what, "configmaps/") {
+			return fmt.Errorf("40s after all Deployments name others: %s", what)
+		}
+	}
+	return nil
 }
 
 // settled says whether nothing was wrong with a member, or with the hub, for long enough that the hub knows of both. mu is held.

@@ -84,6 +84,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 		if err == nil {
 			err = f.rollWithoutTheDead()
 		}
+		if err == nil {
+			err = f.nameOthers()
+		}
 		if err == nil && seed%2 == 1 {
 			err = f.moveWhenRoomAppears()
 		}

@@ -5,19 +5,22 @@ import (
 	"slices"
 
 	"github.com/hanse-dev/hanse/internal/guard"
+	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/override"
 	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
-// Naming is what an object names in the clusters where it goes, with the overrides and the pod templates that are for them.
+// Naming is what an object names in the clusters where it is to run now or in the end, or is to be, with the overrides and the pod templates that are for them.
 func Naming(a *Assignment) (groups []needed.Group) {
 	if a == nil {
 		return nil
 	}
 	alike := map[string][]string{} // clusters by what is special about them
-	for _, name := range slices.Sorted(maps.Keys(a.Shares)) {
-		if Uses(a.Division, a.Shares[name]) {
+	clusters := slices.AppendSeq(slices.Collect(maps.Keys(a.Shares)), maps.Keys(a.Now))
+	slices.Sort(clusters)
+	for _, name := range slices.Compact(clusters) {
+		if a.Division == kinds.Everywhere || a.Shares[name].Replicas > 0 || a.Now[name] > 0 {
 			special := a.Shapes[name].ID
 			if turn := a.Turns[name]; turn.Template != nil {
 				special += " " + turn.Revision

@@ -7,7 +7,6 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/references"
-	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
@@ -16,9 +15,6 @@ const (
 	Unnamed = "nothing that goes there names it"
 	Unread  = "not all that may name it has been read yet: it stays as it is there"
 )
-
-// Uses says whether a cluster with a share of an object uses what that names. Where nothing is to run of it, nothing is used.
-func Uses(d kinds.Division, s template.Share) bool { return d == kinds.Everywhere || s.Replicas > 0 }
 
 // Propagation is how a propagates.
 func (f *Facts) Propagation(a *Assignment) policy.Propagated {
@@ -48,13 +44,9 @@ func (a *Assignment) rejected(cluster string) string {
 	return ""
 }
 
-// Runs says whether something is to run of it in the cluster in the end, or to be there, that uses what it names.
+// Runs says whether something is to run of it in the cluster now or in the end, or to be there, that uses what it names: see Naming.
 func (w *Wanted) Runs() bool {
-	s := w.Share
-	if w.Division == kinds.Replicas {
-		s.Replicas = w.FinalReplicas
-	}
-	return w.Placed && !w.Stays && Uses(w.Division, s)
+	return !w.Stays && (w.Division == kinds.Everywhere && w.Placed || w.Share.Replicas > 0 || w.FinalReplicas > 0)
 }
 
 // sameNeed compares why clusters do not have what follows those that name it.

@@ -70,7 +70,7 @@ func (w *World) readMore() {
 // and nothing as long as that stays the same.
 func (w *World) named(o *object, a *Assignment) {
 	b := o.a
-	if a != nil && b != nil && a.Content == b.Content && assignment.SameMap(a.Shares, b.Shares) && assignment.SameShapes(a.Shapes, b.Shapes) && assignment.SameTurns(a.Turns, b.Turns) {
+	if a != nil && b != nil && a.Content == b.Content && assignment.SameMap(a.Shares, b.Shares) && assignment.SameMap(a.Now, b.Now) && assignment.SameShapes(a.Shapes, b.Shapes) && assignment.SameTurns(a.Turns, b.Turns) {
 		return
 	}
 	var news []template.Key

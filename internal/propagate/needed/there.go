@@ -3,7 +3,6 @@ package needed
 import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/hanse-dev/hanse/internal/propagate/references"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -58,14 +57,14 @@ func Read(gr schema.GroupResource, obj map[string]any) Use {
 	return u
 }
 
-// CutDown is what is kept of what an object names when it is cut down.
-func CutDown(gr schema.GroupResource, obj map[string]any) []any {
-	names := references.Of(gr, obj)
-	out := make([]any, len(names))
-	for i, n := range names {
-		out[i] = template.Key(n).String()
+// CutDown is what is kept of what an object names when it is cut down: nothing, if it runs nothing.
+func CutDown(gr schema.GroupResource, obj map[string]any) (names []any) {
+	if u := Read(gr, obj); !u.Idle {
+		for _, name := range u.Names {
+			names = append(names, name.String())
+		}
 	}
-	return out
+	return names
 }
 
 // Weight is about how many bytes of memory u takes.
