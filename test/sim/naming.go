@@ -74,11 +74,15 @@ func namesOf(deployment object, name string) bool {
 func (f *federation) named(m *member, r ref) (named, wanted bool) {
 	for _, o := range m.all(deployments) {
 		of := ref{deployments, text(o.obj, "metadata", "namespace"), text(o.obj, "metadata", "name")}
-		running := number(o.obj, "spec", "replicas") > 0 || len(m.pods[of]) > 0
-		if of.namespace == r.namespace && running && namesOf(o.obj, r.name) {
-			template := f.hub.get(of)
-			named, wanted = true, wanted || template != nil && text(template, "metadata", "uid") == origin(o.obj) && f.watch.puts[text(o.obj, "metadata", "uid")]
+		template := f.hub.get(of)
+		if of.namespace != r.namespace {
+			continue
 		}
+		running := number(o.obj, "spec", "replicas") > 0 || len(m.pods[of]) > 0
+		ours := template != nil && text(template, "metadata", "uid") == origin(o.obj) && f.watch.puts[text(o.obj, "metadata", "uid")]
+		here := running && namesOf(o.obj, r.name)
+		wanted = wanted || here && ours
+		named = named || here || !ours && template != nil && namesOf(template, r.name) // the hub has it go there, and somebody's is in the way
 	}
 	return named, wanted
 }
