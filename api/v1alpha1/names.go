@@ -25,6 +25,10 @@ const (
 	// LabelContinent is the continent of a Cluster's region, as a two-letter
 	// code: AF, AN, AS, EU, NA, OC, SA.
 	LabelContinent = "hanse.dev/continent"
+	// LabelPropagation on a Namespace says how its Secrets and ConfigMaps propagate, as
+	// spec.propagation of a policy does. Whoever sets or removes it needs the right to
+	// write a ClusterPlacementPolicy, which could say the same.
+	LabelPropagation = "hanse.dev/propagation"
 	// LabelClusterName is the name of the Cluster, so that selectors can use it.
 	LabelClusterName = "hanse.dev/cluster"
 )
@@ -102,6 +106,16 @@ const (
 	// LabelDerivedFrom marks a GlobalRoute or DNSZone that the hub made by itself,
 	// and keeps in step or removes: with the kind of what it was made for.
 	LabelDerivedFrom = "hanse.dev/derived-from"
+)
+
+// How objects propagate.
+const (
+	// PropagateEverywhere is to all clusters that an object may be in.
+	PropagateEverywhere = "Everywhere"
+	// PropagateNeeded is to those of them where something goes that names it.
+	PropagateNeeded = "Needed"
+	// PropagateNone is nowhere: the object stays at the hub.
+	PropagateNone = "None"
 )
 
 // Values of AnnotationConflict.

@@ -51,7 +51,7 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 		return nil, err
 	}
 	options := propagate.Options{
-		HubUID: uid, Place: o.Place, FailoverAfter: o.FailoverAfter, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation, Workqueues: with.metrics.Workqueues,
+		HubUID: uid, Place: o.Place, FailoverAfter: o.FailoverAfter, Propagation: o.Propagation, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation, Workqueues: with.metrics.Workqueues,
 		Attribute: func(ctx context.Context, key propagate.Key) context.Context {
 			return attribution.NewContext(ctx, with.authors.Of(attribution.Key{GroupResource: key.GR, Namespace: key.Namespace, Name: key.Name}))
 		},

@@ -20,6 +20,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 const (
@@ -50,6 +51,8 @@ type ServerOptions struct {
 	FailoverAfter time.Duration
 	// Place is where the hub is, as is declared, by which Residencies say whether it may store what they restrict.
 	Place policy.Cluster
+	// Propagation is how objects propagate of which nothing says anything else.
+	Propagation policies.Defaults
 	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
 	FlightBytes int64
 	// OIDC is the identity provider whose users the hub knows; nil: there is none.

@@ -51,6 +51,8 @@ type Policy struct {
 	isEnforced  bool
 	isResidency bool
 	serving     []Serving // of a Residency
+	// propagation is one of the Propagate… constants, empty: the policy does not say.
+	propagation string
 	base        *Policy   // what this was made of by under; else nil
 	enforced    []*Policy // those that it is under, in order; base may be one
 	summary     v1alpha1.PolicySummary
@@ -196,6 +198,7 @@ func (p *Policy) read(spec *v1alpha1.PlacementPolicySpec, namespaces *v1alpha1.N
 		func() error { return p.readFailover(&spec.Failover) },
 		func() error { return p.readRollout(spec.Rollout) },
 		func() error { return p.readOverrides(spec.Overrides) },
+		func() error { return p.readPropagation(spec.Propagation) },
 	} {
 		if err := part(); err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)

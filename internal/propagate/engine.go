@@ -23,6 +23,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/record"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/watch"
@@ -35,6 +36,8 @@ type Options struct {
 	// FailoverAfter is how long a cluster has to be away until it counts as lost; 0: failover is off, but for policies
 	// that say otherwise.
 	FailoverAfter time.Duration
+	// Propagation is how objects propagate of which nothing says anything else.
+	Propagation policies.Defaults
 	// Ends are the last revisions of the hub's database before each time that it was set forward, oldest first; nil:
 	// nobody knows.
 	Ends []uint64
@@ -156,7 +159,9 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // begin makes what there is while the Engine runs.
 func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
-	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true, Restored: run.History.Restored()}
+	options := decide.Options{
+		FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true, Restored: run.History.Restored(), Propagation: e.options.Propagation,
+	}
 	r := &running{ctx: ctx, run: run, loop: newLoop(decide.NewWorld(options), e.clock, e.carryOut)}
 	r.loop.applied, r.loop.queue = e.applied, e.options.Workqueues.Open("inputs", "")
 	if e.options.FlightDir != "" {

@@ -20,6 +20,9 @@ func (f *federation) allows(r ref, cluster string) bool {
 	if c == nil || divided && text(c, "metadata", "deletionTimestamp") != "" || template == nil {
 		return false // one that leaves has what all have until it is withdrawn
 	}
+	if f.propagation(r) == "None" {
+		return false
+	}
 	p := f.policyOf(r.namespace, text(template, "metadata", "labels", "grp"))
 	if p == nil {
 		return true

@@ -191,7 +191,8 @@ func knows(h lineage.History, obj object) bool {
 }
 
 func (f *federation) missingCopies(r ref, obj object, joined []*member, say func(string, ...any)) {
-	if !slices.ContainsFunc(joined, func(m *member) bool { return f.allows(r, m.name) }) {
+	how := f.propagation(r)
+	if how != "None" && !slices.ContainsFunc(joined, func(m *member) bool { return f.allows(r, m.name) }) {
 		return // the policy is taken for a mistake, and the object is left alone
 	}
 	for _, m := range joined {
@@ -199,7 +200,12 @@ func (f *federation) missingCopies(r ref, obj object, joined []*member, say func
 			continue
 		}
 		there := m.get(r)
+		named, wanted := f.named(m, r)
 		switch allowed := f.allows(r, m.name); {
+		case allowed && how == "Needed" && !wanted:
+			if !named && there != nil && f.watch.puts[text(there, "metadata", "uid")] {
+				say("%s is in %s, where nothing names it", r, m.name)
+			}
 		case allowed && there == nil:
 			say("%s is not in %s", r, m.name)
 		case allowed && fmt.Sprint(there["data"]) != fmt.Sprint(obj["data"]):

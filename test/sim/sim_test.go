@@ -92,6 +92,9 @@ func play(t *testing.T, seed uint64, steps int, verbose, vault bool) (trace []st
 		if err == nil {
 			err = f.rollWithoutTheDead()
 		}
+		if err == nil {
+			err = f.nameOthers()
+		}
 		if err == nil && seed%2 == 1 {
 			err = f.moveWhenRoomAppears()
 		}

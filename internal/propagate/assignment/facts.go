@@ -15,6 +15,7 @@ type Facts struct {
 	Namespaces map[string]map[string]string // labels by name
 	// KnownPolicies are all policies at the hub, for their statuses.
 	KnownPolicies []policies.Known
+	defaults      policies.Defaults
 	lost          cluster.Lost
 	sorted        []policy.Cluster
 }
@@ -23,7 +24,7 @@ type Facts struct {
 func NewFacts(clusters map[string]*cluster.Cluster, lost cluster.Lost, p *policies.Policies) *Facts {
 	return &Facts{
 		Clusters: clusters, Policies: p.Index(), Namespaces: p.Namespaces(), KnownPolicies: p.Known(),
-		lost: lost, sorted: outlook.PolicyClusters(clusters),
+		defaults: p.Defaults, lost: lost, sorted: outlook.PolicyClusters(clusters),
 	}
 }
 

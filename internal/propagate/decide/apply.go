@@ -134,6 +134,7 @@ func (w *World) unserve(gr schema.GroupResource) {
 		}
 	}
 	delete(w.resources, gr)
+	w.readMore()
 }
 
 func (w *World) engage(in Engaged) {

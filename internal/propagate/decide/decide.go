@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
@@ -44,6 +45,10 @@ func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decisio
 	if why := a.Policy.WhyHeld(); why != "" {
 		// What is recorded, or would be by the formula, may be what the policy is to prevent: it is left alone everywhere.
 		return schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Problem: why, Reason: why}
+	}
+	how := w.policies.Propagation(a.Template, a.Policy)
+	if how.Problem != "" || how.How == v1alpha1.PropagateNone && !w.begun(a) {
+		return staying(how)
 	}
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
@@ -92,8 +97,11 @@ func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decisio
 			d.Rejected[i].Reason = why
 		}
 	}
-	if a.Scaler != nil {
+	switch {
+	case a.Scaler != nil:
 		return w.bounded(a, d)
+	case how.How == v1alpha1.PropagateNeeded:
+		return w.followed(a, d, how)
 	}
 	return d
 }

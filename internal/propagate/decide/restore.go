@@ -66,6 +66,7 @@ func (w *World) restoreObject(in *RememberedObject) *object {
 		Progressed: in.Progressed, Recording: in.Recording,
 	}
 	a.Shapes = w.outlook(a.Policy).Shapes
+	w.needed.Set(o.key, assignment.Naming(a))
 	if o.a = a; in.LateNow {
 		o.lateFor = a.Template
 	}

@@ -40,6 +40,7 @@ func (w *World) list(in Listed) {
 		r.synced = true
 		w.out.count = true
 		w.steers(in.GR)
+		w.readMore()
 	}
 	w.boundsSoon() // they may have waited for this
 }

@@ -33,10 +33,13 @@ type view struct {
 	hasher  fieldmerge.Hasher
 	// leaving: what the hub put there is to go; stays: without the hub's marks, it is to stay.
 	leaving, stays bool
-	approved       bool // somebody was shown this very object and wants it deleted
-	bounds         Bounds
-	in             surrounding // of an object that is in a namespace
-	namespaceNext  bool        // the member will or may delete the namespace, because the hub has another of that name by now
+	// user is who uses it in the member, in words; unread: not all that may use it is known there.
+	user          string
+	unread        bool
+	approved      bool // somebody was shown this very object and wants it deleted
+	bounds        Bounds
+	in            surrounding // of an object that is in a namespace
+	namespaceNext bool        // the member will or may delete the namespace, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -156,7 +159,7 @@ func (o *seen) marked() bool { return o.mark.Raw != "" }
 // placed says whether the member is to have the object. A workload whose share went away keeps the object, with no
 // replicas: scaling deletes nothing.
 func (v *view) placed() bool {
-	if v.want == nil || v.want.Going || v.leaving || v.want.Outside != "" {
+	if v.want == nil || v.want.Going || v.want.Stays || v.leaving || v.want.Outside != "" {
 		return false
 	}
 	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
@@ -196,10 +199,13 @@ func (v *view) act(placed bool) step {
 		if placed { // a namesake: as in a single cluster, the old object goes and a new one is made
 			return step{verb: remove, uid: v.rec.seen.uid, replaces: true}
 		}
-		if !v.in.deleting {
-			return step{verb: remove, uid: v.rec.seen.uid}
+		if v.in.deleting {
+			return v.fine()
 		}
-		return v.fine()
+		if user := v.needed(); user != "" {
+			return waits(user)
+		}
+		return step{verb: remove, uid: v.rec.seen.uid}
 	case lineage.Ignore:
 	}
 	return step{}

@@ -73,7 +73,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	}
 	writes, err := objects.NewClient(cfg, client)
 	served, err2 := discovery.NewDiscoveryClientForConfigAndClient(cfg, client)
-	watches, err3 := newRESTClient(cfg, client)
+	watches, err3 := endpoint.NewRESTClient(cfg, client)
 	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}

@@ -86,6 +86,7 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
 		t.in.wanted = ns != nil && ns.Placed && !ns.Going
 	}
+	t.unread = w != nil && w.Unnamed && t.rec.seen.exists() && !m.heardAll()
 	t.namespaceNext = key.Namespace != "" && !t.rec.seen.exists() && s.replacesNamespace(&t.view)
 	t.resource, _ = m.source.Resource(key.GR)
 	t.schema = s.schemas.of(t.resource.GVR.GroupVersion())
@@ -121,6 +122,11 @@ func (t *task) do(ctx context.Context) error {
 	s := next(&t.view)
 	for s.verb != nothing {
 		t.note(s)
+		if s.verb.writes() && s.wanted != nil {
+			if missing := t.lacks(s.wanted); missing != "" {
+				return t.end(waits(missing))
+			}
+		}
 		begun := s.verb.writes() && s.wanted != nil && t.want.StaysPut()
 		if begun && !t.begins() {
 			t.queue.Add(t.key)

@@ -13,13 +13,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/references"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 // Policies is the hub's placement policies of both kinds.
 type Policies struct {
 	// None is what holds where none applies.
-	None       *policy.Policy
+	None *policy.Policy
+	// Defaults are the hub's.
+	Defaults   Defaults
 	index      *policy.Index
 	all        map[types.UID]Known
 	namespaces map[string]map[string]string // labels by name; replaced, never changed
@@ -156,11 +159,11 @@ func NamespaceOf(key template.Key) string {
 	return key.Namespace
 }
 
-// AwaitsNamespace says whether a policy may select a template by the labels of its Namespace, and these are not known: the
-// watches of both run side by side.
+// AwaitsNamespace says whether a policy may select a template by the labels of its Namespace, or these may say how it propagates,
+// and they are not known: the watches of both run side by side.
 func (p *Policies) AwaitsNamespace(t *template.Template) bool {
 	namespace := NamespaceOf(t.Key)
-	if namespace == "" || !p.index.ByNamespaceLabels() {
+	if namespace == "" || !p.index.ByNamespaceLabels() && !references.Named(t.Key.GR) {
 		return false
 	}
 	_, known := p.namespaces[namespace]

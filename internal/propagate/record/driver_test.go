@@ -54,7 +54,7 @@ func newDriver(o decide.Options) *driver {
 		{Version: "v1", Kind: "Secret"}, {Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}, {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
 	} {
 		gr := resourceOf(gvk)
-		d.left = append(d.left, decide.Served{GVR: gr.WithVersion(gvk.Version), GVK: gvk}, decide.Listed{GR: gr})
+		d.left = append(d.left, decide.NamespaceWritten{Name: "shop"}, decide.Served{GVR: gr.WithVersion(gvk.Version), GVK: gvk}, decide.Listed{GR: gr})
 	}
 	return d
 }
@@ -123,7 +123,7 @@ func (d *driver) next(t *rapid.T) decide.Input {
 			return rapid.SampledFrom(answers).Draw(t, "answer")
 		}
 	case 13:
-		return decide.NamespaceWritten{Name: "shop", Labels: map[string]string{"team": fmt.Sprint(n % 2)}}
+		return decide.NamespaceWritten{Name: "shop", Labels: map[string]string{"team": fmt.Sprint(n % 2), "hanse.dev/propagation": []string{"Needed", "None", "nonsense", "Everywhere"}[n%4]}}
 	}
 	kind := rapid.SampledFrom([]string{"Deployment", "Deployment", "Deployment", "Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Secret", "ConfigMap"}).Draw(t, "kind")
 	return d.written(d.manifest(kind, name, n))
@@ -188,6 +188,7 @@ func (d *driver) manifest(kind, name string, n int) *unstructured.Unstructured {
 	if n%3 == 0 {
 		container["resources"] = map[string]any{"requests": map[string]any{"cpu": "1"}}
 	}
+	container["envFrom"] = []any{map[string]any{"secretRef": map[string]any{"name": []string{"web", "db", "none"}[n%3]}}}
 	pods := map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": name}}, "spec": map[string]any{"containers": []any{container}}}
 	switch kind {
 	case "Deployment":
@@ -241,7 +242,9 @@ func (d *driver) policy(name string, n int) decide.Input {
 		{"rollout": map[string]any{"by": "Cluster"}},
 		{"failover": map[string]any{"after": "20s"}, "rebalance": "WhenNeeded"},
 		{"division": map[string]any{"strategy": "nonsense"}},
-	}[n%6]
+		{"propagation": "None"},
+		{"propagation": "Needed", "overrides": []any{map[string]any{"jsonPatch": []any{map[string]any{"op": "replace", "path": "/spec/template/spec/containers/0/envFrom/0/secretRef/name", "value": "db"}}}}},
+	}[n%8]
 	spec["select"] = map[string]any{"names": []any{name}}
 	return decide.PoliciesChanged{Written: []*unstructured.Unstructured{{Object: map[string]any{
 		"apiVersion": "hanse.dev/v1alpha1", "kind": "PlacementPolicy",

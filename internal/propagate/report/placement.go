@@ -83,7 +83,9 @@ func fillClusters(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fac
 		waits = cmp.Or(a.Decision.Reason, waits) // which will not pass by itself
 	}
 	p.Summary.Message = cmp.Or(p.Summary.Message, waits, a.Decision.Reason)
-	if len(p.Clusters) == 0 || a.Decision.Unplaced > 0 {
+	how := facts.Propagation(a)
+	meant := how.Problem == "" && how.How != v1alpha1.PropagateEverywhere // that it is nowhere
+	if len(p.Clusters) == 0 && !meant || a.Decision.Unplaced > 0 {
 		p.Summary.Synced = metav1.ConditionFalse
 	}
 	p.Policy = policyMatch(a, facts)

@@ -95,10 +95,10 @@ func pendingMessage(a *decide.Assignment, m Member, o *decide.Observed) string {
 
 // deletingMessage says what the deletion of an object waits for.
 func deletingMessage(o *decide.Observed) string {
-	if !o.Deleting && o.Waits != "" {
+	switch {
+	case !o.Deleting && o.Waits != "":
 		return "to be deleted; waiting for " + o.Waits
-	}
-	if !o.Deleting {
+	case !o.Deleting:
 		return "to be deleted"
 	}
 	var waits []string

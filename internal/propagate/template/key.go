@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/references"
 )
 
 // Key names an object of a propagated resource, the same at the hub and in every member.
@@ -88,6 +89,15 @@ func KeySet(names []string) map[Key]bool {
 		}
 	}
 	return out
+}
+
+// NamesOf is the Secrets and ConfigMaps that an object names, each once.
+func NamesOf(gr schema.GroupResource, object map[string]any) []Key {
+	var keys []Key
+	for _, n := range references.Of(gr, object) {
+		keys = append(keys, Key(n))
+	}
+	return keys
 }
 
 // Resources that are more than one of many to propagation.

@@ -57,6 +57,8 @@ type Template struct {
 	Progress Progress
 	// Scaler is what an autoscaler has besides; nil: it is none.
 	Scaler *Scaler
+	// Names are the Secrets and ConfigMaps that it names, each once.
+	Names []Key
 	// Going: a Namespace that is being deleted.
 	Going bool
 }
@@ -101,8 +103,9 @@ func Read(gr schema.GroupResource, obj *unstructured.Unstructured, hash func(map
 	}
 	if before != nil && before.Content.Hash == t.Content.Hash {
 		t.Content = before.Content
-		t.Division, t.Total, t.Constraints, t.Demand = before.Division, before.Total, before.Constraints, before.Demand
+		t.Division, t.Total, t.Constraints, t.Demand, t.Names = before.Division, before.Total, before.Constraints, before.Demand, before.Names
 	} else {
+		t.Names = NamesOf(gr, object)
 		t.Division = kinds.DivisionOf(gr, object)
 		t.Total = kinds.Total(t.Division, object)
 		if t.Division != kinds.Everywhere {
@@ -185,7 +188,12 @@ func (t *Template) StaysPut() bool {
 // done.
 func (t *Template) Finished() bool {
 	status, _ := t.Object.Object["status"].(map[string]any)
-	switch t.Key.GR {
+	return HasFinished(t.Key.GR, status)
+}
+
+// HasFinished says whether a status is that of work which is done, or has failed for good.
+func HasFinished(gr schema.GroupResource, status map[string]any) bool {
+	switch gr {
 	case Jobs():
 		return JobEnds(status, "Complete", "Failed")
 	case schema.GroupResource{Resource: "pods"}:
