@@ -26,6 +26,7 @@ func ensureAdmins(ctx context.Context, config *rest.Config) error {
 	for _, binding := range []*rbacv1.ClusterRoleBinding{
 		binding(datadir.AdminsGroup, "cluster-admin", datadir.AdminsGroup),
 		binding(loginRole, loginRole, user.AllUnauthenticated),
+		binding(keysRole, keysRole, user.AllUnauthenticated),
 	} {
 		if _, err := client.RbacV1().ClusterRoleBindings().Create(ctx, binding, options); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err

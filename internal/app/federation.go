@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/attribution"
+	"github.com/hanse-dev/hanse/internal/audit"
 	"github.com/hanse-dev/hanse/internal/dns"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/fleet"
@@ -57,7 +57,7 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 		},
 	}
 	if o.FlightBytes > 0 {
-		options.FlightDir, options.FlightBytes = filepath.Join(o.DataDir, "flight"), o.FlightBytes
+		options.FlightDir, options.FlightBytes = o.flightDir(), o.FlightBytes
 	}
 	engine, err := propagate.New(hub, options)
 	if err != nil {
@@ -142,10 +142,11 @@ func (p placements) Subscribe(ctx context.Context) <-chan types.NamespacedName {
 // after the API server: until then there are no placements, and it is not
 // ready.
 type late struct {
-	clock  clock.PassiveClock
+	clock  clock.WithTicker
 	engine atomic.Pointer[propagate.Engine]
 	dns    atomic.Pointer[dns.Controller]
 	people people
+	audit  audit.Sources
 	// standby: another hub on the same database propagates; this one serves.
 	standby atomic.Bool
 }
@@ -175,7 +176,7 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return l.people.filter(placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next))))
+	return audit.Filter(l.audit, l.clock)(l.people.filter(placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))))
 }
 
 func (l *late) ready() error {

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/audit"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/propagate"
 )
@@ -129,7 +130,7 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
 			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies", "residencies").WithVerbs("get", "list", "watch"),
-			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*", datadir.PathCertificates).WithVerbs("get"),
+			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*", datadir.PathCertificates, datadir.PathEncryption).WithVerbs("get"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/plan").WithVerbs("post"))
 	// Who may patch a Cluster may see and approve of what is held there; who may get an object may see its history; who may
 	// list Clusters may see what would survive their loss; who may list Residencies may have the members asked. That is checked where it is served; without this rule nobody but cluster-admin would get there.
@@ -144,7 +145,11 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	}
 	// What somebody needs to know who has no credential yet.
 	login := rbacv1ac.ClusterRole(loginRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathLogin).WithVerbs("get"))
-	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login} {
+	// What a hub needs to know that has no key yet. Who gets the keys is checked where they are served, and is no right.
+	keys := rbacv1ac.ClusterRole(keysRole).WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(datadir.PathKeys).WithVerbs("get", "post"))
+	// Nobody has it unless somebody gives it.
+	auditor := rbacv1ac.ClusterRole("hanse:audit").WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(audit.Path).WithVerbs("get"))
+	for _, role := range []*rbacv1ac.ClusterRoleApplyConfiguration{viewer, editor, held, login, keys, auditor} {
 		if _, err := client.RbacV1().ClusterRoles().Apply(ctx, role, metav1.ApplyOptions{FieldManager: v1alpha1.FieldManager, Force: true}); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"github.com/hanse-dev/hanse/internal/controlplane/hubs"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/policies"
@@ -45,7 +46,11 @@ type ServerOptions struct {
 	// EtcdServers are URLs of an outside etcd; empty: it runs in this process.
 	EtcdServers []string
 	EtcdTLS     controlplane.EtcdTLS
-	DNS         DNSOptions
+	// Encryption says by what the database is encrypted.
+	Encryption controlplane.Encryption
+	// Join says where the keys of that etcd are got from.
+	Join hubs.Invited
+	DNS  DNSOptions
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
 	// fail over to others; 0: never.
 	FailoverAfter time.Duration
@@ -102,7 +107,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	// The control plane comes first and goes last: everything else is its client.
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	later := late{clock: clock, people: people{provider: o.OIDC}}
+	later := late{clock: clock, people: people{provider: o.OIDC}, audit: o.audited()}
 	renewed := &renewals{}
 	authors := attribution.NewAuthors(o.TellMembers)
 	hub, err := controlplane.Start(starting, controlplane.Config{
@@ -113,6 +118,8 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 		Listen:      o.Listen,
 		EtcdServers: o.EtcdServers,
 		EtcdTLS:     o.EtcdTLS,
+		Join:        o.Join,
+		Encryption:  o.Encryption,
 		Filter:      later.filter,
 		Admission:   []controlplane.AdmissionPlugin{{Name: admission.Name, New: admission.New}},
 		Authors:     authors,
@@ -147,7 +154,12 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 				return members.run(ctx) // the lock on DataDir keeps others away
 			}
 			later.standby.Store(true)
-			return led(ctx, hub.RESTConfig(), func(ctx context.Context) error {
+			turn, err := newLease(hub.RESTConfig(), clock)
+			if err != nil {
+				return err
+			}
+			members.fleet.Fence(turn.Held)
+			return turn.Lead(ctx, func(ctx context.Context) error {
 				later.standby.Store(false)
 				measured.Hub.Leading(true)
 				return members.run(ctx)

@@ -87,6 +87,12 @@ func NewContext(ctx context.Context, a Author) context.Context {
 	return context.WithValue(ctx, authorKey{}, a)
 }
 
+// AuditID is that of the author of a context's requests; empty: there is none, or members are not told.
+func AuditID(ctx context.Context) string {
+	a, _ := ctx.Value(authorKey{}).(Author)
+	return a.AuditID
+}
+
 // Mark adds the author of a request's context to its User-Agent. The request must be the caller's own to change. It
 // does nothing if there is no author.
 func Mark(r *http.Request) {

@@ -18,6 +18,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
+	encryptioncontroller "k8s.io/apiserver/pkg/server/options/encryptionconfig/controller"
 	"k8s.io/client-go/tools/cache"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -56,6 +57,7 @@ func newAPIServer(ctx context.Context, cfg Config, dir *datadir.Dir, c datadir.C
 	if errs := completed.Validate(); len(errs) > 0 {
 		return nil, utilerrors.NewAggregate(errs)
 	}
+	encryptioncontroller.EncryptionConfigFileChangePollDuration = keysEvery // upstream has no other way to set it
 	return assemble(cfg, completed)
 }
 
@@ -152,11 +154,7 @@ func apiServerFlags(cfg Config, dir *datadir.Dir, c datadir.Credentials, etcd []
 		flags = append(flags, "--emulated-version="+cfg.EmulatedVersion)
 	}
 	if p.encrypt {
-		encryption, err := dir.EnsureEncryption()
-		if err != nil {
-			return nil, err
-		}
-		flags = append(flags, "--encryption-provider-config="+encryption)
+		flags = append(flags, "--encryption-provider-config="+dir.EncryptionFile(), "--encryption-provider-config-automatic-reload=true")
 	}
 	if p.audit || cfg.Audit {
 		policy, err := dir.WriteAuditPolicy()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"github.com/hanse-dev/hanse/internal/controlplane/hubs"
 )
 
 // Config says what control plane to start.
@@ -45,6 +46,10 @@ type Config struct {
 	EtcdServers []string
 	// EtcdTLS is what an outside etcd on https needs.
 	EtcdTLS EtcdTLS
+	// Encryption says by what the database is encrypted.
+	Encryption Encryption
+	// Join says where the keys of an outside etcd are got from, into a data directory that has none yet.
+	Join hubs.Invited
 	// Filter wraps the API server's handler, inside authentication and
 	// authorization; may be nil.
 	Filter func(http.Handler) http.Handler
@@ -75,6 +80,26 @@ type Config struct {
 // EtcdTLS are files in PEM: the authority of an outside etcd, and the client's
 // certificate with its key. Each may be empty.
 type EtcdTLS struct{ CA, Cert, Key string }
+
+// Encryption says where the keys are that encrypt a hub's database, and what they encrypt.
+type Encryption struct {
+	// Dir is where the hub keeps its keys; empty: in its data directory.
+	Dir string
+	// File is an EncryptionConfiguration of somebody else's instead, such as one that names a KMS.
+	File string
+	// Resources are encrypted from the first start on; nil: Secrets.
+	Resources []string
+}
+
+func (e Encryption) place(dir *datadir.Dir) error {
+	switch {
+	case e.File != "":
+		return dir.UseEncryptionFile(e.File)
+	case e.Dir != "":
+		return dir.KeepEncryptionIn(e.Dir)
+	}
+	return nil
+}
 
 // AdmissionPlugin is an admission plugin of the API server. New is called for each of the servers that are in it, before
 // anything is served.
@@ -158,4 +183,17 @@ func machineAddresses() []string {
 		}
 	}
 	return all
+}
+
+// reachable are the URLs at which other machines, or other processes of this one, may reach the listener.
+func reachable(listener net.Listener) []string {
+	tcp := listener.Addr().(*net.TCPAddr)
+	if !tcp.IP.IsUnspecified() {
+		return []string{address(listener)}
+	}
+	var all []string
+	for _, host := range machineAddresses() {
+		all = append(all, "https://"+net.JoinHostPort(host, strconv.Itoa(tcp.Port)))
+	}
+	return append(all, address(listener))
 }

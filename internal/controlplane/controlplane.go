@@ -27,6 +27,7 @@ type ControlPlane struct {
 	now   func() time.Time
 	db    *database
 	ends  []uint64
+	keys  *keys // nil: this is no hub
 	log   *gate
 
 	once sync.Once
@@ -75,9 +76,6 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	c.address = address(listener)
 	listenHost, _, _ := net.SplitHostPort(cfg.Listen)
 	issuance := cfg.issuance(c.address, hosts(listenHost, listener))
-	if c.credentials, _, err = c.dir.Credentials(issuance); err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	etcd := cfg.EtcdServers
 	if len(etcd) == 0 {
 		if c.db, err = startEtcd(ctx, c.dir, cfg.UnsafeNoFsync, c.log, c.died); err != nil {
@@ -92,11 +90,18 @@ func (c *ControlPlane) start(ctx context.Context, cfg Config) error {
 	} else if err := reachEtcd(ctx, etcd); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := c.prepareKeys(ctx, cfg, issuance, etcd, reachable(listener)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	server, err := newAPIServer(context.WithoutCancel(ctx), cfg, c.dir, c.credentials, listener, etcd)
 	if err != nil {
 		return errors.Join(fmt.Errorf("building the API server: %w", err), listener.Close())
 	}
 	c.run(ctx, "the API server", server.run)
+	if c.keys != nil {
+		c.keys.rewriter.config = c.RESTConfig()
+		c.run(ctx, "the watch over keys", c.keys.run)
+	}
 	c.run(ctx, "the renewal of certificates", func(ctx context.Context) error { return c.renew(ctx, cfg, issuance) })
 	// Configuring the clients takes as long as the API server does to start;
 	// they are not let loose on it before it is ready, since they would poll.

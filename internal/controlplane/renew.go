@@ -31,6 +31,7 @@ func (c *ControlPlane) renew(ctx context.Context, cfg Config, issuance datadir.I
 			return nil
 		case <-ticker.C():
 		}
+		issuance.Rotate = cfg.Role.profile().rotate && c.keys.leads()
 		_, renewed, err := c.dir.Credentials(issuance)
 		if cfg.Renewed != nil {
 			cfg.Renewed(renewed, err)

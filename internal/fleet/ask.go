@@ -93,7 +93,7 @@ func (m *member) another(ctx context.Context) *link {
 		m.spare.renew()
 		return m.spare
 	}
-	spare, err := newLink(ctx, m.spec, m.token, &line{clock: m.fleet.clock, broken: func() {}})
+	spare, err := newLink(ctx, m.spec, m.token, &line{clock: m.fleet.clock, broken: func() {}, fence: m.fleet.fence})
 	if err != nil {
 		return nil
 	}

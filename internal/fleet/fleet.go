@@ -33,6 +33,7 @@ type Fleet struct {
 	clock         clock.Clock
 	events        events
 	metrics       *metrics.Fleet // nil: nothing is measured
+	fence         func() error   // nil: there is none
 
 	clusters cache.Indexer
 	secrets  cache.Store
@@ -62,6 +63,10 @@ func New(hub *rest.Config, hubUID string, clock clock.Clock, p Propagator) (*Fle
 
 // Measure has the fleet measured by m; it is called before Run.
 func (f *Fleet) Measure(m *metrics.Fleet) { f.metrics = m }
+
+// Fence has nothing sent to a member, not a byte, while held returns an error. held is called before each write to a connection
+// and must not block; Fence is called before Run.
+func (f *Fleet) Fence(held func() error) { f.fence = held }
 
 // Run keeps the members' status true until ctx ends. Then no member is engaged
 // any more and nothing of it runs on.

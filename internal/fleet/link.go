@@ -60,7 +60,9 @@ type line struct {
 	// broken is called, and must not block, when a connection that had lasted
 	// breaks.
 	broken func()
-	heard  atomic.Int64 // when something came by a connection that had lasted, in ns since 1970
+	// fence says why nothing may be sent any more; nil: there is none.
+	fence func() error
+	heard atomic.Int64 // when something came by a connection that had lasted, in ns since 1970
 }
 
 // heardSince says whether something came after a time by a connection that had
@@ -129,6 +131,17 @@ func (c *tellingConn) Read(b []byte) (int, error) {
 		c.once.Do(c.line.broken)
 	}
 	return n, err
+}
+
+// Write sends nothing that the fence holds back, and ends the connection then: what is written to it is part of a request, and
+// the rest has to stay away, too. It is asked here, and not where a request begins, because a request may be under way for long.
+func (c *tellingConn) Write(b []byte) (int, error) {
+	if c.line.fence != nil {
+		if err := c.line.fence(); err != nil {
+			return 0, errors.Join(err, c.Close())
+		}
+	}
+	return c.Conn.Write(b)
 }
 
 // maxAnswer bounds an answer to fleet itself: the longest is a page of nodes.

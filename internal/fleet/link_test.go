@@ -79,3 +79,30 @@ func TestAnAnswerWithoutEndEnds(t *testing.T) {
 		t.Errorf("%d bytes are read, then %v", n, err)
 	}
 }
+
+// TestTheFenceHoldsTheRestOfARequest: a request that is half sent when the fence closes stays half sent, and its connection ends.
+func TestTheFenceHoldsTheRestOfARequest(t *testing.T) {
+	c, other, told := telling(t, t.Context(), time.Minute)
+	lost := errors.New("another hub leads")
+	var closed error
+	c.line.fence = func() error { return closed }
+	got := make(chan string, 1)
+	go func() {
+		all, _ := io.ReadAll(other)
+		got <- string(all)
+	}()
+	if _, err := c.Write([]byte("DELETE /api/v1/name")); err != nil {
+		t.Fatal(err)
+	}
+	closed = lost
+	if n, err := c.Write([]byte("spaces/shop")); n != 0 || !errors.Is(err, lost) {
+		t.Errorf("%d bytes, %v", n, err)
+		_ = c.Close()
+	}
+	if all := <-got; all != "DELETE /api/v1/name" {
+		t.Errorf("the member got %q", all)
+	}
+	if *told != 0 {
+		t.Error("the member is said to have broken the connection")
+	}
+}

@@ -52,7 +52,7 @@ type member struct {
 
 func newMember(f *Fleet, name string) *member {
 	m := &member{fleet: f, name: name, kick: make(chan struct{}, 1), done: make(chan struct{}), token: &token{}, health: newHealth()}
-	m.line = &line{clock: m.fleet.clock, broken: m.wake}
+	m.line = &line{clock: m.fleet.clock, broken: m.wake, fence: f.fence}
 	return m
 }
 

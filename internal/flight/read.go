@@ -16,6 +16,11 @@ import (
 // segment. An error of do ends it and is returned. A segment that is deleted meanwhile, because the ring goes on, is
 // passed over. It may be called while the ring is written.
 func Read(path string, do func(rec Record, first bool) error) error {
+	return ReadSince(path, time.Time{}, do)
+}
+
+// ReadSince is Read without the segments in which nothing was written since a time.
+func ReadSince(path string, since time.Time, do func(rec Record, first bool) error) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("read a flight recording: %w", err)
@@ -32,6 +37,9 @@ func Read(path string, do func(rec Record, first bool) error) error {
 		}
 	}
 	for _, p := range paths {
+		if last, err := os.Stat(p); err == nil && last.ModTime().Before(since) {
+			continue
+		}
 		if err := readFile(p, do); err != nil && (!errors.Is(err, os.ErrNotExist) || !info.IsDir()) {
 			return err
 		}

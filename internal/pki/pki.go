@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -119,10 +120,24 @@ func createAuthority(certFile, keyFile, commonName string, now func() time.Time)
 
 // CertificatePEM is what clients trust: the authority's own certificate, and while it is being replaced its predecessor's or
 // successor's after it.
-func (a *Authority) CertificatePEM() []byte { return encode(a.trusted...) }
+func (a *Authority) CertificatePEM() []byte { return EncodeCertificates(a.trusted...) }
+
+// Hashes are those of the public keys of all that is trusted, the authority's own first, as kubeadm writes them.
+func (a *Authority) Hashes() []string {
+	var all []string
+	for _, c := range a.trusted {
+		all = append(all, Hash(c))
+	}
+	return all
+}
+
+// Hash is that of a certificate's public key, as kubeadm writes it.
+func Hash(c *x509.Certificate) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(c.RawSubjectPublicKeyInfo))
+}
 
 // SignerPEM is the authority's own certificate alone.
-func (a *Authority) SignerPEM() []byte { return encode(a.cert) }
+func (a *Authority) SignerPEM() []byte { return EncodeCertificates(a.cert) }
 
 // Issue signs a new certificate and returns it with its key, both in PEM.
 func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
@@ -239,16 +254,24 @@ func ReadCertificates(file string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	var certs []*x509.Certificate
+	certs, err := ParseCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return certs, nil
+}
+
+// ParseCertificates are those in PEM, of which there is at least one.
+func ParseCertificates(data []byte) (certs []*x509.Certificate, err error) {
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, err
 		}
 		certs = append(certs, cert)
 	}
 	if len(certs) == 0 {
-		return nil, fmt.Errorf("%s holds no certificate", file)
+		return nil, errors.New("it holds no certificate")
 	}
 	return certs, nil
 }
@@ -265,7 +288,8 @@ func readKey(file string) (*ecdsa.PrivateKey, error) {
 	return x509.ParseECPrivateKey(block.Bytes)
 }
 
-func encode(certs ...*x509.Certificate) []byte {
+// EncodeCertificates is certificates in PEM.
+func EncodeCertificates(certs ...*x509.Certificate) []byte {
 	var out []byte
 	for _, c := range certs {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)

@@ -2,11 +2,13 @@ package pki
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -119,7 +121,7 @@ func (f Rotating) publish(a *Authority, r Rotation) error {
 	if err != nil {
 		return err
 	}
-	if err := WriteFile(f.Cert, encode(a.cert, next[0])); err != nil {
+	if err := WriteFile(f.Cert, EncodeCertificates(a.cert, next[0])); err != nil {
 		return err
 	}
 	return f.save(r)
@@ -159,4 +161,28 @@ func (f Rotating) Write(a *Authority) error {
 		return nil
 	}
 	return WriteFile(f.Cert, a.CertificatePEM())
+}
+
+// Conform takes back what was done of a rotation that others do not know of, who trust the authorities with these hashes: what
+// they do not trust is trusted no more, and a successor that was not heard of is asked for again.
+func (f Rotating) Conform(trusted []string) error {
+	unknown := func(c *x509.Certificate) bool { return !slices.Contains(trusted, Hash(c)) }
+	if next, err := ReadCertificates(f.nextCert()); err == nil && unknown(next[0]) {
+		r, err := f.State()
+		if err == nil && r != nil {
+			err = f.save(Rotation{Stage: Requested, Since: r.Since, Overlap: r.Overlap})
+		}
+		if err = errors.Join(err, remove(f.nextKey()), remove(f.nextCert())); err != nil {
+			return err
+		}
+	}
+	all, err := ReadCertificates(f.Cert)
+	if err != nil {
+		return err
+	}
+	known := slices.DeleteFunc(slices.Clone(all), unknown)
+	if len(known) == 0 || len(known) == len(all) {
+		return nil
+	}
+	return WriteFile(f.Cert, EncodeCertificates(known...))
 }

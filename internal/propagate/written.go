@@ -1,8 +1,10 @@
 package propagate
 
 import (
+	"context"
 	"time"
 
+	"github.com/hanse-dev/hanse/internal/attribution"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/record"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
@@ -15,12 +17,12 @@ type written struct {
 }
 
 // Wrote is told of each request that changes something in a member.
-func (w written) Wrote(cluster string, key template.Key, verb string, err error, took time.Duration) {
+func (w written) Wrote(ctx context.Context, cluster string, key template.Key, verb string, err error, took time.Duration) {
 	if m := w.engine.options.Metrics; m != nil {
 		m.Wrote(cluster, verb, err, took)
 	}
 	if w.flight != nil {
-		w.flight.Wrote(cluster, key, verb, err)
+		w.flight.Wrote(cluster, key, verb, attribution.AuditID(ctx), err)
 	}
 }
 

@@ -26,6 +26,9 @@ import (
 func TestAnonymousSeesHealthOnly(t *testing.T) {
 	f := shared(t)
 	t.Parallel()
+	eventually(t, soon, func(ctx context.Context) error { // roles are written after the hub has begun to serve
+		return f.at.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // who it is does not matter here
 	t.Cleanup(transport.CloseIdleConnections)
 	for path, allowed := range map[string]bool{

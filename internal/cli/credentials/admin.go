@@ -3,6 +3,7 @@ package credentials
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/cli/args"
+	"github.com/hanse-dev/hanse/internal/cli/output"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/pki"
 )
@@ -22,7 +24,7 @@ func NewAdminCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobr
 		Args:  args.RejectUnknown,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAdminKubeconfigCommand(s, now))
+	cmd.AddCommand(newAdminKubeconfigCommand(s, now), newJoinTokenCommand(s, now))
 	return cmd
 }
 
@@ -91,4 +93,53 @@ func renewAdmin(s genericiooptions.IOStreams, cmd *cobra.Command, request datadi
 	}
 	fmt.Fprintf(s.ErrOut, "%s is valid for %s.\n", file, request.Life)
 	return nil
+}
+
+// longestInvitation is how long a token may be good for: it gives everything, once.
+const longestInvitation = 24 * time.Hour
+
+func newJoinTokenCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
+	var dir, server string
+	var life time.Duration
+	format := output.ForValues()
+	cmd := &cobra.Command{
+		Use:   "join-token --data-dir DIR",
+		Short: "Let one more hub on the same etcd get this hub's keys",
+		Long: `Make a token with which one more hub on the same etcd gets the keys of this one,
+and print the flags that it is to be started with. The token is good once, and
+for an hour unless --validity says otherwise. Only its hash is kept, in the
+hub's data directory. The hub has to run when the token is used.
+
+Whoever has the token gets the encryption keys and the hub's authority, and with
+these can do everything at the hub: send it as you would send these.`,
+		Example: `  hanse admin join-token --data-dir /var/lib/hanse --server https://10.0.0.6:6443`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			switch {
+			case dir == "":
+				return errors.New("which hub's? Try: --data-dir DIR, as hanse server has it")
+			case life < time.Minute || life > longestInvitation:
+				return fmt.Errorf("--validity=%s must be from 1m to %s. Try: 1h", life, longestInvitation)
+			}
+			made, err := datadir.Invite(dir, life, now.Now())
+			if err != nil {
+				return err
+			}
+			if server != "" {
+				made.Server = server
+			}
+			return format.Print(s.Out, output.Result{Content: made, Table: func(w io.Writer, _ bool) error {
+				fmt.Fprintf(s.ErrOut, "Start the other hub with these flags, and its own --data-dir and --etcd-servers, before %s:\n", made.Expires.Format(time.RFC3339))
+				_, err := fmt.Fprintf(w, "--join=%s --token=%s --ca-cert-hash=%s\n", made.Server, made.Token, made.Authority)
+				return err
+			}})
+		},
+	}
+	format.Bind(cmd)
+	f := cmd.Flags()
+	f.StringVar(&dir, "data-dir", "", "directory of the hub that has the keys")
+	f.StringVar(&server, "server", "", "URL of that hub, as the other one reaches it (default: as the hub knows itself)")
+	f.DurationVar(&life, "validity", time.Hour, "how long the token is good")
+	_ = cmd.MarkFlagDirname("data-dir")
+	return cmd
 }

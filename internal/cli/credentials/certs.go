@@ -82,8 +82,10 @@ func in(d time.Duration) string {
 	if d <= 0 {
 		return "now"
 	}
-	return "in " + duration.HumanDuration(d)
+	return "in " + span(d)
 }
+
+func span(d time.Duration) string { return duration.HumanDuration(d) }
 
 func newRotateCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobra.Command {
 	var dir string

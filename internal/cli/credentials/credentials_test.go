@@ -18,6 +18,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/cli/hubtest"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
+	"github.com/hanse-dev/hanse/internal/controlplane/hubs"
 )
 
 func noon() *clocktesting.FakePassiveClock {
@@ -156,5 +157,70 @@ func TestAdminKubeconfig(t *testing.T) {
 	}
 	if after, err := os.ReadFile(own); err != nil || bytes.Equal(before, after) {
 		t.Error("it was not renewed", err)
+	}
+}
+
+func TestJoinToken(t *testing.T) {
+	dir := dataDir(t)
+	out, errOut, err := run(t, NewAdminCommand, "join-token", "--data-dir", dir)
+	if err != nil || !strings.HasPrefix(out, "--join=https://127.0.0.1:6443 --token=") || !strings.Contains(out, " --ca-cert-hash=sha256:") || !strings.Contains(errOut, "before 2026-11-27T13:00:00Z") {
+		t.Errorf("%q %q %v", out, errOut, err)
+	}
+	out, _, err = run(t, NewAdminCommand, "join-token", "--data-dir", dir, "--server", "https://10.0.0.6:6443", "-o", "jsonpath={.server}")
+	if err != nil || out != "https://10.0.0.6:6443" {
+		t.Errorf("%q %v", out, err)
+	}
+	for part, line := range map[string][]string{
+		"which hub's?":                       {"join-token"},
+		"--validity=1s must be":              {"join-token", "--data-dir", dir, "--validity", "1s"},
+		"--validity=25h0m0s must be":         {"join-token", "--data-dir", dir, "--validity", "25h"},
+		"is not the data directory of a hub": {"join-token", "--data-dir", t.TempDir()},
+	} {
+		if _, _, err := run(t, NewAdminCommand, line...); err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), "Try: ") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+func TestEncryption(t *testing.T) {
+	h := hubtest.New(t)
+	report := hubs.Report{
+		Own: true, Keys: []datadir.EncryptionKey{{Name: "key2", ID: "ab"}, {Name: "key1", ID: "cd"}}, Resources: []string{"configmaps", "secrets"}, Reads: []string{"widgets.example.com"},
+		Rotation: &hubs.Rotation{Stage: hubs.Rewriting, Since: noon().Now().Add(-90 * time.Second), Key: "key2"}, Rewritten: 7,
+		Hubs: []hubs.HubReport{{ID: "a", Addresses: []string{"https://10.0.0.1:6443"}, InStep: true}, {ID: "b", Addresses: []string{"https://10.0.0.2:6443"}}},
+	}
+	h.Handle("/hanse/encryption", func(w http.ResponseWriter, _ *http.Request) { hubtest.Respond(w, http.StatusOK, report) })
+	const want = `KEY    ID   USE
+key2   ab   reads and writes
+key1   cd   reads
+
+Encrypted: configmaps, secrets.
+In plain text, and readable if encrypted: widgets.example.com.
+The key is being replaced: Rewriting for 90s, 7 objects written again.
+The hub at https://10.0.0.2:6443 has not taken over these keys yet.
+`
+	if out, _, err := run(t, NewEncryptionCommand, "status", "--kubeconfig", h.Kubeconfig); err != nil || out != want {
+		t.Errorf("%v\n%s", err, out)
+	}
+	report = hubs.Report{Keys: []datadir.EncryptionKey{{Name: "vault", ID: "kms"}}, Resources: []string{"secrets"}, Problem: "the disk is full"}
+	out, _, err := run(t, NewEncryptionCommand, "status", "--kubeconfig", h.Kubeconfig)
+	if err == nil || err.Error() != "the disk is full" || !strings.Contains(out, "are those of an --encryption-provider-config") || strings.Contains(out, "replaced") {
+		t.Errorf("%v\n%s", err, out)
+	}
+
+	dir := dataDir(t)
+	if _, said, err := run(t, NewEncryptionCommand, "rotate", "--data-dir", dir, "--encrypt", "secrets,configmaps"); err != nil || !strings.Contains(said, "hanse encryption status") {
+		t.Error(said, err)
+	}
+	for part, line := range map[string][]string{
+		"which hub's?":                 {"rotate"},
+		"was asked for already":        {"rotate", "--data-dir", dir},
+		"leaves Secrets":               {"rotate", "--data-dir", dir, "--encrypt", "configmaps"},
+		"is not the data directory":    {"rotate", "--data-dir", t.TempDir()},
+		"\"*.apps\" is not a resource": {"rotate", "--data-dir", dir, "--encrypt", "secrets,*.apps"},
+	} {
+		if _, _, err := run(t, NewEncryptionCommand, line...); err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), "Try: ") {
+			t.Errorf("%q: %v", line, err)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/app"
 	"github.com/hanse-dev/hanse/internal/attribution"
+	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
@@ -42,7 +43,9 @@ names, or at those of an AuthenticationConfiguration.`,
   hanse server --data-dir hub --oidc-issuer-url https://id.example.com --oidc-client-id hanse \
     --oidc-username-claim email --oidc-groups-claim groups
   hanse server --data-dir hub --etcd-servers https://10.0.0.5:2379 --etcd-cafile ca.crt \
-    --etcd-certfile client.crt --etcd-keyfile client.key`,
+    --etcd-certfile client.crt --etcd-keyfile client.key
+  hanse server --data-dir second --etcd-servers https://10.0.0.5:2379 … \
+    --join https://10.0.0.6:6443 --token TOKEN --ca-cert-hash sha256:HASH`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.DataDir == "" {
@@ -75,6 +78,15 @@ names, or at those of an AuthenticationConfiguration.`,
 			if err := access.complete(cmd.Flags(), &o); err != nil {
 				return err
 			}
+			if err := joins(&o); err != nil {
+				return err
+			}
+			if o.Encryption.File != "" && (o.Encryption.Dir != "" || len(o.Encryption.Resources) > 0) {
+				return errors.New("--encryption-provider-config says what is encrypted by which keys. Try: without --encryption-dir and --encrypt")
+			}
+			if o.Encryption.Resources, err = datadir.Encrypted(o.Encryption.Resources); err != nil {
+				return err
+			}
 			syscall.Umask(0o077) // etcd makes its snapshots, which it writes now and then, readable for everybody otherwise
 			return app.Server(cmd.Context(), o, s.ErrOut)
 		},
@@ -102,10 +114,26 @@ names, or at those of an AuthenticationConfiguration.`,
 	f.StringSliceVar(&propagation, "propagation", nil, "whether objects go to members where nothing says anything else, by resource, as secrets=Needed (with what names them) or widgets.example.com=None (default: Everywhere)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
+	f.StringVar(&o.Join.Server, "join", "", "URL of a hub on the same etcd, to get its keys from if DIR has none")
+	f.StringVar(&o.Join.Token, "token", "", "with --join: what hanse admin join-token prints there")
+	f.StringVar(&o.Join.Authority, "ca-cert-hash", "", "with --join: sha256:… of that hub's CA")
+	f.StringVar(&o.Join.Kubeconfig, "join-kubeconfig", "", "instead of these three: a kubeconfig of hanse admin kubeconfig --break-glass")
+	f.StringVar(&o.Encryption.Dir, "encryption-dir", "", "directory for the keys that encrypt the database, away from it (default DIR/config)")
+	f.StringVar(&o.Encryption.File, "encryption-provider-config", "", "EncryptionConfiguration to use instead, as for a KMS; read again when it changes")
+	f.StringSliceVar(&o.Encryption.Resources, "encrypt", nil, "resources to encrypt from the first start on, as secrets,configmaps (default: secrets)")
 	access.bind(f, &o)
 	_ = cmd.MarkFlagDirname("data-dir")
+	_ = cmd.MarkFlagDirname("encryption-dir")
 	_ = cmd.MarkFlagFilename("dns-geo-database", "mmdb")
 	return cmd
+}
+
+// joins says what is wrong with how the hub is to get its keys.
+func joins(o *app.ServerOptions) error {
+	if o.Join.Given() && len(o.EtcdServers) == 0 {
+		return errors.New("--join is for hubs that share an etcd. Try: --etcd-servers, as the other hub has it")
+	}
+	return o.Join.Validate()
 }
 
 // namesAreSound says what is wrong with the settings of names.

@@ -13,8 +13,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// publicPaths are answered to whoever asks: what a load balancer wants to know, and how to log in.
-func publicPaths() []string { return []string{"/livez", "/readyz", "/healthz", PathLogin} }
+// publicPaths are answered to whoever asks: what a load balancer wants to know, how to log in, and
+// what another hub asks that has no key yet.
+func publicPaths() []string { return []string{"/livez", "/readyz", "/healthz", PathLogin, PathKeys} }
 
 // PathLogin is where a hub says how people log in. What is there is public.
 const PathLogin = "/hanse/login"

@@ -29,7 +29,7 @@ func TestNobodyIsLetInByDefault(t *testing.T) {
 	for _, c := range config.Anonymous.Conditions {
 		paths = append(paths, c.Path)
 	}
-	if len(config.JWT) != 0 || !slices.Equal(paths, []string{"/livez", "/readyz", "/healthz", "/hanse/login"}) {
+	if len(config.JWT) != 0 || !slices.Equal(paths, []string{"/livez", "/readyz", "/healthz", "/hanse/login", "/hanse/keys"}) {
 		t.Errorf("%+v", config)
 	}
 }

@@ -41,6 +41,7 @@ const (
 	authorityCert = "pki/ca.crt"
 	authorityKey  = "pki/ca.key"
 	adminPair     = "pki/admin"
+	serverPair    = "pki/hanse"
 	csrSigner     = "config/csr-signer.crt"
 )
 
@@ -84,11 +85,13 @@ func (i Issuance) adminGroup() string {
 // again and again while the control plane runs: everything that reads the files takes up the new ones. renewed names the
 // certificates that were replaced.
 func (d *Dir) Credentials(i Issuance) (c Credentials, renewed []string, err error) {
+	d.keys.Lock()
+	defer d.keys.Unlock()
 	c = Credentials{
 		CA: d.Path(authorityCert), CAKey: d.Path(authorityKey), Signer: d.Path(csrSigner),
 		Serving: d.Path("pki/apiserver.crt"), ServingKey: d.Path("pki/apiserver.key"),
-		Server: d.Path("pki/hanse.crt"), ServerKey: d.Path("pki/hanse.key"),
-		ServiceAccountKey: d.Path("pki/service-account.key"),
+		Server: d.Path(serverPair + ".crt"), ServerKey: d.Path(serverPair + ".key"),
+		ServiceAccountKey: d.Path(serviceAccountKey),
 		Admin:             d.Path(adminKubeconfig),
 		Controllers:       d.Path(controllersKubeconfig),
 		Scheduler:         d.Path(schedulerKubeconfig),

@@ -13,14 +13,23 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 // Dir is a data directory that this process has locked.
 type Dir struct {
 	path string
 	lock *os.File
+	// encryption is the file with the encryption keys; it is the directory's own unless somebody else's stands for it.
+	encryption    string
+	ownEncryption bool
+	// keys is held by whoever reads or changes several of the files of Keys: a running hub renews certificates and follows others
+	// at the same time.
+	keys sync.Mutex
 }
 
 // Identity is what a data directory belongs to; it never changes.
@@ -33,6 +42,7 @@ const (
 	lockFile     = "lock"
 	identityFile = "identity.json"
 	portFile     = "port"
+	idFile       = "id"
 )
 
 // lockPatience is how long Open waits for the lock: a process that was killed a
@@ -58,7 +68,7 @@ func Open(ctx context.Context, path string, id Identity) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{path: path, lock: lock}
+	d := &Dir{path: path, lock: lock, encryption: filepath.Join(path, encryptionFile), ownEncryption: true}
 	if err := d.claim(id); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -191,4 +201,17 @@ func Explain(path string, err error) error {
 	default:
 		return fmt.Errorf("using the data directory %s: %w. Try: choose a directory of your own", path, err)
 	}
+}
+
+// ID tells the directory from those of other hubs on the same database. It is drawn once.
+func (d *Dir) ID() (string, error) {
+	data, err := os.ReadFile(d.Path(idFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		id := string(uuid.NewUUID())
+		return id, d.write(idFile, []byte(id+"\n"))
+	}
+	if err != nil {
+		return "", Explain(d.path, err)
+	}
+	return strings.TrimSpace(string(data)), nil
 }

@@ -1,14 +1,5 @@
 package datadir
 
-import (
-	"crypto/rand"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-)
-
 // Files that the API server reads, below config/.
 const (
 	authenticationFile = "config/authentication.yaml"
@@ -16,7 +7,7 @@ const (
 	auditPolicyFile    = "config/audit-policy.yaml"
 )
 
-// auditPolicy records who changed what and who read a Secret, never contents.
+// auditPolicy records who changed what, who read a Secret and who read the audit log, never contents.
 // What the control plane's own parts do is not recorded: it follows from what is.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -37,42 +28,14 @@ rules:
   resources:
   - group: ""
     resources: [secrets]
+- level: Metadata
+  nonResourceURLs: ["/hanse/audit"]
 - level: None
   verbs: [get, list, watch]
 - level: Metadata
 `
 
-// encryption is a format: the key, base64. The identity provider comes second so
-// that what an earlier version wrote in plain text can still be read.
-const encryption = `apiVersion: apiserver.config.k8s.io/v1
-kind: EncryptionConfiguration
-resources:
-- resources: [secrets]
-  providers:
-  - secretbox:
-      keys:
-      - name: key1
-        secret: %s
-  - identity: {}
-`
-
 // WriteAuditPolicy writes the audit policy and returns its path.
 func (d *Dir) WriteAuditPolicy() (string, error) {
 	return d.Path(auditPolicyFile), d.write(auditPolicyFile, []byte(auditPolicy))
-}
-
-// EnsureEncryption returns the path of the EncryptionConfiguration with the key
-// of this directory, which is made once: without it no Secret can be read again.
-func (d *Dir) EnsureEncryption() (string, error) {
-	path := d.Path(encryptionFile)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", Explain(d.path, err)
-	}
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return "", fmt.Errorf("drawing the encryption key: %w", err)
-	}
-	return path, d.write(encryptionFile, fmt.Appendf(nil, encryption, base64.StdEncoding.EncodeToString(key)))
 }

@@ -14,7 +14,7 @@ func TestConfigurationIsYAML(t *testing.T) {
 	for kind, write := range map[string]func() (string, error){
 		"AuthenticationConfiguration": func() (string, error) { return d.WriteAuthentication(nil) },
 		"Policy":                      d.WriteAuditPolicy,
-		"EncryptionConfiguration":     d.EnsureEncryption,
+		"EncryptionConfiguration":     func() (string, error) { return d.EnsureEncryption(nil) },
 	} {
 		path, err := write()
 		if err != nil {
@@ -33,12 +33,12 @@ func TestConfigurationIsYAML(t *testing.T) {
 
 func TestEncryptionKeyIsMadeOnceAndPrivate(t *testing.T) {
 	d := open(t, t.TempDir())
-	path, err := d.EnsureEncryption()
+	path, err := d.EnsureEncryption(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	first := read(t, path)
-	if _, err := d.EnsureEncryption(); err != nil {
+	if _, err := d.EnsureEncryption(nil); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(first, read(t, path)) {

@@ -84,8 +84,8 @@ type Listener interface {
 
 // Metrics counts what a member is written.
 type Metrics interface {
-	// Wrote: a request about an object came to err. verb is create, update, patch or delete.
-	Wrote(cluster string, key template.Key, verb string, err error, took time.Duration)
+	// Wrote: a request about an object came to err. verb is create, update, patch or delete; ctx is the request's.
+	Wrote(ctx context.Context, cluster string, key template.Key, verb string, err error, took time.Duration)
 	// Confirmed: the member has taken over what was changed at the hub.
 	Confirmed(cluster string, w *decide.Wanted)
 }

@@ -297,7 +297,7 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 		err = objects.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &background})
 	}
 	if t.Metrics() != nil {
-		t.Metrics().Wrote(t.cluster, t.key, verb, err, t.member.clock.Since(began))
+		t.Metrics().Wrote(ctx, t.cluster, t.key, verb, err, t.member.clock.Since(began))
 	}
 	return obj, err
 }

@@ -51,7 +51,9 @@ type Write struct {
 	Object  string    `json:"object"`
 	Cluster string    `json:"cluster"`
 	Verb    string    `json:"verb"`
-	Error   string    `json:"error,omitempty"`
+	// AuditID is that of the request at the hub that led to it. Whose that was the hub's audit log says, to whom may read that.
+	AuditID string `json:"auditID,omitempty"`
+	Error   string `json:"error,omitempty"`
 }
 
 func outcomeOf(at time.Time, cause string, p decide.Publish) Outcome {

@@ -60,6 +60,24 @@ func History(ctx context.Context, path string, q Query) (entries []Entry, err er
 	return entries, err
 }
 
+// Each calls do with everything that was decided and written since a time, the oldest first. It reads the part of the recording
+// that is not older, which blocks on the disk.
+func Each(ctx context.Context, path string, since time.Time, do func(Entry)) error {
+	return flight.ReadSince(path, since, func(rec flight.Record, _ bool) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if rec.Kind != kindOutcome && rec.Kind != kindWrite || rec.At.Before(since) {
+			return nil
+		}
+		entry, err := readEntry(rec)
+		if err == nil {
+			do(entry)
+		}
+		return err
+	})
+}
+
 // Decided is what held for an object at a time: the last Outcome until then, nil if there is none.
 func Decided(ctx context.Context, path string, key template.Key, at time.Time) (last *Outcome, err error) {
 	err = flight.Read(path, func(rec flight.Record, _ bool) error {

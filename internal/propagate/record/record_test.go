@@ -295,7 +295,7 @@ func TestNoContentIsRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.Wrote("aws", template.Key{GR: secrets, Namespace: "shop", Name: "web"}, "create", errors.New("what is hunter"))
+	r.Wrote("aws", template.Key{GR: secrets, Namespace: "shop", Name: "web"}, "create", "", errors.New("what is hunter"))
 	if err := r.write(<-r.items); err != nil {
 		t.Fatal(err)
 	}

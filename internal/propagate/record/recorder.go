@@ -82,10 +82,10 @@ func (r *Recorder) Trace(at time.Time, in decide.Input, effects []decide.Effect,
 	r.put(next)
 }
 
-// Wrote records a request to a member. It does not block. Of an error about a Secret or ConfigMap nothing but its reason is
+// Wrote records a request to a member; auditID is that of the request at the hub that led to it, empty if none did. It does not block. Of an error about a Secret or ConfigMap nothing but its reason is
 // kept: the text may quote what is in it.
-func (r *Recorder) Wrote(cluster string, key template.Key, verb string, err error) {
-	w := &Write{At: r.clock.Now().UTC(), Object: key.String(), Cluster: cluster, Verb: verb}
+func (r *Recorder) Wrote(cluster string, key template.Key, verb, auditID string, err error) {
+	w := &Write{At: r.clock.Now().UTC(), Object: key.String(), Cluster: cluster, Verb: verb, AuditID: auditID}
 	if err != nil {
 		w.Error = err.Error()
 		if r := key.GR.Resource; key.GR.Group == "" && (r == "secrets" || r == "configmaps") {

@@ -69,7 +69,7 @@ func TestHistory(t *testing.T) {
 		p.d.now = start.Add(time.Duration(n+1) * time.Minute)
 		p.trace(p.d.written(p.d.manifest("Deployment", "web", n+3)), p.d.written(p.d.manifest("Deployment", "db", n+3)))
 	}
-	p.Wrote("aws", web(), "create", errors.New("quota"))
+	p.Wrote("aws", web(), "create", "an-id", errors.New("quota"))
 	p.trace(decide.Deleted{Key: web()})
 	p.flush()
 	ask := func(q Query) []Entry {
@@ -97,7 +97,7 @@ func TestHistory(t *testing.T) {
 	}
 	wrote := false
 	for _, e := range all {
-		wrote = wrote || e.Write != nil && *e.Write == Write{At: e.Write.At, Object: web().String(), Cluster: "aws", Verb: "create", Error: "quota"}
+		wrote = wrote || e.Write != nil && *e.Write == Write{At: e.Write.At, Object: web().String(), Cluster: "aws", Verb: "create", AuditID: "an-id", Error: "quota"}
 	}
 	if !wrote {
 		t.Errorf("the write is not in %+v", all)
@@ -237,7 +237,7 @@ func BenchmarkRecord(b *testing.B) {
 			p.Trace(p.d.now, one.in, one.effects, p.d.world.Checkpoint)
 		}
 		for _, c := range clusters {
-			p.Wrote(c, a.Key, "create", nil)
+			p.Wrote(c, a.Key, "create", "", nil)
 		}
 		for len(p.items) > 0 {
 			if err := p.write(<-p.items); err != nil {
