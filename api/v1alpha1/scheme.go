@@ -20,7 +20,8 @@ func Resource(plural string) schema.GroupVersionResource {
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion(), &Cluster{}, &ClusterList{}, &Placement{}, &PlacementList{},
 		&GlobalRoute{}, &GlobalRouteList{}, &DNSZone{}, &DNSZoneList{},
-		&PlacementPolicy{}, &PlacementPolicyList{}, &ClusterPlacementPolicy{}, &ClusterPlacementPolicyList{})
+		&PlacementPolicy{}, &PlacementPolicyList{}, &ClusterPlacementPolicy{}, &ClusterPlacementPolicyList{},
+		&Organization{}, &OrganizationList{}, &Workspace{}, &WorkspaceList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
 }
