@@ -34,7 +34,7 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:MaxItems=256
 	Members []OrganizationMember `json:"members,omitempty"`
 	// Namespaces belong to the organization: its workspaces may have them, and no other organization's. The hub
-	// makes those that do not exist, and never deletes one. Adding one takes the verb claim on that Namespace.
+	// makes those that do not exist, and never deletes one. Adding or removing one takes the verb claim on that Namespace.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
@@ -42,6 +42,9 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="self.all(n, !n.startsWith('kube-') && !n.startsWith('hanse-'))",message="namespaces kube-… and hanse-… belong to nobody"
 	Namespaces []string `json:"namespaces,omitempty"`
+	// Clusters that the namespaces of the organization may be in, and those of its workspaces; empty: all. The hub keeps a
+	// Residency that says so; writing this takes the rights to write that: restrict, and release where there was one.
+	Clusters *ClusterSelector `json:"clusters,omitempty"`
 	// Invitations let whoever has the token, and has logged in, become a member, once. An invitation goes when it is
 	// taken or has expired. hanse org invite makes them.
 	// +listType=map

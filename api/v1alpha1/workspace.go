@@ -37,11 +37,11 @@ type WorkspaceSpec struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a workspace stays in its organization"
 	Organization string `json:"organization"`
-	// Namespaces of the workspace. Naming one takes the verb claim on that Namespace, selecting by labels the verb claim
-	// on all of them. A Namespace is in one workspace: who had it first keeps it.
+	// Namespaces of the workspace. Adding or removing one takes the verb claim on that Namespace, selecting by labels the
+	// verb claim on all of them. A Namespace is in one workspace: who had it first keeps it.
 	Namespaces WorkspaceNamespaces `json:"namespaces,omitempty"`
-	// Clusters that the workspace may use; empty: all. The hub keeps a Residency that says so; writing this takes the right
-	// to write that.
+	// Clusters that the workspace may use; empty: all. The hub keeps a Residency that says so; writing this takes the rights
+	// to write that: restrict, and release where there was one.
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
 	// Residency is where the workspace's objects may be by law or contract, besides what clusters says; empty: anywhere. As
 	// clusters, it becomes a Residency.

@@ -128,7 +128,7 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	viewer := rbacv1ac.ClusterRole("hanse:view").
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
-			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies").WithVerbs("get", "list", "watch"),
+			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies", "residencies").WithVerbs("get", "list", "watch"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*", datadir.PathCertificates).WithVerbs("get"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/plan").WithVerbs("post"))
 	// Who may patch a Cluster may see and approve of what is held there; who may get an object may see its history; who may
