@@ -47,7 +47,7 @@ var (
 
 // New makes a plugin that the API server has yet to initialize. It has no configuration.
 func New(io.Reader) (admission.Interface, error) {
-	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update), marks: steered()}, nil
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), marks: steered()}, nil
 }
 
 // SetUnconditionalAuthorizer is called by the API server.
@@ -75,6 +75,12 @@ func (p *Plugin) ValidateInitialization() error {
 
 // Validate refuses a request whose author lacks a right.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetOperation() == admission.Delete {
+		return refused(a, p.deletion(ctx, a))
+	}
+	if err := keptNames(a); err != nil {
+		return refused(a, err)
+	}
 	if err := p.steering(ctx, a); err != nil {
 		return refused(a, err)
 	}
@@ -92,8 +98,27 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		err = p.policy(ctx, a, before, after)
 	case "clusters":
 		err = p.cluster(ctx, a, before, after)
+	case "organizations":
+		err = p.organization(ctx, a, before, after)
+	case "workspaces":
+		err = p.workspace(ctx, a, before, after)
 	}
 	return refused(a, err)
+}
+
+// deletion refuses to whom it would loosen a bound.
+func (p *Plugin) deletion(ctx context.Context, a admission.Attributes) error {
+	before, ok := a.GetOldObject().(*unstructured.Unstructured)
+	if !ok || a.GetResource().Group != v1alpha1.GroupVersion().Group {
+		return nil
+	}
+	switch a.GetResource().Resource {
+	case "organizations":
+		return p.organization(ctx, a, before, nil)
+	case "workspaces":
+		return p.workspace(ctx, a, before, nil)
+	}
+	return nil
 }
 
 // refused is err as an API server says it, nil for nil.
