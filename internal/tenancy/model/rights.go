@@ -58,7 +58,8 @@ func (out *Outcome) organization(w World, c *claims, o *v1alpha1.Organization) {
 		target{[]string{""}, []string{"namespaces"}}.named([]string{v1alpha1.VerbClaim}, own...))
 	out.role(m, "owner", members(o, v1alpha1.RoleOwner), organizations.named([]string{"delete", v1alpha1.VerbOwn}, o.Name))
 
-	out.residency(m, "clusters", o.Spec.Clusters, v.Namespaces)
+	slices.Sort(own)
+	out.residency(m, "clusters", o.Spec.Clusters, own)
 	for _, n := range living(w, v.Namespaces) {
 		out.bind(m, n, "admin", members(o, v1alpha1.RoleOwner, v1alpha1.RoleAdmin))
 		out.bind(m, n, "view", members(o, v1alpha1.RoleAuditor))
@@ -94,6 +95,9 @@ func (out *Outcome) workspace(w World, c *claims, ws *v1alpha1.Workspace) {
 	m := mark{organization: o, workspace: ws}
 	out.residency(m, "clusters", ws.Spec.Clusters, v.Namespaces)
 	out.residency(m, "residency", ws.Spec.Residency, v.Namespaces)
+	if o != nil { // its organization's bounds; those of namespaces that the organization names are there as well
+		out.residency(m, "organization", o.Spec.Clusters, v.Namespaces)
+	}
 	out.quotas(m, living(w, v.Namespaces))
 	if o == nil {
 		return
@@ -268,23 +272,16 @@ func ResidencyName(kind, name, field string) string {
 
 // residency adds a Residency, if there is one to be, and a namespace that it is for.
 func (out *Outcome) residency(m mark, field string, clusters *v1alpha1.ClusterSelector, namespaces []string) {
-	if clusters == nil {
+	if clusters == nil || len(namespaces) == 0 {
 		return
 	}
 	kind := "Organization"
 	if m.workspace != nil {
 		kind = "Workspace"
 	}
-	// A Residency has up to as many names as a Workspace; an Organization may have more.
-	for i, some := 0, slices.Collect(slices.Chunk(namespaces, MaxNamespaces)); i < len(some); i++ {
-		name := ResidencyName(kind, m.name(), field)
-		if i > 0 {
-			name += fmt.Sprintf(".%d", i)
-		}
-		out.Residencies = append(out.Residencies, &v1alpha1.Residency{
-			ObjectMeta: m.meta("", name), Spec: v1alpha1.ResidencySpec{Namespaces: some[i], Clusters: *clusters.DeepCopy()},
-		})
-	}
+	out.Residencies = append(out.Residencies, &v1alpha1.Residency{
+		ObjectMeta: m.meta("", ResidencyName(kind, m.name(), field)), Spec: v1alpha1.ResidencySpec{Namespaces: namespaces, Clusters: *clusters.DeepCopy()},
+	})
 }
 
 func (out *Outcome) quotas(m mark, namespaces []string) {
