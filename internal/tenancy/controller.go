@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -40,7 +39,7 @@ type Controller struct {
 	mu            sync.Mutex // guards all that follows
 	organizations map[string]*unstructured.Unstructured
 	workspaces    map[string]*unstructured.Unstructured
-	namespaces    map[string]*metav1.PartialObjectMetadata
+	namespaces    map[string]*corev1.Namespace
 
 	roles       managed[*rbacv1.ClusterRole]
 	clusterWide managed[*rbacv1.ClusterRoleBinding]

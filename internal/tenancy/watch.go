@@ -20,10 +20,10 @@ func (c *Controller) watch(ctx context.Context, all, first *sync.WaitGroup) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.organizations, c.workspaces = map[string]*unstructured.Unstructured{}, map[string]*unstructured.Unstructured{}
-	c.namespaces = map[string]*metav1.PartialObjectMetadata{}
+	c.namespaces = map[string]*corev1.Namespace{}
 	begin(w, v1alpha1.Resource("organizations"), "", watch.Unstructured(), byName(c, &c.organizations))
 	begin(w, v1alpha1.Resource("workspaces"), "", watch.Unstructured(), byName(c, &c.workspaces))
-	begin(w, corev1.SchemeGroupVersion.WithResource("namespaces"), "", watch.Metadata(), byName(c, &c.namespaces))
+	begin(w, corev1.SchemeGroupVersion.WithResource("namespaces"), "", watch.Typed[*corev1.Namespace](corev1.SchemeGroupVersion.WithKind("Namespace")), byName(c, &c.namespaces))
 	const made = v1alpha1.LabelTenancy + "=true"
 	begin(w, rbacv1.SchemeGroupVersion.WithResource("clusterroles"), made, watch.Typed[*rbacv1.ClusterRole](rbacv1.SchemeGroupVersion.WithKind("ClusterRole")), c.roles.sink(c))
 	begin(w, rbacv1.SchemeGroupVersion.WithResource("clusterrolebindings"), made, watch.Typed[*rbacv1.ClusterRoleBinding](rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding")), c.clusterWide.sink(c))
