@@ -222,9 +222,6 @@ func (p *Plugin) workspace(ctx context.Context, a admission.Attributes, before, 
 			return err
 		}
 	}
-	if err := t.quota(ctx, &was, &is); err != nil {
-		return err
-	}
 	name := nameOf(a)
 	if after == nil {
 		name = was.Name
@@ -237,7 +234,7 @@ func (p *Plugin) workspace(ctx context.Context, a admission.Attributes, before, 
 			return err
 		}
 	}
-	return nil
+	return t.quota(ctx, &was, &is)
 }
 
 // access looks at every role that somebody is given in a namespace where they did not have it by this Workspace.

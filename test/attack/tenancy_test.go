@@ -112,6 +112,9 @@ metadata: {name: others-sneaked}
 spec: {organization: ` + n.bolt + `}`
 	refused(t, n.owner.create(t, mine), "grant organizations.hanse.dev "+n.bolt)
 	must(t, n.owner.create(t, strings.Replace(mine, n.bolt, n.acme, 1)))
+	eventually(t, func(ctx context.Context) error {
+		return n.owner.can(ctx, "", may("patch", "workspaces.hanse.dev", "others-sneaked"))
+	})
 	refused(t, n.owner.patch(ctx, "workspaces", "others-sneaked", `{"spec":{"organization":"`+n.bolt+`"}}`), "stays in its organization")
 	if r := f.hanse(t, n.owner, "org", "list"); r.Code != 0 || !strings.Contains(r.Stdout, n.acme) || strings.Contains(r.Stdout, n.bolt) {
 		t.Errorf("hanse org list: %s", r)

@@ -36,8 +36,8 @@ the right, the role that gives it, and the Workspace or Organization that gave t
 the binding that did.
 
 With --as it is about one user, and the exit code is 1 if they may not. Without -n it is about
-all namespaces, or about what is in none. Members of system:masters may do everything and are
-in no list. It reads the hub's roles and bindings as you may read them.`,
+all namespaces, or about what is in none. It reads the hub's roles and bindings, as far as you
+may read them, and knows nothing of a webhook that authorizes.`,
 		Example: `  hanse can get secrets -n shop
   hanse can delete deployments.apps/web -n shop --as alice --as-group acme-developers
   hanse can grant organizations/acme`,
