@@ -74,7 +74,8 @@ func (c *Controller) world() model.World {
 		o := &v1alpha1.Organization{}
 		if err := decode(u, o); err != nil {
 			w.UnreadOrganizations[name] = true
-			*o = v1alpha1.Organization{ObjectMeta: metadata(u), Status: v1alpha1.OrganizationStatus{Namespaces: held(u)}}
+			*o = v1alpha1.Organization{ObjectMeta: metadata(u)}
+			statusOf(u, &o.Status)
 		}
 		w.Organizations = append(w.Organizations, o)
 	}
@@ -82,7 +83,8 @@ func (c *Controller) world() model.World {
 		ws := &v1alpha1.Workspace{}
 		if err := decode(u, ws); err != nil {
 			w.UnreadWorkspaces[name] = true
-			*ws = v1alpha1.Workspace{ObjectMeta: metadata(u), Status: v1alpha1.WorkspaceStatus{Namespaces: held(u)}}
+			*ws = v1alpha1.Workspace{ObjectMeta: metadata(u)}
+			statusOf(u, &ws.Status)
 			ws.Spec.Organization, _, _ = unstructured.NestedString(u.Object, "spec", "organization")
 		}
 		w.Workspaces = append(w.Workspaces, ws)
@@ -98,9 +100,11 @@ func metadata(u *unstructured.Unstructured) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: u.GetName(), UID: u.GetUID(), Generation: u.GetGeneration(), CreationTimestamp: u.GetCreationTimestamp()}
 }
 
-func held(u *unstructured.Unstructured) []string {
-	names, _, _ := unstructured.NestedStringSlice(u.Object, "status", "namespaces")
-	return names
+// statusOf reads the status alone, which the hub wrote itself.
+func statusOf(u *unstructured.Unstructured, into any) {
+	if fields, ok, _ := unstructured.NestedMap(u.Object, "status"); ok {
+		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(fields, into) // what cannot be read is written again
+	}
 }
 
 // owner is what an object is made of, by its labels.
@@ -182,12 +186,17 @@ func (c *Controller) residentIn(name string) []string {
 }
 
 func (c *Controller) makeNamespaces(ctx context.Context, f *failures, names []string) {
+	tasks := make([]task, 0, len(names))
 	for _, name := range names {
-		_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			f.add("Namespace/"+name, err)
-		}
+		tasks = append(tasks, task{do: func(ctx context.Context) error {
+			_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager})
+			if err != nil && !apierrors.IsAlreadyExists(err) {
+				f.add("Namespace/"+name, err)
+			}
+			return nil
+		}})
 	}
+	f.run(ctx, tasks, nil)
 }
 
 // expire takes invitations out that are not good any more, and says when the next one will not be.

@@ -141,7 +141,7 @@ func (s *server) makeTenants(ctx context.Context, clients int) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	err := poll(ctx, tick, func() (bool, error) {
+	err := poll(ctx, time.Second, func() (bool, error) { // ten thousand objects: to look more often would be measured, too
 		list, err := s.watch.RbacV1().RoleBindings("").List(ctx, metav1.ListOptions{LabelSelector: "hanse.dev/tenancy=true"})
 		return err == nil && len(list.Items) == 5*tenantCount*tenantNamespaces, nil
 	})

@@ -3,14 +3,13 @@ package tenants
 import (
 	"context"
 	"slices"
-	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
-	rbac "k8s.io/kubernetes/pkg/apis/rbac/v1"
+	"k8s.io/component-helpers/auth/rbac/validation"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 )
@@ -179,10 +178,13 @@ func (w *walk) rules(ctx context.Context, role rbacv1.RoleRef, namespace string)
 
 // allowedBy is upstream's rule.
 func (w *walk) allowedBy(rule rbacv1.PolicyRule) bool {
-	resource := w.resource.Resource
+	asked := rbacv1.PolicyRule{Verbs: []string{w.verb}, APIGroups: []string{w.resource.Group}, Resources: []string{w.resource.Resource}}
 	if w.subresource != "" {
-		resource = strings.Join([]string{resource, w.subresource}, "/")
+		asked.Resources[0] += "/" + w.subresource
 	}
-	return rbac.VerbMatches(&rule, w.verb) && rbac.APIGroupMatches(&rule, w.resource.Group) &&
-		rbac.ResourceMatches(&rule, resource, w.subresource) && rbac.ResourceNameMatches(&rule, w.name)
+	if w.name != "" {
+		asked.ResourceNames = []string{w.name}
+	}
+	covered, _ := validation.Covers([]rbacv1.PolicyRule{rule}, []rbacv1.PolicyRule{asked})
+	return covered
 }

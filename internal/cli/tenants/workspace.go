@@ -167,7 +167,7 @@ func workspaceCreate(s genericiooptions.IOStreams) *cobra.Command {
 	clusters.bind(cmd)
 	cmd.Flags().StringVar(&of, "organization", "", "organization that it is in")
 	cmd.Flags().StringSliceVar(&namespaces, "namespaces", nil, "its namespaces; those that do not exist are made")
-	cmd.Flags().StringSliceVar(&quota, "quota", nil, "quota of each namespace, as pods=50")
+	cmd.Flags().StringSliceVar(&quota, "quota", nil, "quota of each namespace, such as pods=50")
 	return cmd
 }
 
