@@ -17,24 +17,32 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
 type Organization struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   OrganizationSpec   `json:"spec"`
+	// spec is what is wanted.
+	// +optional
+	Spec OrganizationSpec `json:"spec,omitempty"`
+	// status is what the hub has made of it.
+	// +optional
 	Status OrganizationStatus `json:"status,omitempty"`
 }
 
 // OrganizationSpec is who belongs to an organization, and what belongs to it.
 type OrganizationSpec struct {
-	// Members are people, one by one or by a group.
+	// members are people, one by one or by a group.
+	// +optional
 	// +listType=map
 	// +listMapKey=kind
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Members []OrganizationMember `json:"members,omitempty"`
-	// Namespaces belong to the organization: its workspaces may have them, and no other organization's. The hub
+	// namespaces belong to the organization: its workspaces may have them, and no other organization's. The hub
 	// makes those that do not exist, and never deletes one. Adding or removing one takes the verb claim on that Namespace.
+	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
@@ -42,11 +50,13 @@ type OrganizationSpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="self.all(n, !n.startsWith('kube-') && !n.startsWith('hanse-'))",message="namespaces kube-… and hanse-… belong to nobody"
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Clusters that the namespaces of the organization may be in, and those of its workspaces; empty: all. The hub keeps a
+	// clusters that the namespaces of the organization may be in, and those of its workspaces; empty: all. The hub keeps a
 	// Residency that says so; writing this takes the rights to write that: restrict, and release where there was one.
+	// +optional
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
-	// Invitations let whoever has the token, and has logged in, become a member, once. An invitation goes when it is
+	// invitations let whoever has the token, and has logged in, become a member, once. An invitation goes when it is
 	// taken or has expired. hanse org invite makes them.
+	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -57,10 +67,11 @@ type OrganizationSpec struct {
 // OrganizationMember is somebody, or a group, in an organization.
 type OrganizationMember struct {
 	Subject `json:",inline"`
-	// Role is Owner, Admin, Auditor or Member. A Member sees the Organization and its Workspaces, and may do in these
+	// role is Owner, Admin, Auditor or Member. A Member sees the Organization and its Workspaces, and may do in these
 	// what their access says. An Auditor also sees what is in their namespaces, without Secrets. An Admin has the
 	// ClusterRole admin there, makes and changes Workspaces, and adds and removes members other than owners. An Owner
 	// may do all of that, adds and removes owners, and may delete the Organization.
+	// +required
 	// +kubebuilder:validation:Enum=Owner;Admin;Auditor;Member
 	Role string `json:"role"`
 }
@@ -69,10 +80,12 @@ type OrganizationMember struct {
 //
 // +kubebuilder:validation:XValidation:rule="(!self.name.startsWith('system:') || self.name.startsWith('system:serviceaccount:') && self.kind == 'User') && !self.name.startsWith('hanse:')",message="names of Kubernetes and of the hub, system:… and hanse:…, are nobody's, except for service accounts: kind User, name system:serviceaccount:NAMESPACE:NAME"
 type Subject struct {
-	// Kind is User or Group.
+	// kind is User or Group.
+	// +required
 	// +kubebuilder:validation:Enum=User;Group
 	Kind string `json:"kind"`
-	// Name of the user or group.
+	// name of the user or group.
+	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Name string `json:"name"`
@@ -95,34 +108,42 @@ const (
 
 // OrganizationInvitation lets one person become a member.
 type OrganizationInvitation struct {
-	// Name of the invitation.
+	// name of the invitation.
+	// +required
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name"`
-	// Role that the person will have.
+	// role that the person will have.
+	// +required
 	// +kubebuilder:validation:Enum=Owner;Admin;Auditor;Member
 	Role string `json:"role"`
-	// TokenHash is the SHA-256 of the token, in hexadecimal digits. The token has 256 random bits and is stored nowhere.
+	// tokenHash is the SHA-256 of the token, in hexadecimal digits. The token has 256 random bits and is stored nowhere.
+	// +required
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	TokenHash string `json:"tokenHash"`
-	// ExpiresAt is when it is no longer good. One that is good for more than 30 days is not good at all.
+	// expiresAt is when it is no longer good. One that is good for more than 30 days is not good at all.
+	// +required
 	ExpiresAt metav1.Time `json:"expiresAt"`
 }
 
 // OrganizationStatus is what the hub has made of an Organization.
 type OrganizationStatus struct {
-	// ObservedGeneration is the generation of the spec that this is about.
+	// observedGeneration is the generation of the spec that this is about.
+	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Namespaces that belong to the organization, by its own spec or a Workspace's. Nobody but the hub may write it:
+	// namespaces that belong to the organization, by its own spec or a Workspace's. Nobody but the hub may write it:
 	// who has a namespace keeps it when another claims it.
+	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4096
 	// +kubebuilder:validation:items:MaxLength=63
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Workspaces is how many it has.
+	// workspaces is how many it has.
+	// +optional
 	Workspaces int32 `json:"workspaces,omitempty"`
-	// Conditions: Accepted (all that the spec says holds), Ready (the roles and bindings that it means are there).
+	// conditions are Accepted (all that the spec says holds), Ready (the roles and bindings that it means are there).
+	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

@@ -21,10 +21,16 @@ import (
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
 type Workspace struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   WorkspaceSpec   `json:"spec"`
+	// spec is what is wanted.
+	// +required
+	Spec WorkspaceSpec `json:"spec"`
+	// status is what the hub has made of it.
+	// +optional
 	Status WorkspaceStatus `json:"status,omitempty"`
 }
 
@@ -32,24 +38,30 @@ type Workspace struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.access) || self.access.all(a, a.kind != 'Organization' || a.name == self.organization)",message="access of kind Organization is for the workspace's own organization"
 type WorkspaceSpec struct {
-	// Organization that the workspace is in. It never changes.
+	// organization that the workspace is in. It never changes.
+	// +required
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a workspace stays in its organization"
 	Organization string `json:"organization"`
-	// Namespaces of the workspace. Adding or removing one takes the verb claim on that Namespace, selecting by labels the
+	// namespaces of the workspace. Adding or removing one takes the verb claim on that Namespace, selecting by labels the
 	// verb claim on all of them. A Namespace is in one workspace: who had it first keeps it.
+	// +optional
 	Namespaces WorkspaceNamespaces `json:"namespaces,omitempty"`
-	// Clusters that the workspace may use; empty: all. The hub keeps a Residency that says so; writing this takes the rights
+	// clusters that the workspace may use; empty: all. The hub keeps a Residency that says so; writing this takes the rights
 	// to write that: restrict, and release where there was one.
+	// +optional
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
-	// Residency is where the workspace's objects may be by law or contract, besides what clusters says; empty: anywhere. As
+	// residency is where the workspace's objects may be by law or contract, besides what clusters says; empty: anywhere. As
 	// clusters, it becomes a Residency.
+	// +optional
 	Residency *ClusterSelector `json:"residency,omitempty"`
-	// Quota of each of the namespaces. The hub keeps a ResourceQuota in each of them; writing this takes the right to
+	// quota of each of the namespaces. The hub keeps a ResourceQuota in each of them; writing this takes the right to
 	// write that.
+	// +optional
 	Quota *WorkspaceQuota `json:"quota,omitempty"`
-	// Access says who may do what in the namespaces.
+	// access says who may do what in the namespaces.
+	// +optional
 	// +listType=map
 	// +listMapKey=kind
 	// +listMapKey=name
@@ -60,7 +72,8 @@ type WorkspaceSpec struct {
 
 // WorkspaceNamespaces are namespaces by their names, and by their labels.
 type WorkspaceNamespaces struct {
-	// Names. The hub makes those that do not exist, and never deletes one.
+	// names of namespaces. The hub makes those that do not exist, and never deletes one.
+	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
@@ -68,13 +81,15 @@ type WorkspaceNamespaces struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="self.all(n, !n.startsWith('kube-') && !n.startsWith('hanse-'))",message="namespaces kube-… and hanse-… belong to nobody"
 	Names []string `json:"names,omitempty"`
-	// Labels select Namespaces besides, other than kube-… and hanse-…, up to 256 with the names.
+	// labels select Namespaces besides, other than kube-… and hanse-…, up to 256 with the names.
+	// +optional
 	Labels *Selector `json:"labels,omitempty"`
 }
 
 // WorkspaceQuota is the quota of a namespace.
 type WorkspaceQuota struct {
-	// Hard are the limits, as in a ResourceQuota.
+	// hard are the limits, as in a ResourceQuota.
+	// +required
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=64
 	Hard corev1.ResourceList `json:"hard"`
@@ -84,15 +99,18 @@ type WorkspaceQuota struct {
 //
 // +kubebuilder:validation:XValidation:rule="(!self.name.startsWith('system:') || self.name.startsWith('system:serviceaccount:') && self.kind == 'User') && !self.name.startsWith('hanse:')",message="names of Kubernetes and of the hub, system:… and hanse:…, are nobody's, except for service accounts: kind User, name system:serviceaccount:NAMESPACE:NAME"
 type WorkspaceAccess struct {
-	// Kind is User, Group or Organization: all members of the workspace's own.
+	// kind is User, Group or Organization: all members of the workspace's own.
+	// +required
 	// +kubebuilder:validation:Enum=User;Group;Organization
 	Kind string `json:"kind"`
-	// Name of the user, group or organization.
+	// name of the user, group or organization.
+	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Name string `json:"name"`
-	// Role is View, Edit or Admin: the ClusterRole of that name, in each namespace. Who has Admin may also change the
+	// role is View, Edit or Admin: the ClusterRole of that name, in each namespace. Who has Admin may also change the
 	// Workspace.
+	// +required
 	// +kubebuilder:validation:Enum=View;Edit;Admin
 	Role string `json:"role"`
 }
@@ -105,15 +123,18 @@ const (
 
 // WorkspaceStatus is what the hub has made of a Workspace.
 type WorkspaceStatus struct {
-	// ObservedGeneration is the generation of the spec that this is about.
+	// observedGeneration is the generation of the spec that this is about.
+	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Namespaces that the workspace has. Nobody but the hub may write it: who has a namespace keeps it when another claims it.
+	// namespaces that the workspace has. Nobody but the hub may write it: who has a namespace keeps it when another claims it.
+	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=63
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Conditions: Accepted (all that the spec says holds), Ready (the roles, bindings, quotas and residencies that it means
+	// conditions are Accepted (all that the spec says holds), Ready (the roles, bindings, quotas and residencies that it means
 	// are there).
+	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
