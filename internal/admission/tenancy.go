@@ -22,19 +22,20 @@ import (
 // keptNames refuses roles and bindings of the names under which the hub writes what Organizations and Workspaces mean.
 func keptNames(a admission.Attributes) error {
 	name := nameOf(a)
-	if a.GetOperation() == admission.Delete || a.GetResource().Group != rbacGroup || !strings.HasPrefix(name, model.PrefixOrganization) && !strings.HasPrefix(name, model.PrefixWorkspace) || privileged(a) {
+	if a.GetOperation() == admission.Delete || a.GetResource().Group != rbacGroup || !strings.HasPrefix(name, model.PrefixOrganization) && !strings.HasPrefix(name, model.PrefixWorkspace) || ofMasters(a) {
 		return nil
 	}
 	return errors.New("the hub writes it as an Organization or a Workspace says. Try: change that")
 }
 
-func privileged(a admission.Attributes) bool {
+// ofMasters says whether a request is of system:masters, the hub itself among them.
+func ofMasters(a admission.Attributes) bool {
 	return slices.Contains(a.GetUserInfo().GetGroups(), user.SystemPrivilegedGroup)
 }
 
 // heldNamespaces refuses to say who has a namespace already to all but the hub.
 func heldNamespaces(a admission.Attributes, before, after *unstructured.Unstructured) error {
-	if after == nil || sameField(before, after, "status", "namespaces") || privileged(a) {
+	if after == nil || sameField(before, after, "status", "namespaces") || ofMasters(a) {
 		return nil
 	}
 	return errors.New("status.namespaces is how the hub knows who had a namespace first: nobody else may write it. Try: change the spec")

@@ -16,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/tenancy/model"
 )
 
@@ -37,12 +38,18 @@ type work struct {
 }
 
 // pass brings the hub in line with what its Organizations and Workspaces mean now.
-func (c *Controller) pass(ctx context.Context) next {
-	c.mu.Lock()
-	w := c.world()
-	out := model.Materialize(w)
-	todo := c.plan(w, out)
-	c.mu.Unlock()
+func (c *Controller) pass(ctx context.Context) (n next) {
+	// What people have written must not end the hub, whatever it is.
+	if err := guard.Run(func() error { n = c.bring(ctx); return nil }); err != nil {
+		c.trouble.Failed(klog.FromContext(ctx), "pass", err, "Organizations and Workspaces were not looked at")
+		return next{failed: true}
+	}
+	return n
+}
+
+// bring is one pass.
+func (c *Controller) bring(ctx context.Context) next {
+	w, out, todo := c.compare()
 
 	f := failures{of: map[string]error{}}
 	f.run(ctx, todo.less, nil)
@@ -62,6 +69,15 @@ func (c *Controller) pass(ctx context.Context) next {
 		}
 	}
 	return next{failed: len(f.of) > 0, until: until}
+}
+
+// compare says what is to be, and what is to be done.
+func (c *Controller) compare() (model.World, model.Outcome, work) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.world()
+	out := model.Materialize(w)
+	return w, out, c.plan(w, out)
 }
 
 // world reads what was watched. c.mu is held.

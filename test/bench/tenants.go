@@ -79,16 +79,16 @@ func (b *bench) tenants(ctx context.Context) error {
 		return err
 	}
 	b.report.add(row{Group: "tenants", Name: fmt.Sprintf("%d organizations × %d namespaces: until all have their rights", tenantCount, tenantNamespaces), Value: took.Seconds(), Unit: "s"})
-	b.report.add(compared("kubectl get", len(few), times[0].kubectl, times[1].kubectl, times[2].kubectl)...)
-	b.report.add(compared("one request", len(few), times[0].request, times[1].request, times[2].request)...)
+	b.report.add(tenantRows("kubectl get", len(few), times[0].kubectl, times[1].kubectl, times[2].kubectl)...)
+	b.report.add(tenantRows("one request", len(few), times[0].request, times[1].request, times[2].request)...)
 	return nil
 }
 
 // tenantTimes are what the same took one person, each time.
 type tenantTimes struct{ kubectl, request []time.Duration }
 
-// compared are rows about what somebody did alone, among tenants, and among them with many groups.
-func compared(what string, few int, alone, among, popular []time.Duration) (rows []row) {
+// tenantRows are about what somebody did alone, among tenants, and among them with many groups.
+func tenantRows(what string, few int, alone, among, popular []time.Duration) (rows []row) {
 	ms := func(d []time.Duration, share float64) float64 { return quantile(d, share).Seconds() * 1000 }
 	for _, q := range []struct {
 		name  string

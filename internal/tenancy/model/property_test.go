@@ -65,6 +65,9 @@ func drawWorld(t *rapid.T) World {
 				o.Spec.Members = append(o.Spec.Members, v1alpha1.OrganizationMember{Subject: s, Role: role})
 			}
 		}
+		if rapid.Bool().Draw(t, "bounded") {
+			o.Spec.Clusters = &v1alpha1.ClusterSelector{Names: []string{"azure"}}
+		}
 		w.Organizations = append(w.Organizations, o)
 	}
 	for i := range rapid.IntRange(0, 4).Draw(t, "workspaces") {
@@ -328,8 +331,44 @@ func TestBoundsHoldWithoutTheOrganization(t *testing.T) {
 		}
 		for _, r := range before.Residencies {
 			for _, n := range r.Spec.Namespaces {
+				if r.Name == "workspace."+r.Labels[v1alpha1.LabelWorkspace]+".organization" || r.Labels[v1alpha1.LabelWorkspace] == "" {
+					continue // it is the organization's
+				}
 				if !slices.ContainsFunc(after.Residencies, func(s *v1alpha1.Residency) bool { return s.Name == r.Name && slices.Contains(s.Spec.Namespaces, n) }) {
 					t.Fatalf("%s is no longer bounded by %s", n, r.Name)
+				}
+			}
+		}
+	})
+}
+
+// TestWhatIsBoundedIsBounded: each namespace that somebody has rights in by a bounded Organization or Workspace is in a Residency,
+// by name or by the labels.
+func TestWhatIsBoundedIsBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		out := Materialize(w)
+		in := func(namespace, residency string) bool {
+			return slices.ContainsFunc(out.Residencies, func(r *v1alpha1.Residency) bool {
+				byLabel := r.Spec.NamespaceSelector != nil && w.Namespaces[namespace].Labels["tier"] == "x"
+				return r.Name == residency && (byLabel || slices.Contains(r.Spec.Namespaces, namespace))
+			})
+		}
+		for _, ws := range w.Workspaces {
+			of := slices.IndexFunc(w.Organizations, func(o *v1alpha1.Organization) bool { return o.Name == ws.Spec.Organization })
+			for _, n := range out.Workspaces[ws.Name].Namespaces {
+				if ws.Spec.Clusters != nil && !in(n, "workspace."+ws.Name+".clusters") {
+					t.Fatalf("%s of workspace %s is bounded by nothing", n, ws.Name)
+				}
+				if of >= 0 && w.Organizations[of].Spec.Clusters != nil && !in(n, "workspace."+ws.Name+".organization") {
+					t.Fatalf("%s of workspace %s is not bounded by its organization", n, ws.Name)
+				}
+			}
+		}
+		for _, o := range w.Organizations {
+			for _, n := range out.Organizations[o.Name].Namespaces {
+				if o.Spec.Clusters != nil && slices.Contains(o.Spec.Namespaces, n) && !in(n, "organization."+o.Name+".clusters") {
+					t.Fatalf("%s of organization %s is bounded by nothing", n, o.Name)
 				}
 			}
 		}

@@ -59,7 +59,7 @@ func (out *Outcome) organization(w World, c *claims, o *v1alpha1.Organization) {
 	out.role(m, "owner", members(o, v1alpha1.RoleOwner), organizations.named([]string{"delete", v1alpha1.VerbOwn}, o.Name))
 
 	slices.Sort(own)
-	out.residency(m, "clusters", o.Spec.Clusters, own)
+	out.residency(m, "clusters", o.Spec.Clusters, own, nil)
 	for _, n := range living(w, v.Namespaces) {
 		out.bind(m, n, "admin", members(o, v1alpha1.RoleOwner, v1alpha1.RoleAdmin))
 		out.bind(m, n, "view", members(o, v1alpha1.RoleAuditor))
@@ -93,10 +93,11 @@ func (out *Outcome) workspace(w World, c *claims, ws *v1alpha1.Workspace) {
 		return
 	}
 	m := mark{organization: o, workspace: ws}
-	out.residency(m, "clusters", ws.Spec.Clusters, v.Namespaces)
-	out.residency(m, "residency", ws.Spec.Residency, v.Namespaces)
+	named, labels := slices.DeleteFunc(slices.Clone(v.Namespaces), func(n string) bool { return !slices.Contains(ws.Spec.Namespaces.Names, n) }), ws.Spec.Namespaces.Labels
+	out.residency(m, "clusters", ws.Spec.Clusters, named, labels)
+	out.residency(m, "residency", ws.Spec.Residency, named, labels)
 	if o != nil { // its organization's bounds; those of namespaces that the organization names are there as well
-		out.residency(m, "organization", o.Spec.Clusters, v.Namespaces)
+		out.residency(m, "organization", o.Spec.Clusters, named, labels)
 	}
 	out.quotas(m, living(w, v.Namespaces))
 	if o == nil {
@@ -270,9 +271,10 @@ func ResidencyName(kind, name, field string) string {
 	return strings.ToLower(kind) + "." + name + "." + field
 }
 
-// residency adds a Residency, if there is one to be, and a namespace that it is for.
-func (out *Outcome) residency(m mark, field string, clusters *v1alpha1.ClusterSelector, namespaces []string) {
-	if clusters == nil || len(namespaces) == 0 {
+// residency adds a Residency, if there is one to be, and a namespace that it is for. What is selected by labels is selected so by the
+// Residency, too: whoever takes such a label off needs the right to release the namespace.
+func (out *Outcome) residency(m mark, field string, clusters *v1alpha1.ClusterSelector, namespaces []string, labels *v1alpha1.Selector) {
+	if clusters == nil || len(namespaces) == 0 && labels == nil {
 		return
 	}
 	kind := "Organization"
@@ -280,7 +282,8 @@ func (out *Outcome) residency(m mark, field string, clusters *v1alpha1.ClusterSe
 		kind = "Workspace"
 	}
 	out.Residencies = append(out.Residencies, &v1alpha1.Residency{
-		ObjectMeta: m.meta("", ResidencyName(kind, m.name(), field)), Spec: v1alpha1.ResidencySpec{Namespaces: namespaces, Clusters: *clusters.DeepCopy()},
+		ObjectMeta: m.meta("", ResidencyName(kind, m.name(), field)),
+		Spec:       v1alpha1.ResidencySpec{Namespaces: namespaces, NamespaceSelector: labels.DeepCopy(), Clusters: *clusters.DeepCopy()},
 	})
 }
 
