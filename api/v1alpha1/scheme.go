@@ -21,6 +21,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion(), &Cluster{}, &ClusterList{}, &Placement{}, &PlacementList{},
 		&GlobalRoute{}, &GlobalRouteList{}, &DNSZone{}, &DNSZoneList{},
 		&PlacementPolicy{}, &PlacementPolicyList{}, &ClusterPlacementPolicy{}, &ClusterPlacementPolicyList{},
+		&Organization{}, &OrganizationList{}, &Workspace{}, &WorkspaceList{},
 		&Residency{}, &ResidencyList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil

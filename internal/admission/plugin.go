@@ -83,7 +83,10 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		if a.GetResource().GroupResource() == v1alpha1.Resource("residencies").GroupResource() {
 			tellChange(ctx, a)
 		}
-		return nil
+		return refused(a, p.deletion(ctx, a))
+	}
+	if err := keptNames(a); err != nil {
+		return refused(a, err)
 	}
 	if err := p.steering(ctx, a); err != nil {
 		return refused(a, err)
@@ -109,8 +112,27 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		}
 	case "clusters":
 		err = p.cluster(ctx, a, before, after)
+	case "organizations":
+		err = p.organization(ctx, a, before, after)
+	case "workspaces":
+		err = p.workspace(ctx, a, before, after)
 	}
 	return refused(a, err)
+}
+
+// deletion refuses to whom it would loosen a bound.
+func (p *Plugin) deletion(ctx context.Context, a admission.Attributes) error {
+	before, ok := a.GetOldObject().(*unstructured.Unstructured)
+	if !ok || a.GetResource().Group != v1alpha1.GroupVersion().Group {
+		return nil
+	}
+	switch a.GetResource().Resource {
+	case "organizations":
+		return p.organization(ctx, a, before, nil)
+	case "workspaces":
+		return p.workspace(ctx, a, before, nil)
+	}
+	return nil
 }
 
 // refused is err as an API server says it, nil for nil.

@@ -147,6 +147,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	if err == nil {
 		later.engine.Store(members.engine)
 		later.dns.Store(members.dns)
+		later.tenancy.Store(members.tenancy)
 		members.measure(measured, hub)
 		err = serve(observed(ctx, measured, hub.Log()), hub, func(ctx context.Context) error {
 			if len(o.EtcdServers) == 0 {

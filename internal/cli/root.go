@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/cli/globaldns"
 	"github.com/hanse-dev/hanse/internal/cli/local"
 	"github.com/hanse-dev/hanse/internal/cli/members"
+	"github.com/hanse-dev/hanse/internal/cli/tenants"
 	"github.com/hanse-dev/hanse/internal/cli/workloads"
 )
 
@@ -107,6 +108,9 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewKubeconfigCommand(s),
 		credentials.NewLoginCommand(s, p.Clock),
 		credentials.NewLogoutCommand(s, p.Clock),
+		tenants.NewOrgCommand(s, p.Clock),
+		tenants.NewWorkspaceCommand(s, p.Clock),
+		tenants.NewCanCommand(s),
 		members.NewClustersCommand(s, p.Clock),
 		members.NewStatusCommand(s),
 		workloads.NewPlanCommand(s, p.Clock),

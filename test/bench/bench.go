@@ -54,6 +54,9 @@ func (b *bench) all(ctx context.Context) error {
 	if ctx.Err() == nil && b.run.MatchString("dns") {
 		errs = append(errs, b.dns(ctx))
 	}
+	if ctx.Err() == nil && b.run.MatchString("tenants") {
+		errs = append(errs, b.tenants(ctx))
+	}
 	if ctx.Err() == nil && b.run.MatchString("lost") {
 		errs = append(errs, b.lost(ctx))
 	}
