@@ -310,12 +310,7 @@ func (v *view) skip() (paths []string, known bool) {
 		if !v.scalersKnown {
 			return nil, false
 		}
-		owned := v.scaled
-		if v.want.FollowsMembers {
-			owned = v.ownCount()
-		} else {
-			v.rec.own = nil // if it had followed, it does so no more
-		}
+		owned := v.ownCount() || v.scaled && !v.want.FollowsMembers
 		if owned {
 			return []string{"spec.replicas"}, true
 		}

@@ -308,7 +308,7 @@ func TestWhoHasSetTheReplicas(t *testing.T) {
 			if v.want.Template = &tmpl; c.taken >= 0 {
 				tmpl.Taken = map[string]int32{"aws": c.taken}
 			}
-			v.scaled, v.want.FinalReplicas = c.autoscaled, c.share
+			v.scaled, v.want.FollowsMembers, v.want.FinalReplicas = c.autoscaled, true, c.share
 			v.rec = record{seen: seen{uid: "there", replicas: &c.there}, live: scaledBy(c.manager, int64(c.there))}
 			if c.left >= 0 {
 				v.rec.left = &left{Made: desired.Made{Share: template.Share{Replicas: c.left}}}

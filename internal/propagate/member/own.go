@@ -13,7 +13,7 @@ import (
 // the total has followed.
 func (v *view) ownCount() bool {
 	n, share := v.rec.seen.replicas, v.want.FinalReplicas
-	if !v.want.Placed || n == nil || *n == share || !v.setThere(*n, share) || !v.accepts(*n) {
+	if !v.want.FollowsMembers || !v.want.Placed || n == nil || *n == share || !v.setThere(*n, share) || !v.accepts(*n) {
 		v.rec.own = nil
 		return false
 	}
