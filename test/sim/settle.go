@@ -210,7 +210,7 @@ func (f *federation) missingCopies(r ref, obj object, joined []*member, say func
 			say("%s is not in %s", r, m.name)
 		case allowed && fmt.Sprint(there["data"]) != fmt.Sprint(obj["data"]):
 			say("%s in %s is another", r, m.name)
-		case !allowed && there != nil && f.watch.puts[text(there, "metadata", "uid")]:
+		case !allowed && there != nil && f.watch.puts[text(there, "metadata", "uid")] && f.resides(r, m.name): // else see trespasses
 			say("%s is in %s, where it may not be", r, m.name)
 		}
 	}
