@@ -85,7 +85,8 @@ type ResidencyStatus struct {
 	Summary ResidencySummary `json:"summary,omitempty"`
 	// Outside is how many objects are in clusters where they may not be, as far as is
 	// known.
-	Outside int32 `json:"outside,omitempty"`
+	// +optional
+	Outside int32 `json:"outside"`
 	// Violations are the clusters that objects are in which may not be there, and
 	// those of which that is not known.
 	// +listType=map

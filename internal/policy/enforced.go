@@ -114,6 +114,21 @@ func (p *Policy) Bars(c *Cluster) string {
 	return ""
 }
 
+// Barring is an enforced policy that bars all of some clusters; nil: none does.
+func (p *Policy) Barring(clusters []Cluster) *Policy {
+	for _, e := range p.enforced {
+		bars := len(clusters) > 0
+		for i := range clusters {
+			at, _ := placeIn(e.groups, &clusters[i])
+			bars = bars && len(e.groups) > 0 && (e.isResidency && e.Excludes(&clusters[i]) != "" || !e.isResidency && at < 0)
+		}
+		if bars {
+			return e
+		}
+	}
+	return nil
+}
+
 // restricts says whether enforced policies bar clusters at all.
 func (p *Policy) restricts() bool {
 	return slices.ContainsFunc(p.enforced, func(e *Policy) bool { return len(e.groups) > 0 })

@@ -64,7 +64,7 @@ names, or at those of an AuthenticationConfiguration.`,
 			if o.Place.Continent == "" {
 				o.Place.Continent = policy.ContinentOf(o.Place.Provider, o.Place.Region)
 			} else if !slices.Contains(policy.Continents(), o.Place.Continent) {
-				return fmt.Errorf("--continent=%s is not a continent. Try: one of %s", o.Place.Continent, strings.Join(policy.Continents(), ", "))
+				return fmt.Errorf("--continent=%s is not supported. Try: one of %s", o.Place.Continent, strings.Join(policy.Continents(), ", "))
 			}
 			if o.Propagation, err = policies.ParseDefaults(propagation); err != nil {
 				return fmt.Errorf("--propagation: %w", err)
