@@ -33,7 +33,7 @@ demo: build ## a hub and three local clusters with an application on them, until
 	$(BIN) demo
 
 .PHONY: test
-test: lint unit end-to-end ## everything: lint, unit tests, and the built binary against real clusters
+test: lint unit end-to-end breach ## everything: lint, unit tests, and the built binary against real clusters
 
 .PHONY: unit
 unit: go ## tests that start no API server, with the race detector where there is a C compiler
@@ -43,12 +43,16 @@ unit: go ## tests that start no API server, with the race detector where there i
 end-to-end: build ## tests that start real hubs and clusters
 	HANSE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -p 1 -timeout 35m $(LINKED) $(wildcard ./test/scripts ./test/e2e ./test/attack)
 
+.PHONY: breach
+breach: go ## test/attack against a hanse without the defences: all of it has to fail
+	$(GO) run ./test/breach
+
 .PHONY: lint
-lint: go ## gofmt, go vet, staticcheck, known vulnerabilities
+lint: go ## gofmt, go vet, staticcheck, the API's conventions, known vulnerabilities
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "Not formatted. Try: gofmt -w on"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
-	cd tools && $(GO) vet ./... && $(GO) test ./... && $(GO) run ./vulncheck -C .. ./...
+	cd tools && $(GO) vet ./... && $(GO) test ./... && $(GO) run ./apilint -C .. ./api/v1alpha1 && $(GO) run ./vulncheck -C .. ./...
 
 .PHONY: vulnerabilities
 vulnerabilities: go ## write the tree's copy of Go's vulnerability database again

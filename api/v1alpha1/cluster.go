@@ -22,79 +22,100 @@ import (
 // +kubebuilder:printcolumn:name="ENDPOINT",type=string,priority=1,JSONPath=`.spec.endpoint`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type Cluster struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ClusterSpec   `json:"spec"`
+	// spec is what is wanted.
+	// +required
+	Spec ClusterSpec `json:"spec"`
+	// status is what the hub has found, and done.
+	// +optional
 	Status ClusterStatus `json:"status,omitempty"`
 }
 
 // ClusterSpec says how the hub reaches a member, and what may run there.
 type ClusterSpec struct {
-	// Endpoint is the URL of the member's API server. It, CABundle and TLSServerName belong to
+	// endpoint is the URL of the member's API server. It, CABundle and TLSServerName belong to
 	// the credential, which is sent by no other way: hanse join changes them.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https://`
+	// +required
 	Endpoint string `json:"endpoint"`
-	// CABundle is the PEM bundle that signs the member's serving certificate;
+	// caBundle is the PEM bundle that signs the member's serving certificate;
 	// empty means the hub's system roots.
 	// +kubebuilder:validation:MaxLength=1048576
+	// +optional
 	CABundle []byte `json:"caBundle,omitempty"`
-	// TLSServerName overrides the name that the serving certificate is checked
+	// tlsServerName overrides the name that the serving certificate is checked
 	// against.
 	// +kubebuilder:validation:MaxLength=253
+	// +optional
 	TLSServerName string `json:"tlsServerName,omitempty"`
-	// CredentialSecret names a Secret in SystemNamespace at the hub whose key
+	// credentialSecret names a Secret in SystemNamespace at the hub whose key
 	// "token" is the bearer token of the hub's service account in the member,
 	// and whose key "expires" says until when (RFC 3339).
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +required
 	CredentialSecret string `json:"credentialSecret"`
-	// UID is the UID of the member's kube-system Namespace: its identity, by
+	// uid is the UID of the member's kube-system Namespace: its identity, by
 	// which a cluster that is joined twice is known.
 	// +kubebuilder:validation:MaxLength=128
+	// +required
 	UID string `json:"uid"`
-	// Namespaces says which namespaces of the member are the hub's to write in. That
+	// namespaces says which namespaces of the member are the hub's to write in. That
 	// a namespace has the same name at the hub and in the member does not make the
 	// two the same: a Namespace in the member that the hub did not make is left
 	// alone, and everything of the hub's that is to be in it is held, unless its name
 	// is allowed here.
 	// +optional
-	// +kubebuilder:default={}
+	// +default={}
 	Namespaces ClusterNamespaces `json:"namespaces,omitzero"`
-	// Access says what the hub's account may do in the member. hanse join sets it, by
+	// access says what the hub's account may do in the member. hanse join sets it, by
 	// the rights of whoever joins the cluster; the member's own API server enforces
 	// it. Widening it here alone gives no right: the hub then tries, and is refused.
 	// +optional
-	// +kubebuilder:default={}
+	// +default={}
 	Access ClusterAccess `json:"access,omitzero"`
-	// Provider, Region and Zones override what is discovered from the nodes.
+	// provider overrides, as region and zones do, what is discovered from the nodes.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Provider string `json:"provider,omitempty"`
+	// region overrides that of the nodes.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Region string `json:"region,omitempty"`
+	// zones override those of the nodes.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=63
+	// +optional
 	Zones []string `json:"zones,omitempty"`
-	// Taints keep workloads away that do not tolerate them, as a node's taints do.
+	// taints keep workloads away that do not tolerate them, as a node's taints do.
 	// +listType=map
 	// +listMapKey=key
 	// +listMapKey=effect
 	// +kubebuilder:validation:MaxItems=64
+	// +optional
 	Taints []ClusterTaint `json:"taints,omitempty"`
-	// Unschedulable keeps new replicas away; what runs stays. See hanse cordon.
+	// unschedulable keeps new replicas away; what runs stays. See hanse cordon.
+	// +optional
 	Unschedulable bool `json:"unschedulable,omitempty"`
-	// Drain moves what runs here to other clusters as far as they can take it, one
+	// drain moves what runs here to other clusters as far as they can take it, one
 	// PodDisruptionBudget at a time, and keeps new replicas away. See hanse drain.
+	// +optional
 	Drain bool `json:"drain,omitempty"`
-	// Price is what resources cost here, for the strategy Cheapest. If empty, the
+	// price is what resources cost here, for the strategy Cheapest. If empty, the
 	// price is unknown, and counts as higher than any known one.
+	// +optional
 	Price *ClusterPrice `json:"price,omitempty"`
-	// Elastic clusters add nodes when pods wait for one: what their nodes have
+	// elastic clusters add nodes when pods wait for one: what their nodes have
 	// free does not limit what they are given.
+	// +optional
 	Elastic bool `json:"elastic,omitempty"`
 }
 
@@ -103,39 +124,39 @@ type ClusterSpec struct {
 // a namespace gives everybody who may write in it at the hub what is in it in the
 // member, its service accounts above all.
 type ClusterNamespaces struct {
-	// Allow are the namespaces of the member that the hub may take over although it
+	// allow are the namespaces of the member that the hub may take over although it
 	// did not make them: names, or patterns in which * stands for any characters. If
 	// it is not set, that is default alone, which every cluster has.
 	// +optional
 	// +listType=set
-	// +kubebuilder:default={"default"}
+	// +default=["default"]
 	// +kubebuilder:validation:MaxItems=256
-	Allow []NamespacePattern `json:"allow,omitzero"`
-	// Deny are the namespaces that the hub never writes in, whoever made them. It goes
+	Allow []NamespacePattern `json:"allow,omitempty,omitzero"`
+	// deny are the namespaces that the hub never writes in, whoever made them. It goes
 	// before Allow. The hub's own namespace in the member, hanse-system, is always
 	// denied.
 	// +optional
 	// +listType=set
-	// +kubebuilder:default={"kube-*","hanse-system"}
+	// +default=["kube-*","hanse-system"]
 	// +kubebuilder:validation:MaxItems=256
-	Deny []NamespacePattern `json:"deny,omitzero"`
+	Deny []NamespacePattern `json:"deny,omitempty,omitzero"`
 }
 
 // ClusterAccess is what the hub's account may do in a member.
 type ClusterAccess struct {
-	// Role is Full (every kind that is propagated; with it, whoever controls the hub
+	// role is Full (every kind that is propagated; with it, whoever controls the hub
 	// is an administrator of the member) or Namespaced (what is in namespaces, and
 	// Namespaces).
 	// +optional
 	// +kubebuilder:validation:Enum=Full;Namespaced
-	// +kubebuilder:default=Full
+	// +default="Full"
 	Role AccessRole `json:"role,omitempty"`
-	// RBAC is Propagated (roles and bindings are written) or None.
+	// rbac is Propagated (roles and bindings are written) or None.
 	// +optional
 	// +kubebuilder:validation:Enum=Propagated;None
-	// +kubebuilder:default=Propagated
+	// +default="Propagated"
 	RBAC AccessRBAC `json:"rbac,omitempty"`
-	// Namespaces are all that the account may write in, and read Secrets of; if
+	// namespaces are all that the account may write in, and read Secrets of; if
 	// empty, it may in any. With the role Namespaced only.
 	// +optional
 	// +listType=set
@@ -143,11 +164,11 @@ type ClusterAccess struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespaces []string `json:"namespaces,omitempty"`
-	// Guard is Enforced where hanse join has made a ValidatingAdmissionPolicy in the
+	// guard is Enforced where hanse join has made a ValidatingAdmissionPolicy in the
 	// member that bounds what the account does with its rights, and None where not.
 	// +optional
 	// +kubebuilder:validation:Enum=Enforced;None
-	// +kubebuilder:default=None
+	// +default="None"
 	Guard AccessGuard `json:"guard,omitempty"`
 }
 
@@ -191,32 +212,38 @@ type NamespacePattern string
 //
 // +kubebuilder:validation:XValidation:rule="has(self.cpu) || has(self.memoryGiB)",message="a price needs cpu, memoryGiB or both"
 type ClusterPrice struct {
-	// CPU is the price of one core, such as "0.0316".
+	// cpu is the price of one core, such as "0.0316".
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",message="must not be below 0"
+	// +optional
 	CPU *resource.Quantity `json:"cpu,omitempty"`
-	// MemoryGiB is the price of one GiB of memory, such as "0.0042".
+	// memoryGiB is the price of one GiB of memory, such as "0.0042".
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",message="must not be below 0"
+	// +optional
 	MemoryGiB *resource.Quantity `json:"memoryGiB,omitempty"`
 }
 
 // ClusterTaint is a taint of a whole cluster. Tolerations of pods, and of a
 // PlacementPolicy, are compared with it as with a node's.
 type ClusterTaint struct {
-	// Key, such as example.com/maintenance.
+	// key is the taint's, such as example.com/maintenance.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a taint key, such as maintenance or example.com/maintenance"
+	// +required
 	Key string `json:"key"`
-	// Value may be empty.
+	// value may be empty.
+	// +optional
 	Value LabelValue `json:"value,omitempty"`
-	// Effect is NoSchedule (nothing new), PreferNoSchedule (others first) or
+	// effect is NoSchedule (nothing new), PreferNoSchedule (others first) or
 	// NoExecute (what runs is moved away, too).
 	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
+	// +required
 	Effect corev1.TaintEffect `json:"effect"`
-	// TimeAdded is what tolerationSeconds of a NoExecute taint count from; empty:
+	// timeAdded is what tolerationSeconds of a NoExecute taint count from; empty:
 	// when the hub first saw it, again after a restart of the hub.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`
+	// +optional
 	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
 }
 
@@ -312,23 +339,38 @@ const (
 
 // ClusterStatus is what the hub has found out about a member.
 type ClusterStatus struct {
-	// Phase is one of the Cluster… constants, derived from the conditions.
+	// phase is one of the Cluster… constants, derived from the conditions.
+	// +optional
 	Phase string `json:"phase,omitempty"`
-	// Provider, Region and Zones as found from the nodes or overridden.
-	Provider string   `json:"provider,omitempty"`
-	Region   string   `json:"region,omitempty"`
-	Zones    []string `json:"zones,omitempty"`
-	// Version is the member's Kubernetes version, such as v1.37.1.
+	// provider is, as region and zones, as found from the nodes, or overridden.
+	// +optional
+	Provider string `json:"provider,omitempty"`
+	// region is where the nodes are.
+	// +optional
+	Region string `json:"region,omitempty"`
+	// zones are those of the nodes.
+	// +listType=atomic
+	// +optional
+	Zones []string `json:"zones,omitempty"`
+	// version is the member's Kubernetes version, such as v1.37.1.
+	// +optional
 	Version string `json:"version,omitempty"`
-	// Nodes is the number of nodes.
+	// nodes is the number of nodes.
+	// +optional
 	Nodes int32 `json:"nodes,omitempty"`
-	// Capacity and Allocatable are sums over the ready nodes.
-	Capacity    corev1.ResourceList `json:"capacity,omitempty"`
+	// capacity and Allocatable are sums over the ready nodes.
+	// +optional
+	Capacity corev1.ResourceList `json:"capacity,omitempty"`
+	// allocatable is what the nodes have for pods.
+	// +optional
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
-	// Held is the number of objects that ConditionDeletionsHeld is about.
+	// held is the number of objects that ConditionDeletionsHeld is about.
+	// +optional
 	Held int32 `json:"held,omitempty"`
+	// conditions say how the cluster is.
 	// +listType=map
 	// +listMapKey=type
+	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 

@@ -23,10 +23,16 @@ import (
 // +kubebuilder:printcolumn:name="NAMESERVERS",type=string,priority=1,JSONPath=`.status.nameServers`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type DNSZone struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   DNSZoneSpec   `json:"spec"`
+	// spec is what is wanted.
+	// +required
+	Spec DNSZoneSpec `json:"spec"`
+	// status is what the hub has found, and done.
+	// +optional
 	Status DNSZoneStatus `json:"status,omitempty"`
 }
 
@@ -38,66 +44,79 @@ type DNSZone struct {
 // +kubebuilder:validation:XValidation:rule="self.domain == oldSelf.domain",message="domain cannot be changed: create another DNSZone"
 // +kubebuilder:validation:XValidation:rule="!has(self.allowedRoutes) || !has(self.allowedRoutes.hosts) || self.allowedRoutes.hosts.all(h, h.lowerAscii() == self.domain.lowerAscii() || h.lowerAscii().endsWith('.' + self.domain.lowerAscii()))",message="allowedRoutes.hosts must be the domain or names below it"
 type DNSZoneSpec struct {
-	// Domain is the zone's name without a final dot.
+	// domain is the zone's name without a final dot.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$`
+	// +required
 	Domain string `json:"domain"`
-	// Namespace is the one that the zone belongs to: unless allowedRoutes says something
+	// namespace is the one that the zone belongs to: unless allowedRoutes says something
 	// else, its GlobalRoutes, and no others, may have names in the zone. Empty: nobody's
 	// may.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// AllowedRoutes says which GlobalRoutes may have which names in the zone. What is
+	// allowedRoutes says which GlobalRoutes may have which names in the zone. What is
 	// the zone's own is never a route's: its name servers' names, the names of records
 	// with addresses, what is delegated, Federation v1's names.
+	// +optional
 	AllowedRoutes *AllowedRoutes `json:"allowedRoutes,omitempty"`
-	// ProbeNetworks are private networks, as 10.20.0.0/16, whose addresses the hub may probe
+	// probeNetworks are private networks, as 10.20.0.0/16, whose addresses the hub may probe
 	// for GlobalRoutes with names in the zone. It probes public addresses anyway, and its
 	// own, loopback and link-local ones not even so.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=43
 	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="must be a network, as 10.20.0.0/16"
+	// +optional
 	ProbeNetworks []string `json:"probeNetworks,omitempty"`
-	// Embedded: served by the hub.
+	// embedded zones are served by the hub.
+	// +optional
 	Embedded *EmbeddedZone `json:"embedded,omitempty"`
-	// Route53: kept in Amazon Route 53.
+	// route53 zones are kept in Amazon Route 53.
+	// +optional
 	Route53 *Route53Zone `json:"route53,omitempty"`
-	// RFC2136: kept in a name server that takes dynamic updates.
+	// rfc2136 zones are kept in a name server that takes dynamic updates.
+	// +optional
 	RFC2136 *RFC2136Zone `json:"rfc2136,omitempty"`
-	// Records are further records of the zone, that no route makes. In
+	// records are further records of the zone, that no route makes. In
 	// external zones they are managed there, and must be empty here.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=4096
+	// +optional
 	Records []ZoneRecord `json:"records,omitempty"`
-	// Federation serves the names of Federation v1 in this zone, for Services of
+	// federation serves the names of Federation v1 in this zone, for Services of
 	// type LoadBalancer: SERVICE.NAMESPACE.FEDERATION.svc[.ZONE].REGION.DOMAIN,
 	// with this as FEDERATION; empty: none.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
 	Federation string `json:"federation,omitempty"`
-	// Owner is who owns Hanse's records in an external zone, as the TXT
+	// owner is who owns Hanse's records in an external zone, as the TXT
 	// records beside them say; empty: the hub's UID. Two hubs with different
 	// owners leave each other's records alone.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
+	// +optional
 	Owner string `json:"owner,omitempty"`
-	// DryRun shows in status.pending what would be changed at the provider, and changes
+	// dryRun shows in status.pending what would be changed at the provider, and changes
 	// nothing.
+	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
-	// AllowDeletion lets the next pass delete as many records as it says, even if
+	// allowDeletion lets the next pass delete as many records as it says, even if
 	// that is more than a tenth of the zone's. Set it to the number that the
 	// condition DeletionsHeld names.
 	// +kubebuilder:validation:Minimum=0
+	// +optional
 	AllowDeletion int32 `json:"allowDeletion,omitempty"`
 }
 
 // AllowedRoutes says whose GlobalRoutes may have names in a zone, and which.
 type AllowedRoutes struct {
-	// Namespaces are those that GlobalRoutes may be in; empty: the zone's own.
+	// namespaces are those that GlobalRoutes may be in; empty: the zone's own.
+	// +optional
 	Namespaces RouteNamespaces `json:"namespaces,omitempty"`
-	// Hosts are the names that GlobalRoutes may have, as www.DOMAIN, or *.pay.DOMAIN for
+	// hosts are the names that GlobalRoutes may have, as www.DOMAIN, or *.pay.DOMAIN for
 	// all names below pay.DOMAIN, or DOMAIN for the zone's own name. Empty: all names
 	// below the domain; where other namespaces than the zone's own may have some, neither
 	// wildcards nor names with a label that begins with _.
@@ -105,6 +124,7 @@ type AllowedRoutes struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=253
 	// +kubebuilder:validation:items:Pattern=`^(\*\.)?([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$`
+	// +optional
 	Hosts []string `json:"hosts,omitempty"`
 }
 
@@ -112,11 +132,13 @@ type AllowedRoutes struct {
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.from) && self.from == 'Selector') == has(self.selector)",message="selector goes with from: Selector, and only with that"
 type RouteNamespaces struct {
-	// From is Same, the zone's own namespace; All, every namespace; or Selector, those
+	// from is Same, the zone's own namespace; All, every namespace; or Selector, those
 	// that selector selects by their labels at the hub. Empty: Same.
 	// +kubebuilder:validation:Enum=Same;All;Selector
+	// +optional
 	From string `json:"from,omitempty"`
-	// Selector selects Namespaces of the hub by their labels.
+	// selector selects Namespaces of the hub by their labels.
+	// +optional
 	Selector *Selector `json:"selector,omitempty"`
 }
 
@@ -129,128 +151,156 @@ const (
 
 // EmbeddedZone is how the hub serves a zone.
 type EmbeddedZone struct {
-	// NameServers are the names in the NS records; empty: ns1.DOMAIN, with the
+	// nameServers are the names in the NS records; empty: ns1.DOMAIN, with the
 	// addresses that the server listens on.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=13
 	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
 	NameServers []string `json:"nameServers,omitempty"`
-	// Contact is a mail address for the SOA record; empty: hostmaster@DOMAIN.
+	// contact is a mail address for the SOA record; empty: hostmaster@DOMAIN.
 	// +kubebuilder:validation:MaxLength=253
+	// +optional
 	Contact string `json:"contact,omitempty"`
-	// NegativeTTL is how many seconds resolvers remember that a name does not
+	// negativeTTL is how many seconds resolvers remember that a name does not
 	// exist; 0: 60.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400
+	// +optional
 	NegativeTTL int32 `json:"negativeTTL,omitempty"`
-	// Secondaries are told of changes (NOTIFY) and may transfer the zone, as
+	// secondaries are told of changes (NOTIFY) and may transfer the zone, as
 	// HOST:PORT or HOST; HOST is an IP address.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=64
+	// +optional
 	Secondaries []string `json:"secondaries,omitempty"`
-	// TransferKey is the TSIG key that transfers have to be signed with. Without
+	// transferKey is the TSIG key that transfers have to be signed with. Without
 	// it, secondaries are known by their addresses.
+	// +optional
 	TransferKey *TSIGKey `json:"transferKey,omitempty"`
 }
 
 // TSIGKey refers to a shared secret of two name servers (RFC 8945).
 type TSIGKey struct {
-	// Name of the key, as both sides call it.
+	// name of the key, as both sides call it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Name string `json:"name"`
-	// Algorithm is hmac-sha256 (the default), hmac-sha384, hmac-sha512, hmac-sha224 or hmac-sha1.
+	// algorithm is hmac-sha256 (the default), hmac-sha384, hmac-sha512, hmac-sha224 or hmac-sha1.
 	// +kubebuilder:validation:Enum=hmac-sha1;hmac-sha224;hmac-sha256;hmac-sha384;hmac-sha512
+	// +optional
 	Algorithm string `json:"algorithm,omitempty"`
-	// Secret names a Secret in hanse-system whose key "secret" is the key in
+	// secret names a Secret in hanse-system whose key "secret" is the key in
 	// base64, as BIND and Knot write it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Secret string `json:"secret"`
 }
 
 // Route53Zone is a hosted zone of Amazon Route 53.
 type Route53Zone struct {
-	// HostedZoneID; empty: the one public zone of this name, which is created if
+	// hostedZoneID is the zone's at Amazon; empty: the one public zone of this name, which is created if
 	// there is none.
 	// +kubebuilder:validation:MaxLength=64
+	// +optional
 	HostedZoneID string `json:"hostedZoneID,omitempty"`
-	// CredentialsSecret names a Secret in hanse-system with the keys
+	// credentialsSecret names a Secret in hanse-system with the keys
 	// aws_access_key_id, aws_secret_access_key and perhaps aws_session_token;
 	// empty: those of the hub's environment.
 	// +kubebuilder:validation:MaxLength=253
+	// +optional
 	CredentialsSecret string `json:"credentialsSecret,omitempty"`
-	// Endpoint is the URL of the API; empty: Amazon's.
+	// endpoint is the URL of the API; empty: Amazon's.
 	// +kubebuilder:validation:MaxLength=1024
+	// +optional
 	Endpoint string `json:"endpoint,omitempty"`
-	// HealthChecks lets Route 53 probe the addresses too, so that it changes its
+	// healthChecks lets Route 53 probe the addresses too, so that it changes its
 	// answers while the hub is away. Addresses that are not public have none.
 	// Default true.
+	// +optional
 	HealthChecks *bool `json:"healthChecks,omitempty"`
 }
 
 // RFC2136Zone is a zone on a name server that takes dynamic updates.
 type RFC2136Zone struct {
-	// Server is the primary as HOST:PORT or HOST.
+	// server is the primary as HOST:PORT or HOST.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=260
+	// +required
 	Server string `json:"server"`
-	// Key signs updates and transfers.
+	// key signs updates and transfers.
+	// +optional
 	Key *TSIGKey `json:"key,omitempty"`
 }
 
 // ZoneRecord is a record set of a zone.
 type ZoneRecord struct {
-	// Name relative to the domain; @ is the domain itself.
+	// name relative to the domain; @ is the domain itself.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Name string `json:"name"`
-	// Type as A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, SSHFP, TLSA or TXT.
+	// type as A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, SSHFP, TLSA or TXT.
 	// +kubebuilder:validation:Enum=A;AAAA;CAA;CNAME;DS;HTTPS;MX;NAPTR;NS;PTR;SRV;SSHFP;SVCB;TLSA;TXT
+	// +required
 	Type string `json:"type"`
-	// TTL in seconds; 0: 300.
+	// ttl in seconds; 0: 300.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=604800
+	// +optional
 	TTL int32 `json:"ttl,omitempty"`
-	// Values as in a master file (RFC 1035, section 5).
+	// values as in a master file (RFC 1035, section 5).
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=4096
+	// +required
 	Values []string `json:"values"`
 }
 
 // DNSZoneStatus is how a zone is doing.
 type DNSZoneStatus struct {
-	// ObservedGeneration is the generation of the spec that this is about.
+	// observedGeneration is the generation of the spec that this is about.
+	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Provider is Embedded, Route53 or RFC2136.
+	// provider is Embedded, Route53 or RFC2136.
+	// +optional
 	Provider string `json:"provider,omitempty"`
-	// NameServers are the names to delegate the domain to.
+	// nameServers are the names to delegate the domain to.
 	// +listType=atomic
+	// +optional
 	NameServers []string `json:"nameServers,omitempty"`
-	// Listeners are where the hub's own server answers, as HOST:PORT.
+	// listeners are where the hub's own server answers, as HOST:PORT.
 	// +listType=atomic
+	// +optional
 	Listeners []string `json:"listeners,omitempty"`
-	// Serial of the SOA record; it never falls.
+	// serial of the SOA record; it never falls.
+	// +optional
 	Serial int64 `json:"serial,omitempty"`
-	// Hosts is how many hostnames of routes are in the zone.
+	// hosts is how many hostnames of routes are in the zone.
+	// +optional
 	Hosts int32 `json:"hosts,omitempty"`
-	// HostedZoneID in Route 53.
+	// hostedZoneID in Route 53.
+	// +optional
 	HostedZoneID string `json:"hostedZoneID,omitempty"`
-	// Pending is the changes that are held back or shown only, at most 50, a line
+	// pending is the changes that are held back or shown only, at most 50, a line
 	// each.
 	// +listType=atomic
+	// +optional
 	Pending []string `json:"pending,omitempty"`
-	// Conditions: Ready (served, or kept), Delegated (the parent zone leads here),
+	// conditions are Ready (served, or kept), Delegated (the parent zone leads here),
 	// DeletionsHeld (too many records would vanish).
 	// +listType=map
 	// +listMapKey=type
+	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// LastValid is the spec that is in effect: the last that could be understood, unless it
+	// lastValid is the spec that is in effect: the last that could be understood, unless it
 	// is very large. The hub goes by it when it finds one that it cannot understand.
 	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
 	LastValid *runtime.RawExtension `json:"lastValid,omitempty"`
 }
 

@@ -21,10 +21,16 @@ import (
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type GlobalRoute struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   GlobalRouteSpec   `json:"spec"`
+	// spec is what is wanted.
+	// +required
+	Spec GlobalRouteSpec `json:"spec"`
+	// status is what the hub has found, and done.
+	// +optional
 	Status GlobalRouteStatus `json:"status,omitempty"`
 }
 
@@ -33,40 +39,48 @@ type GlobalRoute struct {
 // +kubebuilder:validation:XValidation:rule="(has(self.targets) && size(self.targets) > 0) || (has(self.endpoints) && size(self.endpoints) > 0)",message="targets or endpoints must say where the hosts lead"
 // +kubebuilder:validation:XValidation:rule="(has(self.hosts) && size(self.hosts) > 0) || (has(self.targets) && size(self.targets) > 0)",message="hosts must not be empty unless targets have hosts of their own"
 type GlobalRouteSpec struct {
-	// Hosts are DNS names without a final dot; the first label may be *. Empty:
+	// hosts are DNS names without a final dot; the first label may be *. Empty:
 	// those of the targets (an Ingress' rules, a Gateway's listeners, the
 	// annotation external-dns.kubernetes.io/hostname).
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=253
 	// +kubebuilder:validation:items:Pattern=`^(\*\.)?([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$`
+	// +optional
 	Hosts []string `json:"hosts,omitempty"`
-	// Targets are objects of this namespace at the hub, which the clusters give
+	// targets are objects of this namespace at the hub, which the clusters give
 	// addresses to.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
+	// +optional
 	Targets []RouteTarget `json:"targets,omitempty"`
-	// Endpoints are addresses that no object has, by cluster.
+	// endpoints are addresses that no object has, by cluster.
 	// +listType=map
 	// +listMapKey=cluster
 	// +kubebuilder:validation:MaxItems=256
+	// +optional
 	Endpoints []RouteEndpoint `json:"endpoints,omitempty"`
-	// Routing says which cluster suits whom; empty: the nearest.
+	// routing says which cluster suits whom; empty: the nearest.
+	// +optional
 	Routing Routing `json:"routing,omitempty"`
-	// TTL of the answers in seconds; 0: 30, or that of the annotation
+	// ttl of the answers in seconds; 0: 30, or that of the annotation
 	// external-dns.kubernetes.io/ttl of the target.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=604800
+	// +optional
 	TTL int32 `json:"ttl,omitempty"`
-	// HealthCheck is how the public addresses are probed.
+	// healthCheck is how the public addresses are probed.
+	// +optional
 	HealthCheck HealthCheck `json:"healthCheck,omitempty"`
-	// MinHealthy is how many of a cluster's addresses, as a number or as a
+	// minHealthy is how many of a cluster's addresses, as a number or as a
 	// percentage, have to pass for the cluster to be in the answers; empty: 1.
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 : self.matches('^(100|[1-9]?[0-9])%$')",message="minHealthy must be a number from 1 or a percentage from 0% to 100%"
+	// +optional
 	MinHealthy *intstr.IntOrString `json:"minHealthy,omitempty"`
-	// WhenAllDown is what to answer when no cluster is healthy.
+	// whenAllDown is what to answer when no cluster is healthy.
 	// +kubebuilder:validation:Enum=All;Default;Nothing
+	// +optional
 	WhenAllDown string `json:"whenAllDown,omitempty"`
 }
 
@@ -79,11 +93,14 @@ const (
 
 // RouteTarget names an object beside the GlobalRoute.
 type RouteTarget struct {
-	// Kind is Ingress, Service or Gateway (of gateway.networking.k8s.io).
+	// kind is Ingress, Service or Gateway (of gateway.networking.k8s.io).
 	// +kubebuilder:validation:Enum=Ingress;Service;Gateway
+	// +required
 	Kind string `json:"kind"`
+	// name is the object's.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Name string `json:"name"`
 }
 
@@ -91,18 +108,22 @@ type RouteTarget struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.hostname) != (has(self.addresses) && size(self.addresses) > 0)",message="either addresses or hostname"
 type RouteEndpoint struct {
+	// cluster is the name of the Cluster that the addresses are of.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Cluster string `json:"cluster"`
-	// Addresses are IPv4 and IPv6 addresses.
+	// addresses are IPv4 and IPv6 addresses.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=45
 	// +kubebuilder:validation:items:XValidation:rule="isIP(self)",message="must be an IP address"
+	// +optional
 	Addresses []string `json:"addresses,omitempty"`
-	// Hostname is a name that another DNS server knows the addresses of.
+	// hostname is a name that another DNS server knows the addresses of.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +optional
 	Hostname string `json:"hostname,omitempty"`
 }
 
@@ -114,37 +135,43 @@ type RouteEndpoint struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.policy) || self.policy != 'Failover' || has(self.order)",message="policy Failover needs order"
 // +kubebuilder:validation:XValidation:rule="!has(self.policy) || self.policy != 'Latency' || has(self.latency)",message="policy Latency needs latency"
 type Routing struct {
-	// Policy is Geography, Weighted, Failover, Latency or All; empty: the one
+	// policy is Geography, Weighted, Failover, Latency or All; empty: the one
 	// whose field is set, or else Geography.
 	// +kubebuilder:validation:Enum=Geography;Weighted;Failover;Latency;All
+	// +optional
 	Policy string `json:"policy,omitempty"`
-	// Geography gives places their clusters. The most specific rule wins. Places
+	// geography gives places their clusters. The most specific rule wins. Places
 	// that it does not name get default, or without one the nearest; when the
 	// clusters of a rule are down, so do its places.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=512
+	// +optional
 	Geography []GeographyRule `json:"geography,omitempty"`
-	// Weights are the shares of the answers, by cluster. 0, or not listed: none
+	// weights are the shares of the answers, by cluster. 0, or not listed: none
 	// as long as a weighted cluster is healthy.
 	// +kubebuilder:validation:MaxProperties=256
 	// +kubebuilder:validation:XValidation:rule="self.all(c, self[c] >= 0 && self[c] <= 1000000)",message="weights must be from 0 to 1000000"
+	// +optional
 	Weights map[string]int32 `json:"weights,omitempty"`
-	// Order is the clusters in order of preference.
+	// order is the clusters in order of preference.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
+	// +optional
 	Order []string `json:"order,omitempty"`
-	// Latency is a table of round-trip times from places to clusters; the
+	// latency is a table of round-trip times from places to clusters; the
 	// healthy cluster with the lowest answers.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=512
+	// +optional
 	Latency []LatencyRule `json:"latency,omitempty"`
-	// Default is the clusters, in order of preference, for clients whose place is
+	// default is the clusters, in order of preference, for clients whose place is
 	// not known, or has no rule where there are some. Empty: all healthy clusters
 	// where the place is not known.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
+	// +optional
 	Default []string `json:"default,omitempty"`
 }
 
@@ -162,34 +189,39 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.continent), has(self.country), has(self.subdivision)].filter(x, x).size() <= 1",message="only one of continent, country and subdivision"
 type Origin struct {
-	// Continent is AF, AN, AS, EU, NA, OC or SA.
+	// continent is AF, AN, AS, EU, NA, OC or SA.
 	// +kubebuilder:validation:Enum=AF;AN;AS;EU;NA;OC;SA
+	// +optional
 	Continent string `json:"continent,omitempty"`
-	// Country is an ISO 3166-1 code of two letters, as FR.
+	// country is an ISO 3166-1 code of two letters, as FR.
 	// +kubebuilder:validation:Pattern=`^[A-Z]{2}$`
+	// +optional
 	Country string `json:"country,omitempty"`
-	// Subdivision is an ISO 3166-2 code, as US-NY. It needs a geographic database
+	// subdivision is an ISO 3166-2 code, as US-NY. It needs a geographic database
 	// that knows subdivisions; the one in the binary knows countries.
 	// +kubebuilder:validation:Pattern=`^[A-Z]{2}-[A-Z0-9]{1,3}$`
+	// +optional
 	Subdivision string `json:"subdivision,omitempty"`
 }
 
 // GeographyRule gives the clients of a place their clusters.
 type GeographyRule struct {
 	Origin `json:",inline"`
-	// Clusters in order of preference.
+	// clusters in order of preference.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
+	// +required
 	Clusters []string `json:"clusters"`
 }
 
 // LatencyRule is how far the clusters are from a place.
 type LatencyRule struct {
 	Origin `json:",inline"`
-	// Milliseconds by cluster.
+	// milliseconds by cluster.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=256
+	// +required
 	Milliseconds map[string]int32 `json:"milliseconds"`
 }
 
@@ -198,57 +230,68 @@ type LatencyRule struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('1h'))",message="interval must be from 1s to 1h"
 // +kubebuilder:validation:XValidation:rule="!has(self.timeout) || (duration(self.timeout) > duration('0s') && duration(self.timeout) <= duration('1m'))",message="timeout must be more than 0s and at most 1m"
 type HealthCheck struct {
-	// Protocol is HTTP, HTTPS, TCP or None; empty: HTTP for an Ingress or Gateway
+	// protocol is HTTP, HTTPS, TCP or None; empty: HTTP for an Ingress or Gateway
 	// (HTTPS if its host has a certificate and no path says otherwise), TCP for
 	// a Service or endpoints.
 	// +kubebuilder:validation:Enum=HTTP;HTTPS;TCP;None
+	// +optional
 	Protocol string `json:"protocol,omitempty"`
-	// Path of the request; empty: /.
+	// path of the request; empty: /.
 	// +kubebuilder:validation:Pattern=`^/[!-~]*$`
 	// +kubebuilder:validation:MaxLength=1024
+	// +optional
 	Path string `json:"path,omitempty"`
-	// Host of the request and of TLS, and of the certificate; empty: each host of the
+	// host of the request and of TLS, and of the certificate; empty: each host of the
 	// route is asked for, a wildcard as hanse-health.DOMAIN.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
+	// +optional
 	Host string `json:"host,omitempty"`
-	// Port; 0: 80 for HTTP, 443 for HTTPS, the Service's first for TCP.
+	// port is the one that is probed; 0: 80 for HTTP, 443 for HTTPS, the Service's first for TCP.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
+	// +optional
 	Port int32 `json:"port,omitempty"`
-	// ExpectedStatus is codes and ranges, as 200-399 (the default) or 200,204.
+	// expectedStatus is codes and ranges, as 200-399 (the default) or 200,204.
 	// +kubebuilder:validation:Pattern=`^[1-5][0-9]{2}(-[1-5][0-9]{2})?(,[1-5][0-9]{2}(-[1-5][0-9]{2})?)*$`
 	// +kubebuilder:validation:MaxLength=256
+	// +optional
 	ExpectedStatus string `json:"expectedStatus,omitempty"`
-	// ExpectedText must be within the first 5120 bytes of the body. It counts only at
+	// expectedText must be within the first 5120 bytes of the body. It counts only at
 	// addresses that a cluster has given to a target, asked for by one of the route's own
 	// hosts: nobody is to learn by it what is said to the hub alone.
 	// +kubebuilder:validation:MaxLength=255
+	// +optional
 	ExpectedText string `json:"expectedText,omitempty"`
-	// TLSVerification of HTTPS is Full (the default): an address whose certificate has
+	// tlsVerification of HTTPS is Full (the default): an address whose certificate has
 	// expired, is for another name, or is signed by nobody whom the hub's machine
 	// trusts, is down, as it is for users; or None: any certificate will do, so that
 	// only whether it answers counts. None makes nothing less safe but the verdict: a
 	// probe sends no secret.
 	// +kubebuilder:validation:Enum=Full;None
+	// +optional
 	TLSVerification string `json:"tlsVerification,omitempty"`
-	// Interval between two probes, from 1s to 1h, as 10s or 1m30s; empty: 10s.
+	// interval between two probes, from 1s to 1h, as 10s or 1m30s; empty: 10s.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=24
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
+	// +optional
 	Interval *metav1.Duration `json:"interval,omitempty"`
-	// Timeout of a probe, at most 1m; empty: 4s, or the interval if that is shorter.
+	// timeout of a probe, at most 1m; empty: 4s, or the interval if that is shorter.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=24
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
+	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
-	// Down is how many probes in a row must fail for an address to be down; 0: 3.
+	// down is how many probes in a row must fail for an address to be down; 0: 3.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
+	// +optional
 	Down int32 `json:"down,omitempty"`
-	// Up is how many probes in a row must pass for it to be up again; 0: 2.
+	// up is how many probes in a row must pass for it to be up again; 0: 2.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
+	// +optional
 	Up int32 `json:"up,omitempty"`
 }
 
@@ -264,25 +307,31 @@ const AnnotationTLSVerification = "hanse.dev/tls-verification"
 
 // GlobalRouteStatus is how the route is doing.
 type GlobalRouteStatus struct {
-	// ObservedGeneration is the generation of the spec that this is about.
+	// observedGeneration is the generation of the spec that this is about.
+	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Summary is what the columns of kubectl get show.
+	// summary is what the columns of kubectl get show.
+	// +optional
 	Summary RouteSummary `json:"summary,omitempty"`
-	// Conditions: Accepted (the spec is valid), Ready (all hosts are answered).
+	// conditions are Accepted (the spec is valid) and Ready (all hosts are answered).
 	// +listType=map
 	// +listMapKey=type
+	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// Hosts has an entry for each hostname.
+	// hosts has an entry for each hostname.
 	// +listType=map
 	// +listMapKey=name
+	// +optional
 	Hosts []RouteHost `json:"hosts,omitempty"`
-	// Clusters has an entry for each cluster that the route could lead to.
+	// clusters has an entry for each cluster that the route could lead to.
 	// +listType=map
 	// +listMapKey=name
+	// +optional
 	Clusters []RouteCluster `json:"clusters,omitempty"`
-	// LastValid is the spec that is in effect: the last that could be understood, unless it
+	// lastValid is the spec that is in effect: the last that could be understood, unless it
 	// is very large. The hub goes by it when it finds one that it cannot understand.
 	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
 	LastValid *runtime.RawExtension `json:"lastValid,omitempty"`
 }
 
@@ -311,58 +360,80 @@ const (
 
 // RouteSummary is a GlobalRoute in a line.
 type RouteSummary struct {
-	// Hosts are the hostnames, at most three, and how many more.
+	// hosts are the hostnames, at most three, and how many more.
+	// +optional
 	Hosts string `json:"hosts,omitempty"`
-	// Routing is the policy.
+	// routing is the policy.
+	// +optional
 	Routing string `json:"routing,omitempty"`
-	// Healthy is healthy/all clusters.
+	// healthy is healthy/all clusters.
+	// +optional
 	Healthy string `json:"healthy,omitempty"`
 }
 
 // RouteHost is one hostname of a route.
 type RouteHost struct {
+	// name is the host.
+	// +required
 	Name string `json:"name"`
-	// Zone is the DNSZone that it is in.
+	// zone is the DNSZone that it is in.
+	// +optional
 	Zone string `json:"zone,omitempty"`
-	// Answered says whether the name is served, or has been taken over by the
+	// answered says whether the name is served, or has been taken over by the
 	// zone's provider.
+	// +required
 	Answered bool `json:"answered"`
-	// Clusters are those that are healthy, for this host.
+	// clusters are those that are healthy, for this host.
 	// +listType=atomic
+	// +optional
 	Clusters []string `json:"clusters,omitempty"`
-	// Message is why it is not.
+	// message is why it is not.
+	// +optional
 	Message string `json:"message,omitempty"`
 }
 
 // RouteCluster is a cluster that a route could lead to.
 type RouteCluster struct {
+	// name is the Cluster's.
+	// +required
 	Name string `json:"name"`
-	// Addresses and Hostnames are where it is reached.
+	// addresses and hostnames are where it is reached.
 	// +listType=atomic
+	// +optional
 	Addresses []string `json:"addresses,omitempty"`
+	// hostnames are those of its load balancers.
 	// +listType=atomic
+	// +optional
 	Hostnames []string `json:"hostnames,omitempty"`
-	// Healthy says whether it is in the answers of all hosts.
+	// healthy says whether it is in the answers of all hosts.
+	// +required
 	Healthy bool `json:"healthy"`
-	// Since is when Healthy became what it is.
+	// since is when healthy became what it is.
+	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
-	// Inside is what the member's endpoints say.
+	// inside is what the member's endpoints say.
+	// +optional
 	Inside *RouteHealth `json:"inside,omitempty"`
-	// Outside is what the probes of its addresses say.
+	// outside is what the probes of its addresses say.
+	// +optional
 	Outside *RouteHealth `json:"outside,omitempty"`
-	// Share is its part of the world's answers, as 31%: of the world's IPv4
+	// share is its part of the world's answers, as 31%: of the world's IPv4
 	// networks for geography and latency, of the answers for weights.
+	// +optional
 	Share string `json:"share,omitempty"`
 }
 
 // RouteHealth is what one side says of a cluster.
 type RouteHealth struct {
-	// State is Up, Down, or Unknown: not asked yet, or nobody to ask.
+	// state is Up, Down, or Unknown: not asked yet, or nobody to ask.
 	// +kubebuilder:validation:Enum=Up;Down;Unknown
+	// +required
 	State string `json:"state"`
-	// Message is why, in a line.
+	// message is why, in a line.
+	// +optional
 	Message string `json:"message,omitempty"`
-	// Since is when State became what it is.
+	// since is when state became what it is.
+	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
 }
 

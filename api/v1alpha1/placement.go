@@ -20,27 +20,36 @@ import (
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.summary.message`
 type Placement struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Object is the federated object at the hub.
+	// object is the federated object at the hub.
+	// +required
 	Object ObjectReference `json:"object"`
-	// Summary is what the columns of kubectl get show.
+	// summary is what the columns of kubectl get show.
+	// +required
 	Summary PlacementSummary `json:"summary"`
-	// Clusters has one entry for each cluster that the object is placed in or
+	// clusters has one entry for each cluster that the object is placed in or
 	// still has something to be removed from, by name.
 	// +listType=map
 	// +listMapKey=name
+	// +optional
 	Clusters []ClusterPlacement `json:"clusters,omitempty"`
-	// Policy is the placement policy that applies to the object; empty: none.
+	// policy is the placement policy that applies to the object; empty: none.
+	// +optional
 	Policy *PolicyMatch `json:"policy,omitempty"`
-	// Unplaced is how many replicas no cluster could be given; the summary says why.
+	// unplaced is how many replicas no cluster could be given; the summary says why.
+	// +optional
 	Unplaced int32 `json:"unplaced,omitempty"`
-	// Rejected is the clusters that were not chosen, by name.
+	// rejected is the clusters that were not chosen, by name.
 	// +listType=map
 	// +listMapKey=name
+	// +optional
 	Rejected []ClusterRejection `json:"rejected,omitempty"`
-	// Rollout of the object's pod template, for kinds whose pods follow it.
+	// rollout of the object's pod template, for kinds whose pods follow it.
+	// +optional
 	Rollout *PlacementRollout `json:"rollout,omitempty"`
 }
 
@@ -83,44 +92,63 @@ const (
 
 // PolicyMatch is the placement policy that applies to an object.
 type PolicyMatch struct {
-	// Name, such as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
+	// name is the policy's, such as PlacementPolicy shop/web or ClusterPlacementPolicy eu.
+	// +required
 	Name string `json:"name"`
-	// Reason is what it selects the object by, in a sentence.
+	// reason is what it selects the object by, in a sentence.
+	// +required
 	Reason string `json:"reason"`
-	// Overruled is why others that select the object do not apply to it.
+	// overruled is why others that select the object do not apply to it.
 	// +listType=atomic
+	// +optional
 	Overruled []string `json:"overruled,omitempty"`
 }
 
 // ClusterRejection is why a cluster was not chosen.
 type ClusterRejection struct {
-	// Name of the Cluster.
+	// name of the Cluster.
+	// +required
 	Name string `json:"name"`
-	// Reason in a sentence.
+	// reason in a sentence.
+	// +required
 	Reason string `json:"reason"`
 }
 
 // ObjectReference names an object at the hub.
 type ObjectReference struct {
-	APIVersion string    `json:"apiVersion"`
-	Kind       string    `json:"kind"`
-	Namespace  string    `json:"namespace,omitempty"`
-	Name       string    `json:"name"`
-	UID        types.UID `json:"uid"`
+	// apiVersion is the object's.
+	// +required
+	APIVersion string `json:"apiVersion"`
+	// kind is the object's.
+	// +required
+	Kind string `json:"kind"`
+	// namespace is the object's; empty: it is in none.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// name is the object's.
+	// +required
+	Name string `json:"name"`
+	// uid is the object's at the hub.
+	// +required
+	UID types.UID `json:"uid"`
 }
 
 // PlacementSummary is a Placement in a line.
 type PlacementSummary struct {
-	// Clusters is the clusters with their replicas, such as aws=2,azure=2, or just
+	// clusters is the clusters with their replicas, such as aws=2,azure=2, or just
 	// their names where there are no replicas to divide.
+	// +required
 	Clusters string `json:"clusters"`
-	// Ready is ready/wanted over all clusters, empty where the kind has no
+	// ready is ready/wanted over all clusters, empty where the kind has no
 	// notion of ready.
+	// +required
 	Ready string `json:"ready"`
-	// Synced is True, or False when any cluster is not as the hub wants it.
+	// synced is True, or False when any cluster is not as the hub wants it.
+	// +required
 	Synced metav1.ConditionStatus `json:"synced"`
-	// Message is the first cluster's error, or else why it is not Synced, or why the
+	// message is the first cluster's error, or else why it is not Synced, or why the
 	// object is placed nowhere.
+	// +optional
 	Message string `json:"message,omitempty"`
 }
 
@@ -140,25 +168,33 @@ const (
 
 // ClusterPlacement is a federated object in one member.
 type ClusterPlacement struct {
-	// Name of the Cluster.
+	// name of the Cluster.
+	// +required
 	Name string `json:"name"`
-	// State is one of the State… constants.
+	// state is one of the State… constants.
+	// +required
 	State string `json:"state"`
-	// Replicas is the share that this cluster is given, nil where the kind is
+	// replicas is the share that this cluster is given, nil where the kind is
 	// not divided.
+	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
-	// ReadyReplicas is how many are ready there, nil where the kind has no
+	// readyReplicas is how many are ready there, nil where the kind has no
 	// notion of it.
+	// +optional
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
-	// LastError is what the member answered to the last attempt that failed,
+	// lastError is what the member answered to the last attempt that failed,
 	// with what to do about it. It never holds any of the object's data.
+	// +optional
 	LastError string `json:"lastError,omitempty"`
-	// Message is why the object is not Synced where that is no error of the last attempt:
+	// message is why the object is not Synced where that is no error of the last attempt:
 	// what it waits for. It never holds any of the object's data.
+	// +optional
 	Message string `json:"message,omitempty"`
-	// Since is when State became what it is.
+	// since is when State became what it is.
+	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
-	// Reason is why the cluster was given this share.
+	// reason is why the cluster was given this share.
+	// +optional
 	Reason string `json:"reason,omitempty"`
 }
 

@@ -13,60 +13,74 @@ import (
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.images), has(self.replicas), has(self.env), has(self.command), has(self.args), has(self.storageClass), has(self.labels), has(self.annotations), has(self.podLabels), has(self.podAnnotations), has(self.jsonPatch), has(self.strategicMerge)].exists(x, x)",message="an override must change something"
 type Override struct {
-	// Name is what messages call the override; empty: its place in the list.
+	// name is what messages call the override; empty: its place in the list.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Name string `json:"name,omitempty"`
-	// Clusters that it is for; empty: all.
+	// clusters that it is for; empty: all.
+	// +optional
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
-	// Kinds that it is for, of those that the policy selects; empty: all.
+	// kinds that it is for, of those that the policy selects; empty: all.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
+	// +optional
 	Kinds []ObjectKind `json:"kinds,omitempty"`
 
-	// Images of containers and init containers.
+	// images of containers and init containers.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Images []ImageOverride `json:"images,omitempty"`
-	// Replicas in each of these clusters, instead of the share that the division
+	// replicas in each of these clusters, instead of the share that the division
 	// gives it. The total at the hub stays as it is.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
+	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
-	// Env is environment variables of containers.
+	// env is environment variables of containers.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Env []EnvOverride `json:"env,omitempty"`
-	// Command of containers.
+	// command of containers.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Command []ArgsOverride `json:"command,omitempty"`
-	// Args of containers.
+	// args of containers.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Args []ArgsOverride `json:"args,omitempty"`
-	// StorageClass of a PersistentVolumeClaim, and of the claim templates of a
+	// storageClass of a PersistentVolumeClaim, and of the claim templates of a
 	// StatefulSet. Kubernetes lets it be chosen only when the object is created.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +optional
 	StorageClass string `json:"storageClass,omitempty"`
-	// Labels of the object.
+	// labels of the object.
+	// +optional
 	Labels *LabelsOverride `json:"labels,omitempty"`
-	// Annotations of the object.
+	// annotations of the object.
+	// +optional
 	Annotations *AnnotationsOverride `json:"annotations,omitempty"`
-	// PodLabels are those of a workload's pods, which its selector must not name.
+	// podLabels are those of a workload's pods, which its selector must not name.
+	// +optional
 	PodLabels *LabelsOverride `json:"podLabels,omitempty"`
-	// PodAnnotations are those of a workload's pods.
+	// podAnnotations are those of a workload's pods.
+	// +optional
 	PodAnnotations *AnnotationsOverride `json:"podAnnotations,omitempty"`
-	// JSONPatch is applied to the object as it is then (RFC 6902).
+	// jsonPatch is applied to the object as it is then (RFC 6902).
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
 	// StrategicMerge is a strategic merge patch for stable kinds of Kubernetes,
 	// and a JSON merge patch (RFC 7386) for others, such as custom resources: there
@@ -84,31 +98,37 @@ type Override struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.image) || !(has(self.registry) || has(self.repository) || has(self.tag) || has(self.digest))",message="image is the whole reference: no registry, repository, tag or digest besides"
 // +kubebuilder:validation:XValidation:rule="has(self.image) || has(self.registry) || has(self.repository) || has(self.tag) || has(self.digest)",message="must have image, registry, repository, tag or digest"
 type ImageOverride struct {
-	// Container; empty: all containers and init containers.
+	// container is the one whose image changes; empty: all containers and init containers.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Container string `json:"container,omitempty"`
-	// Image is the whole reference.
+	// image is the whole reference.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
+	// +optional
 	Image string `json:"image,omitempty"`
-	// Registry, in the form HOST[:PORT][/PATH]. The repository follows as it was written:
+	// registry is in the form HOST[:PORT][/PATH]. The repository follows as it was written:
 	// nginx becomes REGISTRY/nginx.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
+	// +optional
 	Registry string `json:"registry,omitempty"`
-	// Repository is what is between registry and tag, such as library/nginx.
+	// repository is what is between registry and tag, such as library/nginx.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`
+	// +optional
 	Repository string `json:"repository,omitempty"`
-	// Tag; a digest that was there goes, because it would win.
+	// tag replaces the image's; a digest that was there goes, because it would win.
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_][-A-Za-z0-9_.]*$`
+	// +optional
 	Tag string `json:"tag,omitempty"`
-	// Digest, in the form sha256:…; a tag that was there goes, because it would mean nothing.
+	// digest is in the form sha256:…; a tag that was there goes, because it would mean nothing.
 	// +kubebuilder:validation:MaxLength=135
 	// +kubebuilder:validation:Pattern=`^(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$`
+	// +optional
 	Digest string `json:"digest,omitempty"`
 }
 
@@ -116,31 +136,38 @@ type ImageOverride struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="must have set or remove"
 type EnvOverride struct {
-	// Container; empty: all containers, init containers not.
+	// container is the one whose environment changes; empty: all containers, init containers not.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Container string `json:"container,omitempty"`
-	// Set these.
+	// set these.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
+	// +optional
 	Set []EnvValue `json:"set,omitempty"`
-	// Remove these, if they are there.
+	// remove these, if they are there.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
 	Remove []string `json:"remove,omitempty"`
 }
 
 // EnvValue is an environment variable.
 type EnvValue struct {
+	// name is the variable's.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[^=]+$`
+	// +required
 	Name string `json:"name"`
+	// value is the variable's.
 	// +kubebuilder:validation:MaxLength=32768
+	// +required
 	Value string `json:"value"`
 }
 
@@ -149,25 +176,29 @@ type EnvValue struct {
 // +kubebuilder:validation:XValidation:rule="has(self.replace) || has(self.remove) || has(self.append)",message="must have replace, remove or append"
 // +kubebuilder:validation:XValidation:rule="!has(self.replace) || !(has(self.remove) || has(self.append))",message="replace is the whole list: no remove or append besides"
 type ArgsOverride struct {
-	// Container; empty: all containers, init containers not.
+	// container is the one whose arguments change; empty: all containers, init containers not.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Container string `json:"container,omitempty"`
-	// Replace all; empty: none is left.
+	// replace all; empty: none is left.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=4096
+	// +optional
 	Replace []string `json:"replace,omitempty"`
-	// Remove words that are equal to one of these, if they are there.
+	// remove words that are equal to one of these, if they are there.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=4096
+	// +optional
 	Remove []string `json:"remove,omitempty"`
-	// Append these.
+	// append these.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=4096
+	// +optional
 	Append []string `json:"append,omitempty"`
 }
 
@@ -175,19 +206,21 @@ type ArgsOverride struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="must have set or remove"
 type LabelsOverride struct {
-	// Set these.
+	// set these.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="each key must be a label key, as app or example.com/app"
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="labels of hanse.dev cannot be overridden"
+	// +optional
 	Set map[string]LabelValue `json:"set,omitempty"`
-	// Remove these, if they are there.
+	// remove these, if they are there.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=317
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="labels of hanse.dev cannot be overridden"
+	// +optional
 	Remove []string `json:"remove,omitempty"`
 }
 
@@ -195,19 +228,21 @@ type LabelsOverride struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="must have set or remove"
 type AnnotationsOverride struct {
-	// Set these.
+	// set these.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k.lowerAscii()).hasValue())",message="each key must be an annotation key, as example.com/name"
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="annotations of hanse.dev cannot be overridden"
+	// +optional
 	Set map[string]string `json:"set,omitempty"`
-	// Remove these, if they are there.
+	// remove these, if they are there.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=317
 	// +kubebuilder:validation:XValidation:rule="!self.exists(k, k.startsWith('hanse.dev/'))",message="annotations of hanse.dev cannot be overridden"
+	// +optional
 	Remove []string `json:"remove,omitempty"`
 }
 
@@ -215,20 +250,24 @@ type AnnotationsOverride struct {
 //
 // +kubebuilder:validation:XValidation:rule="(self.op in ['move', 'copy']) == has(self.from)",message="move and copy need from, others have none"
 type JSONPatchOperation struct {
-	// Op is add, remove, replace, move, copy or test.
+	// op is add, remove, replace, move, copy or test.
 	// +kubebuilder:validation:Enum=add;remove;replace;move;copy;test
+	// +required
 	Op string `json:"op"`
-	// Path is a JSON Pointer (RFC 6901), such as /spec/template/spec/priorityClassName;
+	// path is a JSON Pointer (RFC 6901), such as /spec/template/spec/priorityClassName;
 	// ~1 stands for / in a name, and ~0 for ~.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^(/([^/~]|~[01])*)+$`
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^/(apiVersion|kind|status|metadata)(/|$)') || (self.matches('^/metadata/(labels|annotations)(/|$)') && !self.contains('/hanse.dev~1'))",message="apiVersion, kind, status, and in metadata what is not a label or annotation, or is one of hanse.dev, cannot be overridden"
+	// +required
 	Path string `json:"path"`
-	// From is where move and copy take the value.
+	// from is where move and copy take the value.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^(/([^/~]|~[01])*)+$`
+	// +optional
 	From string `json:"from,omitempty"`
-	// Value of add, replace and test, which need one that is not null: objects of
+	// value of add, replace and test, which need one that is not null: objects of
 	// Kubernetes hold no nulls.
+	// +optional
 	Value *apiextensionsv1.JSON `json:"value,omitempty"`
 }

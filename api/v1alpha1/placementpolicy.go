@@ -27,10 +27,16 @@ import (
 // +kubebuilder:printcolumn:name="OVERRULED",type=integer,priority=1,JSONPath=`.status.overruled`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
 type PlacementPolicy struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   PlacementPolicySpec   `json:"spec"`
+	// spec is what is wanted.
+	// +required
+	Spec PlacementPolicySpec `json:"spec"`
+	// status is what the hub has found, and done.
+	// +optional
 	Status PlacementPolicyStatus `json:"status,omitempty"`
 }
 
@@ -49,27 +55,35 @@ type PlacementPolicy struct {
 // +kubebuilder:printcolumn:name="OVERRULED",type=integer,priority=1,JSONPath=`.status.overruled`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
 type ClusterPlacementPolicy struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is standard object metadata.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ClusterPlacementPolicySpec `json:"spec"`
-	Status PlacementPolicyStatus      `json:"status,omitempty"`
+	// spec is what is wanted.
+	// +required
+	Spec ClusterPlacementPolicySpec `json:"spec"`
+	// status is what the hub has found, and done.
+	// +optional
+	Status PlacementPolicyStatus `json:"status,omitempty"`
 }
 
 // ClusterPlacementPolicySpec is a PlacementPolicySpec with namespaces.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'Enforced' || !has(self.select) || !(has(self.select.names) || has(self.select.labels))",message="what is enforced selects by kinds and namespaces only: names and labels are chosen by those whom it is to bind"
 type ClusterPlacementPolicySpec struct {
-	// Mode is Default, for what no more specific policy applies to, or Enforced. An
+	// mode is Default, for what no more specific policy applies to, or Enforced. An
 	// enforced policy also holds where another applies: only clusters that both allow
 	// are used, of two maxima the lower counts, of the other's tolerations only those
 	// that the enforced one has, if it has any, and its overrides come last. Several
 	// that are enforced all hold.
 	// +kubebuilder:validation:Enum=Default;Enforced
-	// +kubebuilder:default=Default
+	// +default="Default"
+	// +optional
 	Mode string `json:"mode,omitempty"`
-	// Namespaces are those whose objects are selected; empty: all, and also
+	// namespaces are those whose objects are selected; empty: all, and also
 	// objects that are in no namespace, if select.kinds names their kind.
+	// +optional
 	Namespaces *NamespaceSelector `json:"namespaces,omitempty"`
 
 	PlacementPolicySpec `json:",inline"`
@@ -85,21 +99,24 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.labels) || has(self.exclude)",message="namespaces must have names, labels or exclude"
 type NamespaceSelector struct {
-	// Names; empty: any.
+	// names are those of the namespaces; empty: any.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
 	Names []string `json:"names,omitempty"`
-	// Labels of the Namespace.
+	// labels of the Namespace.
+	// +optional
 	Labels *Selector `json:"labels,omitempty"`
-	// Exclude these.
+	// exclude these.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
 	Exclude []string `json:"exclude,omitempty"`
 }
 
@@ -108,79 +125,94 @@ type NamespaceSelector struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.fallback) || has(self.clusters)",message="fallback needs clusters: the ones that come first"
 // +kubebuilder:validation:XValidation:rule="!has(self.spread) || !has(self.clusters) || !has(self.clusters.names) || has(self.fallback) || self.spread.all(s, s.key.endsWith('zone') || s.atLeast <= size(self.clusters.names))",message="spread asks for more than there are names in clusters: atLeast must not be above their number"
 type PlacementPolicySpec struct {
-	// Select says which objects; empty: all of the namespace. Objects that are in
+	// select says which objects; empty: all of the namespace. Objects that are in
 	// no namespace only where kinds names their kind.
+	// +optional
 	Select ObjectSelector `json:"select,omitempty"`
-	// Propagation says whether the objects go to members at all: Everywhere, that is
+	// propagation says whether the objects go to members at all: Everywhere, that is
 	// to all clusters that they may be in; Needed, for Secrets and ConfigMaps, to those
 	// of them where something goes that names them; None, nowhere. Empty: as the
 	// Namespace or the hub says, which is Everywhere if they do not. A policy that is in
 	// a namespace, or enforced, only narrows this.
 	// +kubebuilder:validation:Enum=Everywhere;Needed;None
+	// +optional
 	Propagation string `json:"propagation,omitempty"`
-	// Clusters are where the objects may go; empty: everywhere.
+	// clusters are where the objects may go; empty: everywhere.
+	// +optional
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
-	// Fallback are further groups of clusters, in order: each is used for what
+	// fallback are further groups of clusters, in order: each is used for what
 	// those before it cannot take.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
+	// +optional
 	Fallback []ClusterGroup `json:"fallback,omitempty"`
-	// Division says how replicas are divided over the clusters.
+	// division says how replicas are divided over the clusters.
+	// +optional
 	Division Division `json:"division,omitempty"`
-	// Spread demands that replicas are in several regions, zones, providers, ….
+	// spread demands that replicas are in several regions, zones, providers, ….
 	// +listType=map
 	// +listMapKey=key
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
+	// +optional
 	Spread []Spread `json:"spread,omitempty"`
-	// Tolerations let objects go to Clusters with taints, besides those of the
+	// tolerations let objects go to Clusters with taints, besides those of the
 	// workload itself.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Tolerations []Toleration `json:"tolerations,omitempty"`
-	// Failover says what is done when a cluster is lost.
+	// failover says what is done when a cluster is lost.
+	// +optional
 	Failover Failover `json:"failover,omitempty"`
-	// Rollout says in which order a change goes out; empty: everywhere at once.
+	// rollout says in which order a change goes out; empty: everywhere at once.
+	// +optional
 	Rollout *Rollout `json:"rollout,omitempty"`
-	// Overrides change the objects for some of the clusters. Those that are for a
+	// overrides change the objects for some of the clusters. Those that are for a
 	// cluster are applied in this order.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Overrides []Override `json:"overrides,omitempty"`
 }
 
 // ObjectSelector selects objects. All that it says must hold: an object has to
 // be of one of the kinds, have one of the names, and the labels.
 type ObjectSelector struct {
-	// Kinds; empty: any.
+	// kinds are those of the objects; empty: any.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
+	// +optional
 	Kinds []ObjectKind `json:"kinds,omitempty"`
-	// Names; empty: any.
+	// names are those of the objects; empty: any.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
 	Names []string `json:"names,omitempty"`
-	// Labels of the object.
+	// labels of the object.
+	// +optional
 	Labels *Selector `json:"labels,omitempty"`
 }
 
 // ObjectKind is a kind of objects, in any of its versions.
 type ObjectKind struct {
-	// APIVersion, such as v1 or apps/v1. Objects of other versions of the group are
+	// apiVersion is v1 or apps/v1, say. Objects of other versions of the group are
 	// the same objects, and meant too.
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +required
 	APIVersion string `json:"apiVersion"`
-	// Kind, such as Deployment.
+	// kind is the objects', such as Deployment.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +required
 	Kind string `json:"kind"`
 }
 
@@ -189,15 +221,17 @@ type ObjectKind struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.matchLabels) || has(self.matchExpressions)",message="must have matchLabels or matchExpressions"
 type Selector struct {
-	// MatchLabels are labels that have to be there with these values.
+	// matchLabels are labels that have to be there with these values.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue())",message="each key must be a label key, as app or example.com/app"
+	// +optional
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
-	// MatchExpressions all have to hold.
+	// matchExpressions all have to hold.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	MatchExpressions []LabelRequirement `json:"matchExpressions,omitempty"`
 }
 
@@ -211,18 +245,21 @@ type LabelValue string
 //
 // +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] ? has(self.values) : !has(self.values)",message="operators In and NotIn need values, Exists and DoesNotExist have none"
 type LabelRequirement struct {
-	// Key of the label.
+	// key of the label.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a label key, as app or example.com/app"
+	// +required
 	Key string `json:"key"`
-	// Operator is In, NotIn, Exists or DoesNotExist.
+	// operator is In, NotIn, Exists or DoesNotExist.
 	// +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
+	// +required
 	Operator string `json:"operator"`
-	// Values of In and NotIn.
+	// values of In and NotIn.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
+	// +optional
 	Values []LabelValue `json:"values,omitempty"`
 }
 
@@ -230,33 +267,38 @@ type LabelRequirement struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) || has(self.labels) || has(self.fields) || has(self.exclude)",message="must have names, labels, fields or exclude"
 type ClusterSelector struct {
-	// Names; empty: any.
+	// names are those of the Clusters; empty: any.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
 	Names []string `json:"names,omitempty"`
-	// Labels of the Cluster.
+	// labels of the Cluster.
+	// +optional
 	Labels *Selector `json:"labels,omitempty"`
-	// Fields of the Cluster.
+	// fields of the Cluster.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
+	// +optional
 	Fields []FieldRequirement `json:"fields,omitempty"`
-	// Exclude these.
+	// exclude these.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +optional
 	Exclude []string `json:"exclude,omitempty"`
 }
 
 // ClusterGroup is a ClusterSelector with a name.
 type ClusterGroup struct {
-	// Name is what reasons call the group; empty: its place in the list.
+	// name is what reasons call the group; empty: its place in the list.
 	// +kubebuilder:validation:MaxLength=63
+	// +optional
 	Name string `json:"name,omitempty"`
 
 	ClusterSelector `json:",inline"`
@@ -265,18 +307,21 @@ type ClusterGroup struct {
 // FieldRequirement is a condition on what the hub knows of a cluster. A cluster
 // with several zones is in a zone if one of them is.
 type FieldRequirement struct {
-	// Key is provider, region, zone or continent.
+	// key is provider, region, zone or continent.
 	// +kubebuilder:validation:Enum=provider;region;zone;continent
+	// +required
 	Key string `json:"key"`
-	// Operator is In or NotIn.
+	// operator is In or NotIn.
 	// +kubebuilder:validation:Enum=In;NotIn
+	// +required
 	Operator string `json:"operator"`
-	// Values, such as aws, eu-west-1, eu-west-1a, EU.
+	// values are what the field is compared with, such as aws, eu-west-1, eu-west-1a, EU.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +required
 	Values []string `json:"values"`
 }
 
@@ -290,26 +335,33 @@ const (
 
 // PlacementPolicyStatus is how a policy is doing.
 type PlacementPolicyStatus struct {
-	// ObservedGeneration is the generation of the spec that this is about.
+	// observedGeneration is the generation of the spec that this is about.
+	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Summary is what the columns of kubectl get show.
+	// summary is what the columns of kubectl get show.
+	// +optional
 	Summary PolicySummary `json:"summary,omitempty"`
-	// Objects is how many objects the policy applies to.
+	// objects is how many objects the policy applies to.
+	// +optional
 	Objects int32 `json:"objects,omitempty"`
-	// Overruled is how many more it selects, that another policy applies to.
+	// overruled is how many more it selects, that another policy applies to.
+	// +optional
 	Overruled int32 `json:"overruled,omitempty"`
-	// InEffect is the spec that is in effect while that of the policy is not valid:
+	// inEffect is the spec that is in effect while that of the policy is not valid:
 	// the last that was. Nobody but the hub may write it.
+	// +optional
 	InEffect *PolicyInEffect `json:"inEffect,omitempty"`
-	// Conditions: Accepted (the spec is valid).
+	// conditions are Accepted (the spec is valid).
 	// +listType=map
 	// +listMapKey=type
+	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // PolicyInEffect is an earlier spec of a policy.
 type PolicyInEffect struct {
-	// Generation that it was of.
+	// generation that it was of.
+	// +required
 	Generation int64 `json:"generation"`
 	// Spec as it was.
 	// +kubebuilder:pruning:PreserveUnknownFields
@@ -329,11 +381,14 @@ const (
 
 // PolicySummary is a policy in a line.
 type PolicySummary struct {
-	// Selects is the objects, such as Deployment/web or app=web.
+	// selects is the objects, such as Deployment/web or app=web.
+	// +optional
 	Selects string `json:"selects,omitempty"`
-	// Strategy of the division.
+	// strategy of the division.
+	// +optional
 	Strategy string `json:"strategy,omitempty"`
-	// Clusters is which clusters, such as aws,azure or region in (eu-west-1).
+	// clusters is which clusters, such as aws,azure or region in (eu-west-1).
+	// +optional
 	Clusters string `json:"clusters,omitempty"`
 }
 

@@ -13,19 +13,25 @@ const (
 // PlacementRollout is how far the pod template of a Deployment, StatefulSet or
 // DaemonSet has gone.
 type PlacementRollout struct {
-	// State is one of the RolloutState… constants.
+	// state is one of the RolloutState… constants.
+	// +required
 	State string `json:"state"`
-	// Step is the one in progress; empty: none.
+	// step is the one in progress; empty: none.
+	// +optional
 	Step string `json:"step,omitempty"`
-	// Message says what is waited for, or what failed.
+	// message says what is waited for, or what failed.
+	// +optional
 	Message string `json:"message,omitempty"`
-	// Revision of the pod template at the hub.
+	// revision of the pod template at the hub.
+	// +required
 	Revision string `json:"revision"`
-	// Policy that says what the steps are; empty: a change goes everywhere at once.
+	// policy that says what the steps are; empty: a change goes everywhere at once.
+	// +optional
 	Policy string `json:"policy,omitempty"`
-	// Clusters in the order of their turns.
+	// clusters in the order of their turns.
 	// +listType=map
 	// +listMapKey=name
+	// +optional
 	Clusters []ClusterRollout `json:"clusters,omitempty"`
 }
 
@@ -40,16 +46,25 @@ const (
 
 // ClusterRollout is how far a pod template is in one cluster.
 type ClusterRollout struct {
-	// Name of the Cluster.
+	// name of the Cluster.
+	// +required
 	Name string `json:"name"`
-	// Step that the cluster is in; empty where there are none.
+	// step that the cluster is in; empty where there are none.
+	// +optional
 	Step string `json:"step,omitempty"`
-	// State is one of the RolloutCluster… constants.
+	// state is one of the RolloutCluster… constants.
+	// +required
 	State string `json:"state"`
-	// Revision that the cluster has; empty where that is not known.
+	// revision that the cluster has; empty where that is not known.
+	// +optional
 	Revision string `json:"revision,omitempty"`
-	// Updated, Ready and Total count pods.
+	// updated are the pods of the new template.
+	// +required
 	Updated int64 `json:"updated"`
-	Ready   int64 `json:"ready"`
-	Total   int64 `json:"total"`
+	// ready are the pods that are ready.
+	// +required
+	Ready int64 `json:"ready"`
+	// total are all pods.
+	// +required
+	Total int64 `json:"total"`
 }

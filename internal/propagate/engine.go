@@ -83,8 +83,8 @@ type Engine struct {
 	// Set by Run, once the run has its place in the lineage; nil before. What needs them comes later.
 	running atomic.Pointer[running]
 
-	mu      sync.Mutex // of membership
-	waiting map[string]engagement
+	mu          sync.Mutex // of membership
+	engagements map[string]*engagement
 }
 
 // running is what there is while the Engine runs.
@@ -116,7 +116,7 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		options: o, hub: client, discovery: typed.Discovery(), clock: o.Clock,
-		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), waiting: map[string]engagement{},
+		published: newPublished(), changes: newChanges(), measured: newMeasured(), survival: newSurvival(), engagements: map[string]*engagement{},
 		events: hub.NewEvents(typed.CoreV1()),
 	}
 	e.counts = newCounts(e.published)
@@ -149,7 +149,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if r.flight != nil {
 		parts.Go(func() { r.flight.Run(ctx) })
 	}
-	e.engageWaiting()
+	e.engageAll(r)
 	<-ctx.Done()
 	return nil
 }

@@ -19,39 +19,58 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
-// engagement is a session that is to begin once the Engine runs.
+// engagement is a session that somebody wants with a member for as long as ctx lasts.
 type engagement struct {
-	ctx context.Context
-	cfg *rest.Config
+	ctx   context.Context
+	cfg   *rest.Config
+	begun bool
 }
 
-// Engage begins a session with a member; it ends with ctx. It does not block.
+// Engage begins a session with a member; it ends with ctx. It does not block. The session begins once the Engine runs, and begins
+// again if the Cluster turns out to be another one of the same name: whoever engages may hear of Clusters before the World does,
+// or after it.
 func (e *Engine) Engage(ctx context.Context, name string, cfg *rest.Config) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	r := e.running.Load()
-	if r == nil {
-		e.waiting[name] = engagement{ctx, cfg}
-		return
+	with := &engagement{ctx: ctx, cfg: cfg}
+	e.engagements[name] = with
+	if r := e.running.Load(); r != nil {
+		e.engage(r, name, with)
 	}
-	e.engage(r, name, engagement{ctx, cfg})
+	context.AfterFunc(ctx, func() { e.disengaged(name, with) })
 }
 
-// engageWaiting begins the sessions that waited for the Engine to run.
-func (e *Engine) engageWaiting() {
+// disengaged forgets an engagement that has ended, and the member with it if there is no such Cluster.
+func (e *Engine) disengaged(name string, ended *engagement) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for name, waits := range e.waiting {
-		e.engage(e.running.Load(), name, waits)
+	if e.engagements[name] != ended {
+		return
 	}
-	clear(e.waiting)
+	delete(e.engagements, name)
+	if e.published.Facts().Clusters[name] == nil {
+		all := slices.DeleteFunc(slices.Clone(*e.published.members.Load()), func(m *member.Member) bool { return m.Name() == name })
+		e.published.members.Store(&all)
+	}
 }
 
-// engage is Engage. e.mu is held.
-func (e *Engine) engage(r *running, name string, with engagement) {
+// engageAll begins the sessions that waited for the Engine to run.
+func (e *Engine) engageAll(r *running) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, with := range e.engagements {
+		if !with.begun {
+			e.engage(r, name, with)
+		}
+	}
+}
+
+// engage begins a session. e.mu is held.
+func (e *Engine) engage(r *running, name string, with *engagement) {
 	if with.ctx.Err() != nil {
 		return
 	}
+	with.begun = true
 	ctx, cancel := context.WithCancel(with.ctx)
 	context.AfterFunc(r.ctx, cancel)
 	m := e.published.member(name)
@@ -82,13 +101,18 @@ func (e *Engine) publishFacts(facts *decide.Facts) {
 	e.mu.Lock()
 	r := e.running.Load()
 	for name := range facts.Clusters {
-		if e.published.member(name) == nil {
+		if e.published.member(name) != nil {
+			continue
+		}
+		if with := e.engagements[name]; with != nil {
+			e.engage(r, name, with)
+		} else {
 			e.addMember(r, name)
 		}
 	}
 	var stay, gone []*member.Member
 	for _, m := range *e.published.members.Load() {
-		if facts.Clusters[m.Name()] == nil {
+		if facts.Clusters[m.Name()] == nil && before[m.Name()] != nil { // of one that is new here, the World has not heard yet
 			gone = append(gone, m)
 		} else {
 			stay = append(stay, m)
@@ -101,6 +125,7 @@ func (e *Engine) publishFacts(facts *decide.Facts) {
 	for _, m := range stay {
 		was, is := before[m.Name()], facts.Clusters[m.Name()]
 		switch {
+		case is == nil:
 		case was != nil && !was.Access.Equal(is.Access):
 			m.Restart()
 		case was == nil || !was.Namespaces.Equal(is.Namespaces):

@@ -352,7 +352,7 @@ func (g *guarded) served(t *testing.T) string {
 func (g *guarded) revoked(t *testing.T) {
 	ctx := t.Context()
 	file := filepath.Join(t.TempDir(), "break-glass")
-	r, err := suite.home.Run(ctx, "admin", "kubeconfig", "--data-dir", g.hub.DataDir(), "--break-glass", "--validity", "1h", "--output", file)
+	r, err := suite.home.Run(ctx, "admin", "kubeconfig", "--data-dir", g.hub.DataDir(), "--break-glass", "--validity", "1h", "--file", file)
 	must(t, err)
 	if r.Code != 0 {
 		t.Fatal(r)

@@ -69,11 +69,12 @@ func (m *monitor) restored() {
 		m.again[uid] = true
 		for _, at := range m.f.members {
 			delete(given, at.name)
-			if m.f.hub.get(ref{gr: clusters, name: at.name}) == nil {
-				continue // it joined after the copy was made
+			if m.f.hub.get(ref{gr: clusters, name: at.name}) == nil || at.faults.lying > 0 {
+				continue // it joined after the copy was made, or hides what it has
 			}
 			for _, o := range at.all(jobs) {
-				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] {
+				goes := text(at.get(ref{gr: namespaces, name: text(o.obj, "metadata", "namespace")}), "metadata", "deletionTimestamp") != ""
+				if origin(o.obj) == uid && m.puts[text(o.obj, "metadata", "uid")] && !goes {
 					given[at.name] = completionsOf(o.obj)
 				}
 			}

@@ -85,6 +85,7 @@ func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decisio
 		wl.Problem = unread
 		d = snapshot.Schedule(&wl)
 		d.Problem, d.Waits = "", true
+		d.Unplaced += a.Total - wl.Total // what waits with it
 		return d
 	}
 	if waiting != "" {

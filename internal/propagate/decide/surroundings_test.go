@@ -180,6 +180,19 @@ func TestANewHubWaitsUntilItKnows(t *testing.T) {
 	}
 }
 
+// TestWhatMovesLaterIsStillMissing: what waits with a move until nodes and pods have been measured is not placed. Else what
+// runs beyond the division, as after a restore, would be taken for too many.
+func TestWhatMovesLaterIsStillMissing(t *testing.T) {
+	aws := ready("aws", 0)
+	aws.Taints = []corev1.Taint{{Key: "maintenance", Effect: corev1.TaintEffectNoExecute}}
+	r := demandingRig(aws, ready("google", 0))
+	r.see("aws", 4)
+	got := r.demanding(t, "web", 1, 5, map[string]string{v1alpha1.AnnotationDivision: `{"aws":1}`}, "")
+	if got.Decision.String() != "aws=1" || got.Decision.Unplaced != 4 || !got.Decision.Waits {
+		t.Errorf("%s, %d not placed, because %s", got.Decision, got.Decision.Unplaced, got.Decision.Reason)
+	}
+}
+
 // TestARestartDoesNotMoveWhatRuns reads an object whose division is not recorded, and
 // whose own pods fill the clusters.
 func TestARestartDoesNotMoveWhatRuns(t *testing.T) {

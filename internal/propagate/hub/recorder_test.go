@@ -224,6 +224,8 @@ func TestWhatIsOutOfDateWritesNothing(t *testing.T) {
 			if after := api.get(webPath); fmt.Sprint(after) != fmt.Sprint(before) {
 				t.Errorf("it wrote %v", after)
 			}
+			h.mu.Lock()
+			defer h.mu.Unlock()
 			if len(h.inputs)+len(h.told) > 0 {
 				t.Errorf("it is told %v %v", h.inputs, h.told)
 			}
@@ -246,14 +248,14 @@ func TestOfTwoWritersOneWrites(t *testing.T) {
 	for _, r := range recorders {
 		idle(t, r, api, 2)
 	}
-	waitFor(t, "one of them", func() bool { return len(hearts[0].inputs)+len(hearts[1].inputs) > 0 })
+	waitFor(t, "one of them", func() bool { return len(heard[decide.Input](hearts[0]))+len(heard[decide.Input](hearts[1])) > 0 })
 	got := api.get(webPath)
 	n, _, _ := unstructured.NestedInt64(got.Object, "spec", "replicas")
 	if division := got.GetAnnotations()[v1alpha1.AnnotationDivision]; division != fmt.Sprintf("aws=%d", n) {
 		t.Errorf("%s with %d replicas: half of each", division, n)
 	}
-	if len(hearts[n].inputs) != 1 || len(hearts[1-n].inputs) != 0 {
-		t.Errorf("%d was written, and told are %v and %v", n, hearts[0].inputs, hearts[1].inputs)
+	if len(heard[decide.Input](hearts[n])) != 1 || len(heard[decide.Input](hearts[1-n])) != 0 {
+		t.Errorf("%d was written, and told are %v and %v", n, heard[decide.Input](hearts[0]), heard[decide.Input](hearts[1]))
 	}
 }
 

@@ -27,13 +27,18 @@ type status struct {
 
 // Status has the status of an object written before long, but not before after has gone by. It does not block.
 func (r *Recorder) Status(key template.Key, after time.Duration) {
-	delay := max(after, statusDelay)
+	r.statuses.AddAfter(key, max(after, statusDelay, r.rest(key, r.clock.Now())))
+}
+
+// rest is how long the status of an object is not to be written yet, because it has just been.
+func (r *Recorder) rest(key template.Key, now time.Time) time.Duration {
 	r.mu.Lock()
-	if last, ok := r.written[key]; ok {
-		delay = max(delay, last.at.Add(statusInterval).Sub(r.clock.Now()))
+	defer r.mu.Unlock()
+	last, ok := r.written[key]
+	if !ok {
+		return 0
 	}
-	r.mu.Unlock()
-	r.statuses.AddAfter(key, delay)
+	return last.at.Add(statusInterval).Sub(now)
 }
 
 // writeStatus merges what the members say of an object and writes it if it differs from what is there. It is idempotent.
@@ -44,6 +49,10 @@ func (r *Recorder) writeStatus(ctx context.Context, key template.Key) error {
 	}
 	if r.yields(now) || r.outdated(a.Template, now) {
 		r.statuses.AddAfter(key, statusDelay)
+		return nil
+	}
+	if rest := r.rest(key, now); rest > 0 { // it was asked for before the last was written
+		r.statuses.AddAfter(key, rest)
 		return nil
 	}
 	out, err := report.Status(a, r.published.Facts(), r.published.Members(), r.began, now)

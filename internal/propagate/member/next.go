@@ -305,6 +305,8 @@ func (v *view) skip() (paths []string, known bool) {
 		owned := v.scaled
 		if v.want.FollowsMembers {
 			owned = v.ownCount()
+		} else {
+			v.rec.own = nil // if it had followed, it does so no more
 		}
 		if owned {
 			return []string{"spec.replicas"}, true

@@ -319,6 +319,27 @@ func TestWhoHasSetTheReplicas(t *testing.T) {
 	}
 }
 
+// TestWhatFollowedIsCorrectedOnceItDoesNot: a member was scaled while the total followed, which it does no more before it has.
+func TestWhatFollowedIsCorrectedOnceItDoesNot(t *testing.T) {
+	v := viewOf(t, deployments(), deploymentOf(3))
+	v.want.FollowsMembers, v.want.FinalReplicas = true, 3
+	v.changed(t, set(int64(6), "spec", "replicas"))
+	s := next(v)
+	if s.remember == nil || s.verb != nothing {
+		t.Fatalf("what is to be followed is not noted: %+v", s)
+	}
+	if s.remember(&v.rec); v.rec.own == nil || *v.rec.own != 6 {
+		t.Fatalf("noted is %v", v.rec.own)
+	}
+	w := *v.want
+	w.FollowsMembers = false
+	v.want = &w
+	s = next(v)
+	if body, err := json.Marshal(s.body); err != nil || s.verb != patch || !strings.Contains(string(body), `"replicas":3`) || len(s.drift) != 1 {
+		t.Errorf("verb %d with %s, drift %v, want 3 replicas again", s.verb, body, s.drift)
+	}
+}
+
 // TestErrorsOfSecretsSayNothingOfThem: an API server repeats what it finds invalid.
 func TestErrorsOfSecretsSayNothingOfThem(t *testing.T) {
 	secrets := schema.GroupResource{Resource: "secrets"}

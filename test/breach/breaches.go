@@ -1,0 +1,117 @@
+package main
+
+// breach takes a defence out of a file.
+type breach struct {
+	// file is relative to the root of the tree, and old the text in it, once, that new replaces.
+	file, old, new string
+	// tests of test/attack fail without it.
+	tests []string
+}
+
+// breaches are the defences of the threat model, each without what holds.
+func breaches() []breach {
+	return []breach{
+		{
+			file: "internal/admission/plugin.go",
+			old:  "	if err := p.steering(ctx, a); err != nil {\n",
+			new:  "	if a != nil {\n		return nil\n	}\n	if err := p.steering(ctx, a); err != nil {\n",
+			tests: []string{
+				"TestAPolicyIsNoWayToWriteARole", "TestAPolicyIsNoWayAroundAQuota", "TestOverridesAreWrites", "TestAPolicyOfAllNamespacesGivesNoRights",
+				"TestTakingOverNeedsARightOfItsOwn", "TestAHostnameNeedsTheRightToMakeARoute", "TestAnEarlierPodTemplateIsNotForged", "TestStatusIsNoWayToSteer",
+				"TestWhatBecomesOfWorkloadsIsForWhoMayDeleteTheCluster", "TestWhoMayUpdateAClusterDoesNotGetItsToken",
+				"TestWhatTheHubDoesNotUnderstandIsRefused", "TestTheLastGoodSpecIsNotForged",
+			},
+		},
+		{
+			file:  "internal/app/kinds.go",
+			old:   `WithResources("globalroutes", "placementpolicies").WithVerbs("create", `,
+			new:   `WithResources("globalroutes", "placementpolicies", "clusterplacementpolicies", "clusters").WithVerbs("create", `,
+			tests: []string{"TestEditorsWriteNoPoliciesForAll", "TestAnEditorMovesNobodysWorkloads"},
+		},
+		{
+			file: "internal/app/kinds.go",
+			old:  `	held := rbacv1ac.ClusterRole("hanse:held").` + "\n		WithRules(",
+			new: `	held := rbacv1ac.ClusterRole("hanse:held").` + "\n		WithRules(" +
+				`rbacv1ac.PolicyRule().WithAPIGroups("").WithResources("configmaps").WithVerbs("create"), rbacv1ac.PolicyRule().WithAPIGroups(rbacv1.GroupName).WithResources("clusterroles").WithVerbs("bind"), `,
+			tests: []string{"TestPeopleHaveNoRightsByThemselves", "TestNobodyMakesThemselvesAnAdministrator"},
+		},
+		{
+			file:  "internal/controlplane/roles.go",
+			old:   `signing:          "--cluster-signing-kube-apiserver-client"`,
+			new:   `signing:          "--cluster-signing"`,
+			tests: []string{"TestNobodyGetsACertificateToServeWith"},
+		},
+		{
+			file:  "internal/controlplane/datadir/authentication.go",
+			old:   `return []string{"system:", "hanse:"}`,
+			new:   `return []string{"nobody:"}`,
+			tests: []string{"TestTokensThatAreNotForTheHub"},
+		},
+		{
+			file:  "internal/policy/policy.go",
+			old:   "p.isEnforced = spec.Mode == v1alpha1.ModeEnforced;",
+			new:   "p.isEnforced = false;",
+			tests: []string{"TestATenantNarrowsAndNeverWidens"},
+		},
+		{
+			file:  "internal/policy/read.go",
+			old:   "	return p.held\n",
+			new:   "	return \"\"\n",
+			tests: []string{"TestAPolicyThatIsStoredAndNotUnderstoodHolds"},
+		},
+		{
+			file:  "internal/adoption/namespaces.go",
+			old:   "return name == v1alpha1.SystemNamespace || matches(n.Deny, name)",
+			new:   "return false",
+			tests: []string{"TestDeniedNamespaces"},
+		},
+		{
+			file:  "internal/adoption/namespaces.go",
+			old:   "return !n.Denied(name) && matches(n.Allow, name)",
+			new:   "return true",
+			tests: []string{"TestANamespaceOfTheSameNameIsNotTheSame"},
+		},
+		{
+			file:  "internal/rights/guard.go",
+			old:   "[]admissionv1.ValidationAction{admissionv1.Deny}",
+			new:   "[]admissionv1.ValidationAction{admissionv1.Audit}",
+			tests: []string{"TestTheHubsAccountIsBounded"},
+		},
+		{
+			file:  "internal/dns/grant/zone.go",
+			old:   "	zone := r.zone.Name\n	switch own := r.reserved(host); {\n",
+			new:   "	zone := r.zone.Name\n	switch own := r.reserved(host); {\n	case zone != \"\":\n		return nil\n",
+			tests: []string{"TestNamesHaveOwners"},
+		},
+		{
+			file:  "internal/dns/grant/index.go",
+			old:   "		if o != nil && o.namespace != h.namespace {\n",
+			new:   "		if false {\n",
+			tests: []string{"TestClaimsOutliveRoutesAndHubs"},
+		},
+		{
+			file:  "internal/dns/grant/decide.go",
+			old:   "		domain := AutoDomain(host, d.Terms.Suffixes)\n",
+			new:   "		domain := AutoDomain(host, []string{\"*\"})\n",
+			tests: []string{"TestNoZonesOfOthersDomains"},
+		},
+		{
+			file:  "internal/dns/readable.go",
+			old:   "	return r, unreadable(u, err)\n",
+			new:   "	return nil, unreadable(u, err)\n",
+			tests: []string{"TestRoutesThatAreNotUnderstood"},
+		},
+		{
+			file:  "internal/dns/health/budget.go",
+			old:   "Limits{Checks: 512, Rate: 50, Sockets: 64, AllChecks: 20000, AllRate: 2000, AllSockets: 1024, Idle: 4096}",
+			new:   "Limits{Checks: 20000, Rate: 2000, Sockets: 1024, AllChecks: 20000, AllRate: 2000, AllSockets: 1024, Idle: 4096}",
+			tests: []string{"TestProbesAreBounded"},
+		},
+		{
+			file:  "internal/dns/health/networks.go",
+			old:   "	case n.Own != nil && slices",
+			new:   "	case a.IsValid():\n		return \"\"\n	case n.Own != nil && slices",
+			tests: []string{"TestProbesReadNothing"},
+		},
+	}
+}
