@@ -104,7 +104,7 @@ func (m *Member) exile(err error, now time.Time) time.Duration {
 	pause := min(firstTruce<<min(m.overrun.tries, 10), longestExile)
 	m.overrun = overrun{err: err, tries: m.overrun.tries + 1, again: now.Add(pause)}
 	for key := range m.records {
-		if Decides(key.GR) {
+		if template.Decides(key.GR) {
 			m.listener.Seen(m.name, key, nil)
 		}
 	}

@@ -350,7 +350,7 @@ func (m *Member) update(key template.Key, change func(*record)) {
 		m.bytes -= r.weight()
 		delete(m.records, key)
 	}
-	if !Decides(key.GR) {
+	if !template.Decides(key.GR) {
 		return
 	}
 	if gone {

@@ -93,7 +93,7 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 	if m.options.Version != nil {
 		t.version = m.options.Version(m.name)
 	}
-	if scalable(key.GR) {
+	if template.IsScalable(key.GR) {
 		t.scaled, t.scalersKnown = s.scalers.owns(t.resource.GVK.GroupKind(), key.Namespace, key.Name)
 	}
 	return t

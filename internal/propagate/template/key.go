@@ -135,3 +135,24 @@ func Scalable() []schema.GroupResource {
 		{Group: "apps", Resource: "statefulsets"}, {Resource: "replicationcontrollers"},
 	}
 }
+
+// Decides says whether what members show of a resource's objects decides something: it is divided, scales what is, or rolls out
+// step by step.
+func Decides(gr schema.GroupResource) bool {
+	switch gr {
+	case Jobs(), Autoscalers().GroupResource(), schema.GroupResource{Group: "apps", Resource: "daemonsets"},
+		schema.GroupResource{Group: "batch", Resource: "cronjobs"}, schema.GroupResource{Resource: "pods"}:
+		return true
+	}
+	return IsScalable(gr)
+}
+
+// IsScalable says whether an autoscaler may set the replicas of a resource's objects.
+func IsScalable(gr schema.GroupResource) bool {
+	for _, one := range Scalable() {
+		if one == gr {
+			return true
+		}
+	}
+	return false
+}
