@@ -249,6 +249,31 @@ func TestBring(t *testing.T) {
 	}
 }
 
+// TestBringByKubeconfig: one of system:masters is as good as a token, any other is not.
+func TestBringByKubeconfig(t *testing.T) {
+	o := newOther(t)
+	for _, breakGlass := range []bool{true, false} {
+		data, err := datadir.AdminKubeconfig(datadir.AdminRequest{Path: o.dir.Path(), User: "alice", Life: time.Hour, BreakGlass: breakGlass, Now: func() time.Time { return o.now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "kubeconfig")
+		if err := pki.WriteFile(file, data); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := Invited{Kubeconfig: file}.Bring(t.Context())
+		switch {
+		case breakGlass && (err != nil || len(keys) == 0):
+			t.Error(len(keys), err)
+		case !breakGlass && (err == nil || len(keys) > 0 || !strings.Contains(err.Error(), "Try: a kubeconfig of hanse admin kubeconfig --break-glass")):
+			t.Error(len(keys), err)
+		}
+	}
+	if _, err := (Invited{Kubeconfig: "nowhere"}).Bring(t.Context()); err == nil || !strings.Contains(err.Error(), "--join-kubeconfig") || !strings.Contains(err.Error(), "Try: ") {
+		t.Error(err)
+	}
+}
+
 // TestNothingIsSentToSomebodyElse: a server that is not known by the CA with the hash gets no token.
 func TestNothingIsSentToSomebodyElse(t *testing.T) {
 	o, mallory := newOther(t), newOther(t)
