@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 
+	"github.com/hanse-dev/hanse/internal/authorize"
 	"github.com/hanse-dev/hanse/internal/revocation"
 )
 
@@ -21,20 +22,23 @@ const (
 // revoker ends requests whose authors have lost the right to them. Its Guard is made when the handler is, with the authorizer.
 type revoker struct{ guard *revocation.Guard }
 
-// revoke has watches and the like of a hub end with the right to them.
+// revoke has watches and the like of a hub end with the right to them, and requests be authorized by the nearest bindings first.
 func revoke(cfg Config, config *app.Config) (*revoker, error) {
-	r, every := &revoker{}, revokeRBAC
-	if cfg.Flags[authorizationConfig] != "" {
+	r, every, own := &revoker{}, revokeRBAC, cfg.Flags[authorizationConfig] != ""
+	if own {
 		every = revokeWebhook
 	}
+	in := config.KubeAPIs.ControlPlane.VersionedInformers.Rbac().V1()
 	front := &config.Aggregator.GenericConfig.Config
 	build := front.BuildHandlerChainFunc
 	front.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
+		if !own { // else somebody else may deny first
+			c.Authorization.Authorizer = authorize.New(c.Authorization.Authorizer, in)
+		}
 		r.guard = revocation.New(c.Authorization.Authorizer, every, cfg.Clock)
 		return build(r.guard.Filter(h, c.LongRunningFunc), c)
 	}
 	// The authorizer reads what these keep, and they keep a change before they tell of it.
-	in := config.KubeAPIs.ControlPlane.VersionedInformers.Rbac().V1()
 	told := cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) {}, // a right more ends nothing
 		UpdateFunc: func(any, any) { r.guard.Changed() },

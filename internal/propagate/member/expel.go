@@ -47,7 +47,7 @@ func (v *view) expel() step {
 func (v *view) lingers(what string) step {
 	s := waits(what)
 	s.again = lookAtExpelled
-	s.synced = Decides(v.key.GR) // its status there is told, though its spec is not as the hub left it
+	s.synced = template.Decides(v.key.GR) // its status there is told, though its spec is not as the hub left it
 	return s
 }
 
@@ -59,7 +59,7 @@ func (m *Member) surround(v *view) {
 	for key, r := range m.records {
 		if o := &r.seen; key.Namespace == namespace && o.exists() && o.ours(m.options.Hub) {
 			v.in.left++
-			v.in.runs = v.in.runs || Decides(key.GR) && expel.Runs(key.GR, o.replicas, o.status)
+			v.in.runs = v.in.runs || template.Decides(key.GR) && expel.Runs(key.GR, o.replicas, o.status)
 		}
 	}
 }
