@@ -113,5 +113,29 @@ func breaches() []breach {
 			new:   "	case a.IsValid():\n		return \"\"\n	case n.Own != nil && slices",
 			tests: []string{"TestProbesReadNothing"},
 		},
+		{
+			file:  "internal/admission/residency.go",
+			old:   "		if had == has {\n",
+			new:   "		if had == has || verb != \"\" {\n",
+			tests: []string{"TestNobodyTakesANamespaceOutOfAResidency"},
+		},
+		{
+			file:  "internal/admission/residency.go",
+			old:   "	if !sameField(before, after, \"status\", \"inEffect\") && !privileged(a) {\n",
+			new:   "	if false {\n",
+			tests: []string{"TestAResidencyThatIsNotUnderstoodIsRefused"},
+		},
+		{
+			file:  "internal/policy/residency.go",
+			old:   "	if why := undeclared(p.groups[0].selector, c); why != \"\" {\n",
+			new:   "	if why := undeclared(p.groups[0].selector, c); len(why) > 1<<20 {\n",
+			tests: []string{"TestNothingOfARestrictedNamespaceIsElsewhere"},
+		},
+		{
+			file:  "internal/policy/residency.go",
+			old:   "	as := c.Declared\n",
+			new:   "	as := c\n",
+			tests: []string{"TestAMemberTalksItselfIntoNoResidency"},
+		},
 	}
 }
