@@ -22,10 +22,16 @@ import (
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Enforced")].message`
 type Residency struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is as of every object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   ResidencySpec   `json:"spec"`
+	// spec is which namespaces, and where they may be.
+	// +required
+	Spec ResidencySpec `json:"spec"`
+	// status is what is known of where the objects are.
+	// +optional
 	Status ResidencyStatus `json:"status,omitempty"`
 }
 
@@ -33,21 +39,24 @@ type Residency struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.namespaces) || has(self.namespaceSelector)",message="namespaces or namespaceSelector must say which namespaces are meant"
 type ResidencySpec struct {
-	// Namespaces are selected by name, whether they exist yet or not.
+	// namespaces are selected by name, whether they exist yet or not.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +optional
 	Namespaces []string `json:"namespaces,omitempty"`
-	// NamespaceSelector selects further namespaces, by the labels of the Namespaces.
+	// namespaceSelector selects further namespaces, by the labels of the Namespaces.
 	// Whoever changes these labels such that a Residency selects the namespace no more
 	// needs the verb release of residencies, and the verb restrict where one selects
 	// it from then on.
+	// +optional
 	NamespaceSelector *Selector `json:"namespaceSelector,omitempty"`
-	// Clusters are those where the objects may be. What no Cluster matches is nowhere.
+	// clusters are those where the objects may be. What no Cluster matches is nowhere.
+	// +required
 	Clusters ClusterSelector `json:"clusters"`
-	// Serving says which of the clusters may answer which clients, in the global DNS;
+	// serving says which of the clusters may answer which clients, in the global DNS;
 	// empty: any of them any client. The first rule that names a client's place
 	// counts. A client that no rule names is not answered. One whose place is not
 	// known, or not exactly, is answered only with clusters that may answer it wherever
@@ -55,75 +64,90 @@ type ResidencySpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +optional
 	Serving []ServingRule `json:"serving,omitempty"`
 }
 
 // ServingRule says which clusters may answer the clients of some places. A rule
 // without continents and countries names all clients.
 type ServingRule struct {
-	// Continents are AF, AN, AS, EU, NA, OC or SA.
+	// continents are AF, AN, AS, EU, NA, OC or SA.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=7
 	// +kubebuilder:validation:items:Enum=AF;AN;AS;EU;NA;OC;SA
+	// +optional
 	Continents []string `json:"continents,omitempty"`
-	// Countries are ISO 3166-1 codes of two letters, such as FR.
+	// countries are ISO 3166-1 codes of two letters, such as FR.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:Pattern=`^[A-Z]{2}$`
+	// +optional
 	Countries []string `json:"countries,omitempty"`
-	// Clusters, of those of the Residency; empty: all of these.
+	// clusters are those of the Residency's that may answer these clients.
+	// +required
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
 }
 
 // ResidencyStatus is what is known of where the objects are.
 type ResidencyStatus struct {
-	// ObservedGeneration is the generation of the spec that this is about.
+	// observedGeneration is the generation of the spec that this is about.
+	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Summary is what the columns of kubectl get show.
+	// summary is what the columns of kubectl get show.
+	// +optional
 	Summary ResidencySummary `json:"summary,omitempty"`
-	// Outside is how many objects are in clusters where they may not be, as far as is
+	// outside is how many objects are in clusters where they may not be, as far as is
 	// known.
 	// +optional
 	Outside int32 `json:"outside"`
-	// Violations are the clusters that objects are in which may not be there, and
+	// violations are the clusters that objects are in which may not be there, and
 	// those of which that is not known.
 	// +listType=map
 	// +listMapKey=cluster
 	// +kubebuilder:validation:MaxItems=1024
+	// +optional
 	Violations []ResidencyViolation `json:"violations,omitempty"`
-	// InEffect is the spec that is in effect while that of the Residency is not valid:
+	// inEffect is the spec that is in effect while that of the Residency is not valid:
 	// the last that was. Nobody but the hub may write it.
+	// +optional
 	InEffect *PolicyInEffect `json:"inEffect,omitempty"`
-	// Conditions: Accepted (the spec is valid), Enforced (nothing is outside),
+	// conditions are Accepted (the spec is valid), Enforced (nothing is outside),
 	// HubOutside.
 	// +listType=map
 	// +listMapKey=type
+	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // ResidencySummary is a Residency in a line.
 type ResidencySummary struct {
-	// Namespaces that are selected, such as shop,pay or team in (pay).
+	// namespaces that are selected, such as shop,pay or team in (pay).
+	// +optional
 	Namespaces string `json:"namespaces,omitempty"`
-	// Clusters, such as aws,azure or continent in (EU).
+	// clusters that are allowed, such as aws,azure or continent in (EU).
+	// +optional
 	Clusters string `json:"clusters,omitempty"`
 }
 
 // ResidencyViolation is a cluster that has objects which may not be there, or may
 // have them.
 type ResidencyViolation struct {
-	// Cluster is the name of the Cluster.
+	// cluster is the name of the Cluster.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +required
 	Cluster string `json:"cluster"`
-	// Objects is how many there are; 0: it is not known whether there are any.
+	// objects is how many there are; 0: it is not known whether there are any.
+	// +optional
 	Objects int32 `json:"objects,omitempty"`
-	// Since is when this was first seen.
+	// since is when this was first seen.
+	// +required
 	Since metav1.Time `json:"since"`
-	// Message names some of them, or says why it is not known.
+	// message names some of them, or says why it is not known.
 	// +kubebuilder:validation:MaxLength=1024
+	// +optional
 	Message string `json:"message,omitempty"`
 }
 

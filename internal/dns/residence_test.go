@@ -101,9 +101,9 @@ func TestServingOfSeveralResidencies(t *testing.T) {
 	everywhere := map[string]any{"exclude": []any{"nobody"}}
 	c.residencySink(func() {}).Replace([]*unstructured.Unstructured{
 		residencyOf("a", 1, map[string]any{"namespaces": []any{"shop"}, "clusters": everywhere, "serving": []any{
-			map[string]any{"continents": []any{"EU"}, "clusters": inContinent("EU")}, map[string]any{}}}),
+			map[string]any{"continents": []any{"EU"}, "clusters": inContinent("EU")}, map[string]any{"clusters": everywhere}}}),
 		residencyOf("b", 1, map[string]any{"namespaces": []any{"shop"}, "clusters": everywhere, "serving": []any{
-			map[string]any{"countries": []any{"US"}, "clusters": map[string]any{"names": []any{"aws"}}}, map[string]any{"continents": []any{"EU"}}}}),
+			map[string]any{"countries": []any{"US"}, "clusters": map[string]any{"names": []any{"aws"}}}, map[string]any{"continents": []any{"EU"}, "clusters": everywhere}}}),
 	})
 	h := steer.Host{Policy: steer.All, Serving: c.caches.Residence("shop").Serving}
 	for _, name := range []string{"aws", "azure"} {

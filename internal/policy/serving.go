@@ -9,13 +9,13 @@ import (
 // Serving is a rule of a Residency: which clusters may answer the clients of some places. Without any places it is about all.
 type Serving struct {
 	Continents, Countries []string
-	clusters              *clusterSelector // nil: all of the Residency
+	clusters              *clusterSelector
 }
 
 func newServing(in *v1alpha1.ServingRule) (Serving, error) {
 	r := Serving{Continents: in.Continents, Countries: in.Countries}
 	if in.Clusters == nil {
-		return r, nil
+		return r, fmt.Errorf("clusters: must say which clusters may answer")
 	}
 	by, err := newClusterSelector(in.Clusters)
 	if err != nil {
@@ -27,7 +27,7 @@ func newServing(in *v1alpha1.ServingRule) (Serving, error) {
 
 // Allows says whether a rule lets a cluster answer, of those that the Residency allows.
 func (r *Serving) Allows(c *Cluster) bool {
-	return r.clusters == nil || undeclared(r.clusters, c) == ""
+	return undeclared(r.clusters, c) == ""
 }
 
 // Serving are the rules of a Residency, in order; none: any of its clusters may answer anybody.

@@ -155,5 +155,29 @@ func breaches() []breach {
 			new:   "	if len(w.users) == 0 {\n",
 			tests: []string{"TestNobodyHidesBehindAnAuditID"},
 		},
+		{
+			file:  "internal/admission/residency.go",
+			old:   "		if had == has {\n",
+			new:   "		if had == has || verb != \"\" {\n",
+			tests: []string{"TestNobodyTakesANamespaceOutOfAResidency"},
+		},
+		{
+			file:  "internal/admission/residency.go",
+			old:   "	if !sameField(before, after, \"status\", \"inEffect\") && !privileged(a) {\n",
+			new:   "	if false {\n",
+			tests: []string{"TestAResidencyThatIsNotUnderstoodIsRefused"},
+		},
+		{
+			file:  "internal/policy/residency.go",
+			old:   "	if why := undeclared(p.groups[0].selector, c); why != \"\" {\n",
+			new:   "	if why := undeclared(p.groups[0].selector, c); len(why) > 1<<20 {\n",
+			tests: []string{"TestNothingOfARestrictedNamespaceIsElsewhere"},
+		},
+		{
+			file:  "internal/policy/residency.go",
+			old:   "	as := c.Declared\n",
+			new:   "	as := c\n",
+			tests: []string{"TestAMemberTalksItselfIntoNoResidency"},
+		},
 	}
 }
