@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/override"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/quota"
+	"github.com/hanse-dev/hanse/internal/schedule"
 )
 
 // QuotaShapes is how the clusters' objects differ where a is a ResourceQuota that is divided: each has its part. shapes is how a policy
@@ -33,13 +34,13 @@ func (a *Assignment) QuotaShapes(shapes map[string]template.Shape) map[string]te
 			op := v1alpha1.JSONPatchOperation{Op: "remove", Path: "/spec/hard/" + strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")}
 			if n, has := hard[name]; has {
 				raw, _ := json.Marshal(quota.Write(name, n)) // a string cannot fail
-				op.Op, op.Value = "replace", &apiextensionsv1.JSON{Raw: raw}
+				op.Op, op.Value = "add", &apiextensionsv1.JSON{Raw: raw}
 				id += fmt.Sprintf(" %s=%d", name, n)
 			}
 			change = append(change, op)
 		}
 		part := override.Override{Name: "the cluster's part of the quota", Spec: &v1alpha1.Override{JSONPatch: change}}
-		out[s.Cluster] = template.Shape{ID: id, Overrides: append([]override.Override{part}, before.Overrides...)}
+		out[s.Cluster] = template.Shape{ID: id, Overrides: append(slices.Clone(before.Overrides), part)} // last, so that no other makes it more
 	}
 	return out
 }
@@ -63,4 +64,23 @@ func (a *Assignment) QuotaIn(cluster string, seen *Observed) quota.Cluster {
 		}
 	}
 	return c
+}
+
+// Allotted is d with what each cluster has of a quota.
+func (a *Assignment) Allotted(d schedule.Decision) schedule.Decision {
+	names := slices.Sorted(maps.Keys(a.Quota.Totals))
+	d.Shares = slices.Clone(d.Shares)
+	for i := range d.Shares {
+		var said []string
+		for _, name := range names {
+			part := a.Quota.Parts[d.Shares[i].Cluster].Hard[name]
+			said = append(said, fmt.Sprintf("%s of %s %s", quota.Write(name, part), quota.Write(name, a.Quota.Totals[name]), name))
+		}
+		if a.Quota.Parts == nil {
+			said = []string{"its part is being worked out"}
+		}
+		d.Shares[i].Reason, d.Shares[i].Passing = strings.Join(said, ", "), true
+	}
+	d.Reason = "it is the total over all clusters, divided by what is used"
+	return d
 }
