@@ -72,9 +72,16 @@ const (
 	// hub was not there from one that the hub has not replaced yet.
 	AnnotationTaken = "hanse.dev/taken-replicas"
 	// AnnotationBounds is written by the hub on its own HorizontalPodAutoscaler:
-	// which bounds the autoscaler has in each cluster. See package autoscale.
+	// which bounds the autoscaler has in each cluster; and on its own ResourceQuota:
+	// which part of it. See packages autoscale and quota.
 	AnnotationBounds = "hanse.dev/bounds"
+	// AnnotationQuota with the value QuotaEach on a ResourceQuota has each cluster have
+	// all of it, instead of a part.
+	AnnotationQuota = "hanse.dev/quota"
 )
+
+// QuotaEach as AnnotationQuota: the quota is not divided.
+const QuotaEach = "each"
 
 // ReplicasMember as AnnotationReplicas: what a member, a person there or an
 // autoscaler, sets is kept.

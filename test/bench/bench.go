@@ -38,6 +38,7 @@ func (b *bench) steps() []step {
 		{"idle", b.idle},
 		{"deployments", func(ctx context.Context, w *world) error { return b.propagation(ctx, w, deployments(3)) }},
 		{"configmaps", func(ctx context.Context, w *world) error { return b.propagation(ctx, w, configMaps()) }},
+		{"needed", b.needed},
 		{"latency", b.latency},
 		{"rounds", b.memoryOfRounds},
 		{"restart", b.restart},

@@ -238,6 +238,9 @@ func (w *World) see(in Seen) {
 	if o.a.Scaler != nil {
 		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key}) // what it says of it may move headroom
 	}
+	if o.a.Quota != nil {
+		w.alarms.Set(w.now.Add(quotaDelay), agenda.Alarm{Key: o.key})
+	}
 	if in.Observed != nil && in.Observed.Own != nil {
 		w.followSoon(o)
 	}

@@ -102,6 +102,8 @@ func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decisio
 		return w.bounded(a, d)
 	case how.How == v1alpha1.PropagateNeeded:
 		return w.followed(a, d, how)
+	case a.Quota != nil:
+		return a.Allotted(d)
 	}
 	return d
 }

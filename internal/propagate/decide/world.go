@@ -52,6 +52,7 @@ type World struct {
 	priorities map[string]int32 // the value of each PriorityClass; nil: to be read again
 	outlooks   outlook.Outlooks
 	scalers    map[template.Key]template.Key // of autoscalers, by what they scale
+	quotas     map[string][]template.Key     // by namespace; replaced, never changed
 	needed     needed.Index
 	pasts      map[types.UID]past
 	moving     map[template.Key]bool // of which some cluster runs more than it is to
@@ -116,7 +117,7 @@ func NewWorld(o Options) *World {
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
 		policies: policies.New(), losses: cluster.NewLosses(o.FailoverAfter),
 		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlook.New(),
-		scalers: map[template.Key]template.Key{}, needed: needed.New(), pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
+		scalers: map[template.Key]template.Key{}, quotas: map[string][]template.Key{}, needed: needed.New(), pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
 	w.policies.Defaults = o.Propagation
 	w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
@@ -131,7 +132,7 @@ func (w *World) Fork() *World {
 	f.losses = w.losses.Clone()
 	f.stuck.ceilings = w.stuck.ceilings.Clone()
 	f.room = w.room.Clone()
-	f.needed = w.needed.Clone()
+	f.needed, f.quotas = w.needed.Clone(), maps.Clone(w.quotas)
 	f.scalers, f.pasts, f.moving = maps.Clone(w.scalers), maps.Clone(w.pasts), maps.Clone(w.moving)
 	f.backlog, f.alarms = w.backlog.Clone(), w.alarms.Clone()
 	w.owner = &owner{}

@@ -111,7 +111,7 @@ func encodeObject(t *template.Template) *object {
 	out := map[string]any{"apiVersion": t.GVK.GroupVersion().String(), "kind": t.GVK.Kind, "metadata": metadata}
 	whole := t.Object.Object
 	switch {
-	case t.Division != kinds.Everywhere, t.Scaler != nil, t.Key.GR == template.Budgets():
+	case t.Division != kinds.Everywhere, t.Scaler != nil, t.Key.GR == template.Budgets(), t.Quota != nil:
 		copyField(out, whole, "spec")
 	case t.Key.GR == template.PriorityClasses():
 		copyField(out, whole, "value")
@@ -185,7 +185,7 @@ func encodeObserved(key template.Key, o *decide.Observed) *observed {
 
 // shown says whether anything is decided by what members show of an object.
 func shown(key template.Key) bool {
-	return kinds.DivisionOf(key.GR, nil) != kinds.Everywhere || key.GR == template.Autoscalers().GroupResource()
+	return kinds.DivisionOf(key.GR, nil) != kinds.Everywhere || key.GR == template.Autoscalers().GroupResource() || key.GR == template.Quotas()
 }
 
 // flat is a spec without its pod template, of which nothing is read.

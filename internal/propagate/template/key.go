@@ -136,11 +136,11 @@ func Scalable() []schema.GroupResource {
 	}
 }
 
-// Decides says whether what members show of a resource's objects decides something: it is divided, scales what is, or rolls out
-// step by step.
+// Decides says whether what members show of a resource's objects decides something: it is divided, scales what is, bounds it, or
+// rolls out step by step.
 func Decides(gr schema.GroupResource) bool {
 	switch gr {
-	case Jobs(), Autoscalers().GroupResource(), schema.GroupResource{Group: "apps", Resource: "daemonsets"},
+	case Jobs(), Autoscalers().GroupResource(), Quotas(), schema.GroupResource{Group: "apps", Resource: "daemonsets"},
 		schema.GroupResource{Group: "batch", Resource: "cronjobs"}, schema.GroupResource{Resource: "pods"}:
 		return true
 	}

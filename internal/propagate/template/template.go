@@ -57,6 +57,8 @@ type Template struct {
 	Progress Progress
 	// Scaler is what an autoscaler has besides; nil: it is none.
 	Scaler *Scaler
+	// Quota is what a ResourceQuota has besides; nil: it is none, or not divided.
+	Quota *Quota
 	// Names are the Secrets and ConfigMaps that it names, each once.
 	Names []Key
 	// Going: a Namespace that is being deleted.
@@ -135,6 +137,9 @@ func (t *Template) readAnnotations(before *Template) error {
 		t.Recorded, t.Lapsed = before.Recorded, true
 	}
 	if err := t.readBounds(annotations); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if err := t.readQuota(annotations); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	t.readFollowing(annotations)
@@ -259,7 +264,7 @@ func SameInput(a, b *Template) bool {
 	return SameAsked(a, b) && a.Mistake == b.Mistake && a.Lapsed == b.Lapsed && a.Finished() == b.Finished() &&
 		maps.Equal(a.Recorded, b.Recorded) && (a.Recorded == nil) == (b.Recorded == nil) && maps.Equal(a.Taken, b.Taken) &&
 		a.Progress.Kept == b.Progress.Kept && a.Progress.Hold == b.Progress.Hold &&
-		sameScaler(a.Scaler, b.Scaler)
+		sameScaler(a.Scaler, b.Scaler) && sameQuota(a.Quota, b.Quota)
 }
 
 // SameAsked says whether nothing is different in b that somebody asks for: all that decides but what the hub itself records.
@@ -275,7 +280,7 @@ func sameSteering(a, b *Template) bool {
 	}
 	x, y := a.Object.GetAnnotations(), b.Object.GetAnnotations()
 	for _, name := range []string{
-		v1alpha1.AnnotationPreferences, v1alpha1.AnnotationConflict, schedule.AnnotationClusterSelector,
+		v1alpha1.AnnotationPreferences, v1alpha1.AnnotationConflict, v1alpha1.AnnotationQuota, schedule.AnnotationClusterSelector,
 		FederationPreferences(a.Key.GR), rollout.ChangeCause,
 	} {
 		was, had := x[name]
