@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type keys struct {
 	// leading: of the hubs that run this one has done so for longest, and all have the same keys. It takes the steps of what
 	// changes them.
 	leading atomic.Bool
+	// agreed is the revision of the record that this hub's keys were last those of; 0: none yet.
+	agreed int64
 	// loaded is the hash of the encryption configuration that the API server was last known to use.
 	loaded   string
 	rewriter rewriter
@@ -68,7 +71,9 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 	if err := c.keys.obtain(ctx, cfg.Join, record, known); err != nil {
 		return err
 	}
-	issuance.Rotate = false // before others are heard of
+	// Where no other hub can be on the database, a step that was due while this one was off is taken now.
+	alone := len(cfg.EtcdServers) == 0
+	issuance.Rotate = issuance.Rotate && alone
 	if c.credentials, _, err = c.dir.Credentials(issuance); err != nil {
 		return err
 	}
@@ -79,9 +84,21 @@ func (c *ControlPlane) prepareKeys(ctx context.Context, cfg Config, issuance dat
 		return err
 	}
 	if !known {
-		err = c.keys.first(ctx)
+		return c.keys.first(ctx)
+	}
+	if alone {
+		err = c.keys.stepped(ctx, record)
 	}
 	return err
+}
+
+// stepped has the database name what a step of a start has changed; all else was settled before.
+func (k *keys) stepped(ctx context.Context, record hubs.Record) error {
+	have, err := k.dir.Fingerprint()
+	if err != nil || have.Equal(record.Keys) {
+		return err
+	}
+	return k.claim(ctx, record, have)
 }
 
 // obtain brings the keys of the database into a directory that has none, and refuses one that has others.
@@ -113,8 +130,10 @@ func (k *keys) obtain(ctx context.Context, from hubs.Invited, record hubs.Record
 	if have.Equal(record.Keys) {
 		return nil
 	}
-	if err := k.follow(ctx, record); err == nil {
-		return nil
+	if k.follow(ctx, record) == nil {
+		if have, err = k.dir.Fingerprint(); err != nil {
+			return err
+		}
 	}
 	if known, err := k.withoutUnused(ctx, record, have); err != nil {
 		return err
@@ -253,7 +272,8 @@ func (k *keys) look(ctx context.Context) error {
 	case !known:
 		return errors.New("etcd no longer says which keys it was written with. Try: restart this hub")
 	case have.Equal(record.Keys):
-	case k.leading.Load() && oldest: // it has taken a step, such as one of the replacement of its authority
+		k.agreed = record.Revision()
+	case k.leading.Load() && oldest && record.Revision() == k.agreed: // it has taken a step, such as one of the replacement of its authority
 		if err := k.claim(ctx, record, have); err != nil {
 			return err
 		}
@@ -287,23 +307,24 @@ func (k *keys) claim(ctx context.Context, record hubs.Record, have datadir.Finge
 // interrupted is taken back; the rest of it, such as a step that cannot be taken back, counts if it has run for longest.
 func (k *keys) settle(ctx context.Context, record hubs.Record, oldest bool) error {
 	failed := k.follow(ctx, record)
-	if failed == nil {
-		return nil // the next look says so
-	}
 	if err := k.dir.Conform(record.Keys); err != nil {
 		return err
 	}
+	own := k.dir.OwnEncryption()
 	have, err := k.dir.Fingerprint()
-	if err != nil || have.Equal(record.Keys) {
-		return err
+	if err != nil || have.Equal(record.Keys) || own && failed == nil {
+		return err // the next look says so
 	}
-	if missing := record.Keys.Missing(have); len(missing) > 0 && (k.dir.OwnEncryption() || !oldest) {
-		return fmt.Errorf("%s: %w", strings.Join(missing, ", "), failed)
+	missing := record.Keys.Missing(have)
+	follows := !oldest || len(missing) > 0
+	if !own { // whoever changed the file that is theirs is asked, not who has run for longest
+		failed = errors.New("its --encryption-provider-config is not that of the other hubs. Try: the same file for all")
+		follows = k.agreed != 0 && record.Revision() != k.agreed
 	}
-	if !oldest && k.dir.OwnEncryption() {
-		return failed
+	if follows {
+		return fmt.Errorf("this hub's keys are not those that the database names (missing: %s): %w", cmp.Or(strings.Join(missing, ", "), "none"), failed)
 	}
-	return k.claim(ctx, record, have) // it has more than others need, or somebody has changed a file that is theirs
+	return k.claim(ctx, record, have)
 }
 
 // ServeKeys answers datadir.PathKeys.

@@ -14,7 +14,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hanse-dev/hanse/test/federation"
 )
@@ -133,21 +135,18 @@ func TestEncryptionKeyIsRotated(t *testing.T) {
 	only(t, etcd, "secrets", "secretbox:v1:key1")
 	only(t, etcd, "configmaps", "plain")
 	rotate(t, h, "--encrypt", "secrets,configmaps")
+	reading, stop := context.WithCancel(t.Context())
+	read := make(chan error, 1)
+	go func() { read <- readable(reading, at) }()
 	for _, want := range []string{"Requested", "Added", "Rewriting", "Retiring"} {
-		eventually(t, soon, func(ctx context.Context) error {
-			got, err := stage(ctx, etcd)
-			if err == nil && got != want {
-				err = fmt.Errorf("stage %q, want %s", got, want)
-			}
-			return err
-		})
-		must(t, h.Kill(t.Context()))
-		must(t, h.Start(t.Context()))
-		whole(t, clientsOf(t, h), many)
-		_, err := at.CoreV1().Secrets("default").Create(t.Context(), secret("during-"+strings.ToLower(want), "x"), metav1.CreateOptions{})
-		must(t, err)
+		killedAt(t, h, etcd, want)
 	}
+	must(t, h.Start(t.Context()))
 	done(t, h, "key2")
+	stop()
+	if err := <-read; !wait.Interrupted(err) {
+		t.Error(err)
+	}
 	whole(t, at, many)
 	only(t, etcd, "secrets", "secretbox:v1:key2")
 	only(t, etcd, "configmaps", "secretbox:v1:key2")
@@ -165,6 +164,37 @@ func TestEncryptionKeyIsRotated(t *testing.T) {
 	only(t, etcd, "secrets", "secretbox:v1:key3")
 	only(t, etcd, "configmaps", "plain")
 	whole(t, at, many)
+}
+
+// killedAt starts a hub, if it does not run, and kills it as soon as the rotation has come to a stage, which may be before it serves.
+func killedAt(t *testing.T, h *federation.Hub, etcd *clientv3.Client, want string) {
+	t.Helper()
+	started := make(chan error, 1)
+	if h.PID() == 0 {
+		go func() { started <- h.Start(t.Context()) }()
+	} else {
+		started <- nil
+	}
+	eventually(t, soon, func(ctx context.Context) error {
+		got, err := stage(ctx, etcd)
+		if err == nil && got != want {
+			err = fmt.Errorf("stage %q, want %s", got, want)
+		}
+		return err
+	})
+	must(t, h.Kill(t.Context()))
+	<-started // an error: it was killed while it started
+}
+
+// readable reads all Secrets again and again until ctx ends. That the hub does not answer is no error, that it cannot read is one.
+func readable(ctx context.Context, at *clients) error {
+	return wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
+		_, err := at.CoreV1().Secrets("").List(ctx, metav1.ListOptions{ResourceVersion: ""})
+		if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "transform") {
+			return false, fmt.Errorf("while the key was replaced: %w", err)
+		}
+		return false, nil
+	})
 }
 
 // TestHubsRotateTogether replaces the encryption key and the authority of two hubs on one etcd, while both write.

@@ -38,6 +38,9 @@ type Record struct {
 	revision int64
 }
 
+// Revision tells a record from those before and after it; 0: it is not stored yet.
+func (rec Record) Revision() int64 { return rec.revision }
+
 // Stage is how far a rotation has come.
 type Stage string
 
