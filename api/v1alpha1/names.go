@@ -25,6 +25,10 @@ const (
 	// LabelContinent is the continent of a Cluster's region, as a two-letter
 	// code: AF, AN, AS, EU, NA, OC, SA.
 	LabelContinent = "hanse.dev/continent"
+	// LabelPropagation on a Namespace says how its Secrets and ConfigMaps propagate, as
+	// spec.propagation of a policy does. Whoever sets or removes it needs the right to
+	// write a ClusterPlacementPolicy, which could say the same.
+	LabelPropagation = "hanse.dev/propagation"
 	// LabelClusterName is the name of the Cluster, so that selectors can use it.
 	LabelClusterName = "hanse.dev/cluster"
 )
@@ -68,9 +72,16 @@ const (
 	// hub was not there from one that the hub has not replaced yet.
 	AnnotationTaken = "hanse.dev/taken-replicas"
 	// AnnotationBounds is written by the hub on its own HorizontalPodAutoscaler:
-	// which bounds the autoscaler has in each cluster. See package autoscale.
+	// which bounds the autoscaler has in each cluster; and on its own ResourceQuota:
+	// which part of it. See packages autoscale and quota.
 	AnnotationBounds = "hanse.dev/bounds"
+	// AnnotationQuota with the value QuotaEach on a ResourceQuota has each cluster have
+	// all of it, instead of a part.
+	AnnotationQuota = "hanse.dev/quota"
 )
+
+// QuotaEach as AnnotationQuota: the quota is not divided.
+const QuotaEach = "each"
 
 // ReplicasMember as AnnotationReplicas: what a member, a person there or an
 // autoscaler, sets is kept.
@@ -102,6 +113,16 @@ const (
 	// LabelDerivedFrom marks a GlobalRoute or DNSZone that the hub made by itself,
 	// and keeps in step or removes: with the kind of what it was made for.
 	LabelDerivedFrom = "hanse.dev/derived-from"
+)
+
+// How objects propagate.
+const (
+	// PropagateEverywhere is to all clusters that an object may be in.
+	PropagateEverywhere = "Everywhere"
+	// PropagateNeeded is to those of them where something goes that names it.
+	PropagateNeeded = "Needed"
+	// PropagateNone is nowhere: the object stays at the hub.
+	PropagateNone = "None"
 )
 
 // Values of AnnotationConflict.

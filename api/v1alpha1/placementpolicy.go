@@ -129,6 +129,14 @@ type PlacementPolicySpec struct {
 	// no namespace only where kinds names their kind.
 	// +optional
 	Select ObjectSelector `json:"select,omitempty"`
+	// propagation says whether the objects go to members at all: Everywhere, that is
+	// to all clusters that they may be in; Needed, for Secrets and ConfigMaps, to those
+	// of them where something goes that names them; None, nowhere. Empty: as the
+	// Namespace or the hub says, which is Everywhere if they do not. A policy that is in
+	// a namespace, or enforced, only narrows this.
+	// +kubebuilder:validation:Enum=Everywhere;Needed;None
+	// +optional
+	Propagation string `json:"propagation,omitempty"`
 	// clusters are where the objects may go; empty: everywhere.
 	// +optional
 	Clusters *ClusterSelector `json:"clusters,omitempty"`

@@ -20,7 +20,9 @@ func Resource(plural string) schema.GroupVersionResource {
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion(), &Cluster{}, &ClusterList{}, &Placement{}, &PlacementList{},
 		&GlobalRoute{}, &GlobalRouteList{}, &DNSZone{}, &DNSZoneList{},
-		&PlacementPolicy{}, &PlacementPolicyList{}, &ClusterPlacementPolicy{}, &ClusterPlacementPolicyList{})
+		&PlacementPolicy{}, &PlacementPolicyList{}, &ClusterPlacementPolicy{}, &ClusterPlacementPolicyList{},
+		&Organization{}, &OrganizationList{}, &Workspace{}, &WorkspaceList{},
+		&Residency{}, &ResidencyList{})
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil
 }

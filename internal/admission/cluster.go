@@ -34,6 +34,9 @@ func (p *Plugin) cluster(ctx context.Context, a admission.Attributes, before, af
 			changed = append(changed, "spec."+field)
 		}
 	}
+	if err := p.lets(ctx, a, before, after); err != nil {
+		return err
+	}
 	if len(changed) == 0 {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -36,6 +37,8 @@ type Plugin struct {
 	mapper     meta.RESTMapper
 	rules      rbacregistry.AuthorizationRuleResolver
 	marks      []mark
+	// residencies are those at the hub.
+	residencies func(context.Context) ([]unstructured.Unstructured, error)
 }
 
 var (
@@ -43,11 +46,12 @@ var (
 	_ initializer.WantsUnconditionalAuthorizer     = &Plugin{}
 	_ initializer.WantsRESTMapper                  = &Plugin{}
 	_ initializer.WantsExternalKubeInformerFactory = &Plugin{}
+	_ initializer.WantsExternalKubeClientSet       = &Plugin{}
 )
 
 // New makes a plugin that the API server has yet to initialize. It has no configuration.
 func New(io.Reader) (admission.Interface, error) {
-	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update), marks: steered()}, nil
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), marks: steered()}, nil
 }
 
 // SetUnconditionalAuthorizer is called by the API server.
@@ -67,16 +71,28 @@ func (p *Plugin) SetExternalKubeInformerFactory(f informers.SharedInformerFactor
 
 // ValidateInitialization is called by the API server.
 func (p *Plugin) ValidateInitialization() error {
-	if p.authorizer == nil || p.mapper == nil || p.rules == nil {
-		return errors.New(Name + " has no authorizer, RESTMapper or rules")
+	if p.authorizer == nil || p.mapper == nil || p.rules == nil || p.residencies == nil {
+		return errors.New(Name + " has no authorizer, RESTMapper, rules or client")
 	}
 	return nil
 }
 
 // Validate refuses a request whose author lacks a right.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetOperation() == admission.Delete {
+		if a.GetResource().GroupResource() == v1alpha1.Resource("residencies").GroupResource() {
+			tellChange(ctx, a)
+		}
+		return refused(a, p.deletion(ctx, a))
+	}
+	if err := keptNames(a); err != nil {
+		return refused(a, err)
+	}
 	if err := p.steering(ctx, a); err != nil {
 		return refused(a, err)
+	}
+	if a.GetResource().GroupResource() == (schema.GroupResource{Resource: "namespaces"}) {
+		return refused(a, p.namespace(ctx, a))
 	}
 	if a.GetResource().Group != v1alpha1.GroupVersion().Group {
 		return nil
@@ -90,10 +106,33 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	switch a.GetResource().Resource {
 	case "placementpolicies", "clusterplacementpolicies":
 		err = p.policy(ctx, a, before, after)
+	case "residencies":
+		if err = residency(a, before, after); err == nil && !sameField(before, after, "spec") {
+			tellChange(ctx, a)
+		}
 	case "clusters":
 		err = p.cluster(ctx, a, before, after)
+	case "organizations":
+		err = p.organization(ctx, a, before, after)
+	case "workspaces":
+		err = p.workspace(ctx, a, before, after)
 	}
 	return refused(a, err)
+}
+
+// deletion refuses to whom it would loosen a bound.
+func (p *Plugin) deletion(ctx context.Context, a admission.Attributes) error {
+	before, ok := a.GetOldObject().(*unstructured.Unstructured)
+	if !ok || a.GetResource().Group != v1alpha1.GroupVersion().Group {
+		return nil
+	}
+	switch a.GetResource().Resource {
+	case "organizations":
+		return p.organization(ctx, a, before, nil)
+	case "workspaces":
+		return p.workspace(ctx, a, before, nil)
+	}
+	return nil
 }
 
 // refused is err as an API server says it, nil for nil.

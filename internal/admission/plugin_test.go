@@ -62,6 +62,7 @@ func plugin(t *testing.T, rights ...string) (*Plugin, *asker) {
 	p.rules, _ = rbacregistry.NewTestRuleResolver(nil, nil,
 		[]*rbacv1.ClusterRole{{ObjectMeta: metav1.ObjectMeta{Name: "pods"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}}}},
 		[]*rbacv1.ClusterRoleBinding{{Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacGroup, Name: "ann"}}, RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "ClusterRole", Name: "pods"}}})
+	p.residencies = func(context.Context) ([]unstructured.Unstructured, error) { return nil, nil }
 	if err := p.ValidateInitialization(); err != nil {
 		t.Error(err)
 	}
@@ -262,6 +263,32 @@ func TestMarks(t *testing.T) {
 	expect(t, p.Validate(t.Context(), write(configMaps, "status", configMap(nil), configMap(map[string]string{v1alpha1.AnnotationDivision: "{}"})), nil), "update configmaps c in namespace shop")
 	p, _ = plugin(t, "adopt configmaps c in namespace shop")
 	expect(t, p.Validate(t.Context(), write(configMaps, "", configMap(nil), configMap(adopts)), nil))
+}
+
+// TestWhoSaysHowANamespacePropagates: whoever may say the same by a policy, also where they take it back, by whatever way.
+func TestWhoSaysHowANamespacePropagates(t *testing.T) {
+	namespace := func(how string) *corev1.Namespace {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+		if how != "" {
+			ns.Labels = map[string]string{v1alpha1.LabelPropagation: how}
+		}
+		return ns
+	}
+	namespaces := corev1.SchemeGroupVersion.WithResource("namespaces")
+	const lacks = `label hanse.dev/propagation says which clusters get the Secrets and ConfigMaps of the Namespace, and user "ann" may not create clusterplacementpolicies.hanse.dev`
+	for _, subresource := range []string{"", "status", "finalize"} {
+		p, _ := plugin(t, "update namespaces shop", "create namespaces")
+		expect(t, p.Validate(t.Context(), write(namespaces, subresource, namespace(""), namespace("None")), nil), lacks)
+		expect(t, p.Validate(t.Context(), write(namespaces, subresource, namespace("None"), namespace("Needed")), nil), lacks)
+		expect(t, p.Validate(t.Context(), write(namespaces, subresource, namespace("None"), namespace("")), nil), lacks)
+		expect(t, p.Validate(t.Context(), write(namespaces, subresource, namespace("None"), namespace("None")), nil))
+	}
+	p, _ := plugin(t)
+	expect(t, p.Validate(t.Context(), write(namespaces, "", nil, namespace("Everywhere")), nil), lacks)
+	p, _ = plugin(t, "create clusterplacementpolicies.hanse.dev")
+	expect(t, p.Validate(t.Context(), write(namespaces, "", nil, namespace("None")), nil))
+	expect(t, p.Validate(t.Context(), write(namespaces, "", namespace("None"), namespace("")), nil))
+	expect(t, p.Validate(t.Context(), write(namespaces, "", nil, namespace("needed")), nil), `"needed" is not known. Try: Everywhere, Needed or None`)
 }
 
 // TestObjectsThatSteerNothingCostNothing: each write at the hub goes through here.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/policy"
 )
 
 // mark is an annotation or a label by which an object steers another, or what happens in members.
@@ -23,6 +24,8 @@ type mark struct {
 	on func(schema.GroupResource) bool
 	// needs are the rights of whoever sets it to value, or removes it where that steers, too. object is the request.
 	needs func(a admission.Attributes, value string) []right
+	// check, if not nil, says what is wrong with a value.
+	check func(value string) error
 	// does completes a sentence: annotation hanse.dev/conflict ….
 	does string
 }
@@ -53,6 +56,15 @@ func steered() []mark {
 			key: "external-dns.kubernetes.io/hostname", on: services, does: "makes a GlobalRoute", needs: route,
 		},
 		{
+			key: v1alpha1.LabelPropagation, label: true, on: is("", "namespaces"), does: "says which clusters get the Secrets and ConfigMaps of the Namespace", needs: writePolicies,
+			check: func(value string) error {
+				if value == "" {
+					return nil
+				}
+				return policy.ReadPropagation(value)
+			},
+		},
+		{
 			key: v1alpha1.LabelRevisionOf, label: true, on: is("apps", "controllerrevisions"), does: "makes it a pod template that the hub gives to members", needs: updateWorkloads,
 		},
 		{
@@ -75,6 +87,11 @@ func route(a admission.Attributes, value string) []right {
 		return nil
 	}
 	return []right{{verb: "create", resource: v1alpha1.Resource("globalroutes").GroupResource(), namespace: a.GetNamespace()}}
+}
+
+// writePolicies is for what a ClusterPlacementPolicy could say, too.
+func writePolicies(admission.Attributes, string) []right {
+	return []right{{verb: "create", resource: v1alpha1.Resource("clusterplacementpolicies").GroupResource()}}
 }
 
 func updateWorkloads(a admission.Attributes, _ string) (all []right) {
@@ -114,6 +131,11 @@ func (p *Plugin) steering(ctx context.Context, a admission.Attributes) error {
 		value, ok := changed[m.key]
 		if !ok || m.on != nil && !m.on(a.GetResource().GroupResource()) {
 			continue
+		}
+		if m.check != nil {
+			if err := m.check(value); err != nil {
+				return fmt.Errorf("%s %s: %w", noun, m.key, err)
+			}
 		}
 		for _, r := range m.needs(a, value) {
 			if err := p.need(ctx, a, r, fmt.Sprintf("%s %s %s", noun, m.key, m.does)); err != nil {

@@ -60,6 +60,8 @@ func Status(gk schema.GroupKind, hub map[string]any, members []MemberStatus) map
 		return m.service()
 	case schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}:
 		return m.ingress()
+	case schema.GroupKind{Kind: "ResourceQuota"}:
+		return m.quota()
 	case schema.GroupKind{Kind: "PersistentVolumeClaim"}:
 		return m.claim()
 	case schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}:
@@ -78,7 +80,7 @@ func Status(gk schema.GroupKind, hub map[string]any, members []MemberStatus) map
 func ownedByHub(gk schema.GroupKind) bool {
 	switch gk.Group {
 	case "":
-		return gk.Kind == "Namespace" || gk.Kind == "Node" || gk.Kind == "ResourceQuota"
+		return gk.Kind == "Namespace" || gk.Kind == "Node"
 	case "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io",
 		"certificates.k8s.io", "flowcontrol.apiserver.k8s.io", "hanse.dev":
 		return true

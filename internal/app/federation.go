@@ -26,14 +26,16 @@ import (
 	"github.com/hanse-dev/hanse/internal/metrics"
 	"github.com/hanse-dev/hanse/internal/placement"
 	"github.com/hanse-dev/hanse/internal/propagate"
+	"github.com/hanse-dev/hanse/internal/tenancy"
 )
 
 // federation is what makes a control plane a hub: the engine that propagates,
-// global DNS, and the fleet that tells both which members can be reached.
+// global DNS, the fleet that tells both which members can be reached, and the rights of organizations.
 type federation struct {
-	engine *propagate.Engine
-	dns    *dns.Controller
-	fleet  *fleet.Fleet
+	engine  *propagate.Engine
+	dns     *dns.Controller
+	fleet   *fleet.Fleet
+	tenancy *tenancy.Controller
 }
 
 // shared is what the parts of a hub have in common.
@@ -51,7 +53,7 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 		return nil, err
 	}
 	options := propagate.Options{
-		HubUID: uid, FailoverAfter: o.FailoverAfter, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation, Workqueues: with.metrics.Workqueues,
+		HubUID: uid, Place: o.Place, FailoverAfter: o.FailoverAfter, Propagation: o.Propagation, Ends: with.ends, Clock: with.clock, Metrics: with.metrics.Propagation, Workqueues: with.metrics.Workqueues,
 		Attribute: func(ctx context.Context, key propagate.Key) context.Context {
 			return attribution.NewContext(ctx, with.authors.Of(attribution.Key{GroupResource: key.GR, Namespace: key.Namespace, Name: key.Name}))
 		},
@@ -67,11 +69,15 @@ func newFederation(ctx context.Context, hub *rest.Config, with shared, o ServerO
 	if err != nil {
 		return nil, err
 	}
+	tenants, err := tenancy.New(hub, with.clock)
+	if err != nil {
+		return nil, err
+	}
 	members, err := fleet.New(hub, string(uid), with.clock, propagator{engine, names})
 	if err != nil {
 		return nil, err
 	}
-	return &federation{engine: engine, dns: names, fleet: members}, nil
+	return &federation{engine: engine, dns: names, fleet: members, tenancy: tenants}, nil
 }
 
 // openFiles is how many files this process may have open.
@@ -97,12 +103,13 @@ func (f *federation) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
-	var engineErr, dnsErr, fleetErr error
+	var engineErr, dnsErr, fleetErr, tenancyErr error
 	wg.Go(func() { defer cancel(); engineErr = f.engine.Run(ctx) })
 	wg.Go(func() { defer cancel(); dnsErr = f.dns.Run(ctx) })
 	wg.Go(func() { defer cancel(); fleetErr = f.fleet.Run(ctx) })
+	wg.Go(func() { defer cancel(); tenancyErr = f.tenancy.Run(ctx) })
 	wg.Wait()
-	return errors.Join(engineErr, dnsErr, fleetErr)
+	return errors.Join(engineErr, dnsErr, fleetErr, tenancyErr)
 }
 
 // identity is the hub's: the UID of its kube-system Namespace, which lives and
@@ -145,8 +152,10 @@ type late struct {
 	clock  clock.WithTicker
 	engine atomic.Pointer[propagate.Engine]
 	dns    atomic.Pointer[dns.Controller]
-	people people
 	audit  audit.Sources
+	// tenancy takes invitations also on standby.
+	tenancy atomic.Pointer[tenancy.Controller]
+	people  people
 	// standby: another hub on the same database propagates; this one serves.
 	standby atomic.Bool
 }
@@ -176,7 +185,8 @@ func (l *late) names() *dns.Controller {
 
 // filter answers what is not stored.
 func (l *late) filter(next http.Handler) http.Handler {
-	return audit.Filter(l.audit, l.clock)(l.people.filter(placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next)))))
+	hanse := tenancy.Filter(l.tenancy.Load)(placement.Filter(l.placements, l.clock)(dns.Filter(l.names)(propagate.Filter(l.leading)(next))))
+	return audit.Filter(l.audit, l.clock)(l.people.filter(hanse))
 }
 
 func (l *late) ready() error {

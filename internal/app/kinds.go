@@ -25,6 +25,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/audit"
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/propagate"
+	"github.com/hanse-dev/hanse/internal/tenancy"
 )
 
 // establishPoll is how often a new kind is asked about; it takes some 100 ms.
@@ -129,14 +130,17 @@ func ensureRoles(ctx context.Context, config *rest.Config) error {
 	viewer := rbacv1ac.ClusterRole("hanse:view").
 		WithLabels(map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}).
 		WithRules(rbacv1ac.PolicyRule().WithAPIGroups(v1alpha1.GroupVersion().Group).
-			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies").WithVerbs("get", "list", "watch"),
+			WithResources("clusters", "placements", "globalroutes", "dnszones", "placementpolicies", "clusterplacementpolicies", "residencies", "organizations", "workspaces").WithVerbs("get", "list", "watch"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/dns/*", datadir.PathCertificates, datadir.PathEncryption).WithVerbs("get"),
 			rbacv1ac.PolicyRule().WithNonResourceURLs("/hanse/plan").WithVerbs("post"))
 	// Who may patch a Cluster may see and approve of what is held there; who may get an object may see its history; who may
-	// list Clusters may see what would survive their loss. That is checked where it is served; without this rule nobody but cluster-admin would get there.
+	// list Clusters may see what would survive their loss; who may list Residencies may have the members asked; who has an invitation may take it; who is given view, edit or admin
+	// may see what that is. That is checked where it is served; without this rule nobody but cluster-admin would get there.
 	held := rbacv1ac.ClusterRole("hanse:held").
 		WithRules(rbacv1ac.PolicyRule().WithNonResourceURLs(propagate.PathHeld+"*").WithVerbs("get", "post"),
-			rbacv1ac.PolicyRule().WithNonResourceURLs(propagate.PathHistory, propagate.PathSurvive).WithVerbs("get"))
+			rbacv1ac.PolicyRule().WithNonResourceURLs(propagate.PathHistory, propagate.PathSurvive, propagate.PathResidency).WithVerbs("get"),
+			rbacv1ac.PolicyRule().WithNonResourceURLs(tenancy.PathJoin).WithVerbs("post"),
+			rbacv1ac.PolicyRule().WithAPIGroups(rbacv1.GroupName).WithResources("clusterroles").WithResourceNames("view", "edit", "admin").WithVerbs("get"))
 	everybody := rbacv1ac.ClusterRoleBinding(*held.Name).
 		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(*held.Name)).
 		WithSubjects(rbacv1ac.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(rbacv1.GroupKind).WithName(user.AllAuthenticated))

@@ -20,6 +20,8 @@ import (
 	"github.com/hanse-dev/hanse/internal/controlplane/datadir"
 	"github.com/hanse-dev/hanse/internal/controlplane/hubs"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 const (
@@ -52,6 +54,10 @@ type ServerOptions struct {
 	// FailoverAfter is how long a cluster has to be out of reach for its replicas to
 	// fail over to others; 0: never.
 	FailoverAfter time.Duration
+	// Place is where the hub is, as is declared, by which Residencies say whether it may store what they restrict.
+	Place policy.Cluster
+	// Propagation is how objects propagate of which nothing says anything else.
+	Propagation policies.Defaults
 	// FlightBytes bounds what is kept on disk of what was decided, in DataDir/flight; 0: nothing is kept.
 	FlightBytes int64
 	// OIDC is the identity provider whose users the hub knows; nil: there is none.
@@ -141,6 +147,7 @@ func Server(ctx context.Context, o ServerOptions, log io.Writer) error {
 	if err == nil {
 		later.engine.Store(members.engine)
 		later.dns.Store(members.dns)
+		later.tenancy.Store(members.tenancy)
 		members.measure(measured, hub)
 		err = serve(observed(ctx, measured, hub.Log()), hub, func(ctx context.Context) error {
 			if len(o.EtcdServers) == 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/cli/globaldns"
 	"github.com/hanse-dev/hanse/internal/cli/local"
 	"github.com/hanse-dev/hanse/internal/cli/members"
+	"github.com/hanse-dev/hanse/internal/cli/tenants"
 	"github.com/hanse-dev/hanse/internal/cli/workloads"
 )
 
@@ -37,7 +38,7 @@ type Program struct {
 
 // Main runs the command that args (with the program's name first) ask for and
 // returns the exit code: 0, or 1 after one line on p.ErrOut that says what failed. An answer of
-// hanse survive that is no has a code of its own.
+// hanse survive that is no has a code of its own, and what hanse residency report cannot know.
 // It returns soon after ctx ends.
 func (p *Program) Main(ctx context.Context, args []string) (code int) {
 	name := filepath.Base(args[0])
@@ -52,8 +53,11 @@ func (p *Program) Main(ctx context.Context, args []string) (code int) {
 	}
 	if err != nil {
 		fmt.Fprintln(p.ErrOut, "Error: "+strings.TrimSpace(err.Error()))
-		if errors.Is(err, workloads.ErrNotSurvived) {
+		switch {
+		case errors.Is(err, workloads.ErrNotSurvived):
 			return workloads.NotSurvived
+		case errors.Is(err, workloads.ErrResidencyUnknown):
+			return workloads.ResidencyUnknown
 		}
 		return 1
 	}
@@ -104,12 +108,16 @@ func (p *Program) verbs() []*cobra.Command {
 		members.NewKubeconfigCommand(s),
 		credentials.NewLoginCommand(s, p.Clock),
 		credentials.NewLogoutCommand(s, p.Clock),
+		tenants.NewOrgCommand(s, p.Clock),
+		tenants.NewWorkspaceCommand(s, p.Clock),
+		tenants.NewCanCommand(s),
 		members.NewClustersCommand(s, p.Clock),
 		members.NewStatusCommand(s),
 		workloads.NewPlanCommand(s, p.Clock),
 		workloads.NewWhyCommand(s, p.Clock),
 		workloads.NewHistoryCommand(s, p.Clock),
 		workloads.NewSurviveCommand(s),
+		workloads.NewResidencyCommand(s),
 		workloads.NewScaleCommand(s),
 		workloads.NewRolloutCommand(s),
 		globaldns.NewCommand(s, p.Clock),

@@ -122,9 +122,10 @@ func each(cmd *cobra.Command, see func(*cobra.Command)) {
 // TestOutput: every verb that shows something has the same -o, and no other has one.
 func TestOutput(t *testing.T) {
 	shows := []string{
-		"hanse clusters", "hanse status", "hanse plan", "hanse why", "hanse history", "hanse replay", "hanse survive", "hanse scale", "hanse rollout status", "hanse rollout history",
+		"hanse clusters", "hanse status", "hanse plan", "hanse why", "hanse history", "hanse replay", "hanse survive", "hanse residency report", "hanse scale", "hanse rollout status", "hanse rollout history",
 		"hanse dns query", "hanse dns routes", "hanse dns zones", "hanse dns check", "hanse dns about",
 		"hanse prune", "hanse kinds", "hanse local list", "hanse certs", "hanse admin join-token", "hanse audit", "hanse encryption status", "hanse version",
+		"hanse org list", "hanse org show", "hanse workspace list", "hanse workspace show", "hanse can",
 	}
 	p, _, _ := program()
 	each(p.root("hanse"), func(cmd *cobra.Command) {

@@ -66,6 +66,12 @@ func assemble(cfg Config, completed options.CompletedOptions) (*apiServer, error
 	if err != nil {
 		return nil, err
 	}
+	var ends *revoker
+	if cfg.Role == Hub { // first, so that it is around all that goes on
+		if ends, err = revoke(cfg, config); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.Filter != nil {
 		wrapHandler(config, cfg.Filter)
 	}
@@ -81,6 +87,11 @@ func assemble(cfg Config, completed options.CompletedOptions) (*apiServer, error
 		return nil, err
 	}
 	chain.GenericAPIServer.ShutdownTimeout = drainTimeout
+	if ends != nil {
+		if err := ends.start(chain.GenericAPIServer); err != nil {
+			return nil, err
+		}
+	}
 	for _, ready := range cfg.ReadyChecks {
 		check := healthz.NamedCheck(ready.Name, func(*http.Request) error { return ready.Check() })
 		if err := chain.GenericAPIServer.AddReadyzChecks(check); err != nil {

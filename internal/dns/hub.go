@@ -18,6 +18,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/watch"
 )
 
@@ -27,6 +28,7 @@ func (c *Controller) watchHub(ctx context.Context, synced func()) {
 	h := &hubWatch{ctx: ctx, clock: c.cfg.Clock}
 	watchAtHub(h, "globalroutes", untyped(c.hub, v1alpha1.Resource("globalroutes")), c.routeSink)
 	watchAtHub(h, "dnszones", untyped(c.hub, v1alpha1.Resource("dnszones")), c.zoneSink)
+	watchAtHub(h, "residencies", untyped(c.hub, v1alpha1.Resource("residencies")), c.residencySink)
 	watchAtHub(h, "clusters", untyped(c.hub, v1alpha1.Resource("clusters")), c.clusterSink)
 	watchAtHub(h, "ingresses", ingresses(c.hub), func(listed func()) watch.Sink[*networkingv1.Ingress] {
 		return targets(c.caches, route.KindIngress, listed, func(i *networkingv1.Ingress) (route.Target, bool) { return route.FromIngress(i), true })
@@ -180,14 +182,17 @@ func (c *Controller) namespaceSink(listed func()) watch.Sink[*corev1.Namespace] 
 			for _, n := range all {
 				now[n.Name] = n.Labels
 			}
-			k.change(func(d *dirty) { k.namespaces, d.zones = now, true })
+			k.change(func(d *dirty) { k.namespaces, d.zones, d.everything = now, true, true })
 			listed()
 		},
 		Apply: func(n *corev1.Namespace) {
 			if before := k.labels(n.Name); before != nil && maps.Equal(before, n.Labels) {
 				return
 			}
-			k.change(func(d *dirty) { k.namespaces[n.Name], d.zones = n.Labels, true })
+			k.change(func(d *dirty) {
+				k.namespaces[n.Name], d.zones, d.namespaces[n.Name] = n.Labels, true, true
+				d.services = d.services || k.residencies.ByLabels()
+			})
 		},
 		Remove: func(n *corev1.Namespace) {
 			k.change(func(*dirty) { delete(k.namespaces, n.Name) })
@@ -205,7 +210,7 @@ func (c *Controller) clusterSink(listed func()) watch.Sink[*unstructured.Unstruc
 		}
 		return route.Cluster{
 			Name: o.Name, UID: string(o.UID), Provider: o.Status.Provider, Region: o.Status.Region,
-			Continent: o.Labels[v1alpha1.LabelContinent], Zones: o.Status.Zones,
+			Continent: o.Labels[v1alpha1.LabelContinent], Zones: o.Status.Zones, Facts: policy.ClusterOf(o),
 		}, true
 	}
 	set := func(d *dirty) { k.sorted, d.everything, d.derived, d.services = nil, true, true, true }

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/external"
 	"github.com/hanse-dev/hanse/internal/dns/geo"
 	"github.com/hanse-dev/hanse/internal/dns/grant"
+	"github.com/hanse-dev/hanse/internal/dns/residence"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 	"github.com/hanse-dev/hanse/internal/dns/steer"
 	"github.com/hanse-dev/hanse/internal/dns/transfer"
@@ -110,7 +111,7 @@ func (b *publisher) publish(p publication) *view {
 			continue
 		}
 		if z.Spec.Route53 != nil || z.Spec.RFC2136 != nil {
-			b.external.Want(z, hosts[z.Name])
+			b.external.Want(z, residence.ForAll(hosts[z.Name]))
 			continue
 		}
 		state := b.state(z)

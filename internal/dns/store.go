@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
+	"github.com/hanse-dev/hanse/internal/dns/residence"
 	"github.com/hanse-dev/hanse/internal/dns/route"
 )
 
@@ -30,6 +31,8 @@ type caches struct {
 	secrets             map[string]map[string][]byte // of the hub's own namespace
 	// namespaces are the labels of the hub's Namespaces.
 	namespaces map[string]labels.Set
+	// residencies are those at the hub.
+	residencies residence.Residencies
 
 	dirty dirty
 }
@@ -74,8 +77,9 @@ func newCaches() *caches {
 		members:  map[string]*memberCache{},
 		secrets:  map[string]map[string][]byte{},
 
-		namespaces: map[string]labels.Set{},
-		dirty:      newDirty(make(chan struct{}, 1)),
+		namespaces:  map[string]labels.Set{},
+		residencies: residence.New(),
+		dirty:       newDirty(make(chan struct{}, 1)),
 	}
 }
 
@@ -97,6 +101,7 @@ func (c *caches) locked(do func(*dirty)) (wake chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do(&c.dirty)
+	c.residencies.Forget()
 	return c.dirty.wake
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/fleet/access"
 	"github.com/hanse-dev/hanse/internal/fleet/survey"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/rights"
 )
 
@@ -170,7 +171,7 @@ func placeLabels(name string, s v1alpha1.ClusterStatus) map[string]string {
 	return map[string]string{
 		v1alpha1.LabelClusterName:  survey.LabelValue(name),
 		v1alpha1.LabelProvider:     survey.LabelValue(s.Provider),
-		v1alpha1.LabelContinent:    continentOf(s.Provider, s.Region),
+		v1alpha1.LabelContinent:    policy.ContinentOf(s.Provider, s.Region),
 		corev1.LabelTopologyRegion: survey.LabelValue(s.Region),
 		corev1.LabelTopologyZone:   survey.LabelValue(zone),
 	}

@@ -65,7 +65,8 @@ func hubAnnotation(key string) bool {
 		"volume.kubernetes.io/storage-provisioner", "volume.kubernetes.io/selected-node",
 		v1alpha1.AnnotationConflict, v1alpha1.AnnotationDivision, v1alpha1.AnnotationOrigin, v1alpha1.AnnotationAdopted,
 		v1alpha1.AnnotationPreferences, v1alpha1.AnnotationReplicas, v1alpha1.AnnotationTaken, v1alpha1.AnnotationBounds,
-		v1alpha1.AnnotationRollout, v1alpha1.AnnotationRolloutState, v1alpha1.AnnotationRevision:
+		v1alpha1.AnnotationRollout, v1alpha1.AnnotationRolloutState, v1alpha1.AnnotationRevision,
+		v1alpha1.AnnotationQuota:
 		return true
 	}
 	return false

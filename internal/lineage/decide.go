@@ -50,6 +50,8 @@ const (
 	// RestoredInCluster: the mark was not written there by a hub, so the object was put there by
 	// somebody else under the same name: restored from a backup, or copied from another cluster.
 	RestoredInCluster Reason = "RestoredInCluster"
+	// MayHoldData: a Residency does not let it be there, but data may go with it that is nowhere else. It is not Decide's.
+	MayHoldData Reason = "MayHoldData"
 )
 
 // Decide says what is to become of an object. It never answers Delete or Release for what the hub

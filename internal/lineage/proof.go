@@ -92,3 +92,15 @@ func parse(v any) (time.Time, error) {
 	s, _ := v.(string)
 	return time.Parse(time.RFC3339, s)
 }
+
+// Marks are those of an object's annotations that are the hub's.
+func Marks(metadata map[string]any) map[string]any {
+	annotations, _ := metadata["annotations"].(map[string]any)
+	kept := map[string]any{}
+	for _, name := range []string{v1alpha1.AnnotationOrigin, v1alpha1.AnnotationAdopted} {
+		if v, has := annotations[name]; has {
+			kept[name] = v
+		}
+	}
+	return kept
+}

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,9 @@ type Cluster struct {
 	Region    string
 	Zones     []string
 	Continent string
+	// Declared is the cluster as the hub's own people have declared it; nil: by its name alone. What a member's nodes say of
+	// where they are is in none of it.
+	Declared *Cluster
 }
 
 // ClusterOf reads a Cluster: what its spec says before what was found out, and
@@ -39,7 +43,35 @@ func ClusterOf(c *v1alpha1.Cluster) Cluster {
 	if zone := cmp.Or(c.Labels[corev1.LabelTopologyZone], c.Labels[corev1.LabelFailureDomainBetaZone]); len(out.Zones) == 0 && zone != "" {
 		out.Zones = []string{zone}
 	}
+	out.Declared = declared(c)
 	return out
+}
+
+// declared is what the spec of a Cluster says, and its labels, without those that the hub keeps by what the nodes say.
+func declared(c *v1alpha1.Cluster) *Cluster {
+	out := &Cluster{
+		Name: c.Name, Labels: maps.Clone(c.Labels), Provider: c.Spec.Provider, Region: c.Spec.Region, Zones: c.Spec.Zones,
+		Continent: ContinentOf(c.Spec.Provider, c.Spec.Region),
+	}
+	for _, key := range kept() {
+		delete(out.Labels, key)
+	}
+	for key, value := range map[string]string{
+		v1alpha1.LabelClusterName: c.Name, v1alpha1.LabelProvider: out.Provider, v1alpha1.LabelContinent: out.Continent, corev1.LabelTopologyRegion: out.Region,
+	} {
+		if value != "" {
+			out.Labels = labels.Merge(out.Labels, labels.Set{key: value})
+		}
+	}
+	return out
+}
+
+// kept are the labels of a Cluster that say where it is, and that the hub keeps itself, or reads in their place.
+func kept() []string {
+	return []string{
+		v1alpha1.LabelClusterName, v1alpha1.LabelProvider, v1alpha1.LabelContinent, corev1.LabelTopologyRegion, corev1.LabelTopologyZone,
+		corev1.LabelFailureDomainBetaRegion, corev1.LabelFailureDomainBetaZone,
+	}
 }
 
 // field is the values of a field of a cluster.
@@ -236,10 +268,10 @@ type Rejection struct {
 // Allowed says which of the clusters the policy allows.
 func (p *Policy) Allowed(clusters []Cluster) Allowed {
 	sorted := slices.SortedFunc(slices.Values(clusters), func(a, b Cluster) int { return cmp.Compare(a.Name, b.Name) })
-	if len(p.groups) == 0 {
-		out := Allowed{Everywhere: !p.restricts(), Groups: []Group{{Name: "clusters"}}}
+	if len(p.groups) == 0 || p.isResidency {
+		out := Allowed{Everywhere: !p.restricts() && !p.isResidency, Groups: []Group{{Name: "clusters"}}}
 		for i := range sorted {
-			if why := p.Bars(&sorted[i]); why != "" {
+			if why := cmp.Or(p.Bars(&sorted[i]), p.Excludes(&sorted[i])); why != "" {
 				out.Rejected = append(out.Rejected, Rejection{Cluster: sorted[i].Name, Reason: why})
 				continue
 			}

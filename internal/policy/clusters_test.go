@@ -91,6 +91,7 @@ func TestClusterOf(t *testing.T) {
 	in := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "aws", Labels: map[string]string{
 		"topology.kubernetes.io/region": "label", "failure-domain.beta.kubernetes.io/zone": "beta", "hanse.dev/provider": "label", "hanse.dev/continent": "NA"}}}
 	want := policy.Cluster{Name: "aws", Labels: in.Labels, Provider: "label", Region: "label", Zones: []string{"beta"}, Continent: "NA"}
+	want.Declared = &policy.Cluster{Name: "aws", Labels: map[string]string{"hanse.dev/cluster": "aws"}} // the rest the hub may have by what its nodes say
 	if got := policy.ClusterOf(in); !reflect.DeepEqual(got, want) {
 		t.Errorf("by labels: %+v", got)
 	}

@@ -101,11 +101,32 @@ func (p *Policy) Bars(c *Cluster) string {
 		if len(e.groups) == 0 {
 			continue
 		}
+		if e.isResidency {
+			if why := e.Excludes(c); why != "" {
+				return why
+			}
+			continue
+		}
 		if at, why := placeIn(e.groups, c); at < 0 {
 			return e.String() + ", which is enforced: " + why
 		}
 	}
 	return ""
+}
+
+// Barring is an enforced policy that bars all of some clusters; nil: none does.
+func (p *Policy) Barring(clusters []Cluster) *Policy {
+	for _, e := range p.enforced {
+		bars := len(clusters) > 0
+		for i := range clusters {
+			at, _ := placeIn(e.groups, &clusters[i])
+			bars = bars && len(e.groups) > 0 && (e.isResidency && e.Excludes(&clusters[i]) != "" || !e.isResidency && at < 0)
+		}
+		if bars {
+			return e
+		}
+	}
+	return nil
 }
 
 // restricts says whether enforced policies bar clusters at all.
@@ -143,8 +164,13 @@ func (p *Policy) besides(enforced []*Policy) string {
 // combinations are policies under others. They are made when they are asked for, and the same as long as their parts are, so
 // that a change of other policies is none for what they apply to.
 type combinations struct {
+	none *Policy // for what no policy applies to
 	mu   sync.Mutex
 	made map[string]*Policy
+}
+
+func newCombinations() *combinations {
+	return &combinations{none: NoPolicy(), made: map[string]*Policy{}}
 }
 
 // of is p under enforced policies.
@@ -170,8 +196,9 @@ func (c *combinations) of(p *Policy, enforced []*Policy) *Policy {
 func (c *combinations) kept(policies []*Policy) *combinations {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := &combinations{made: map[string]*Policy{}}
-	there := make(map[*Policy]bool, len(policies))
+	out := newCombinations()
+	out.none = c.none
+	there := map[*Policy]bool{c.none: true}
 	for _, p := range policies {
 		there[p] = true
 	}

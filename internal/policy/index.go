@@ -21,13 +21,15 @@ type Index struct {
 	rest        []int
 
 	byNamespaceLabels bool
-	enforced          []int
+	enforced          []int // but for Residencies
+	residentsByName   map[string][]int
+	residentsByLabels []int
 	combined          *combinations
 }
 
 // NewIndex makes an index of policies.
 func NewIndex(policies []*Policy) *Index {
-	return newIndex(policies, &combinations{made: map[string]*Policy{}})
+	return newIndex(policies, newCombinations())
 }
 
 // Renew is an index of other policies. What applies to an object is the same, and not only alike, as long as all that it is
@@ -38,13 +40,18 @@ func (x *Index) Renew(policies []*Policy) *Index {
 
 func newIndex(policies []*Policy, combined *combinations) *Index {
 	x := &Index{combined: combined, all: slices.SortedFunc(slices.Values(policies), before), byName: map[string][]int{},
-		byKind: map[schema.GroupKind][]int{}, byNamespace: map[string][]int{}}
+		byKind: map[schema.GroupKind][]int{}, byNamespace: map[string][]int{}, residentsByName: map[string][]int{}}
 	for i, p := range x.all {
-		if p.isEnforced {
+		if p.isEnforced && !p.isResidency {
 			x.enforced = append(x.enforced, i)
 		}
 		if n := p.objects.namespaces; n != nil && n.labels != nil {
 			x.byNamespaceLabels = true
+		}
+		if r := p.objects.residents; r != nil {
+			x.byNamespaceLabels = x.byNamespaceLabels || r.labels != nil
+			x.addResidency(i)
+			continue // it holds besides others, and applies to nothing by itself
 		}
 		switch s := &p.objects; {
 		case s.names != nil:
@@ -81,7 +88,8 @@ func (x *Index) Policies() []*Policy { return slices.Clone(x.all) }
 // For needs to know them.
 func (x *Index) ByNamespaceLabels() bool { return x.byNamespaceLabels }
 
-// For is the policy that applies to an object, with what enforced ones leave of it; nil if none does.
+// For is the policy that applies to an object, with what enforced ones leave of it; nil if none does. Where Residencies alone
+// select it, that is what they leave of no policy.
 func (x *Index) For(o *Object) *Policy {
 	best := -1
 	for _, candidates := range x.candidates(o) {
@@ -95,14 +103,19 @@ func (x *Index) For(o *Object) *Policy {
 			}
 		}
 	}
-	if best < 0 {
-		return nil
+	enforced := x.enforcedOn(o)
+	switch {
+	case best >= 0:
+		return x.combined.of(x.all[best], enforced)
+	case len(enforced) > 0:
+		return x.combined.of(x.combined.none, enforced)
 	}
-	return x.combined.of(x.all[best], x.enforcedOn(o))
+	return nil
 }
 
-// enforcedOn are the enforced policies that select an object, in order.
+// enforcedOn are the enforced policies that select an object, in order, Residencies first.
 func (x *Index) enforcedOn(o *Object) (all []*Policy) {
+	all = x.Residencies(o.InOrIs(), o.NamespaceLabels)
 	for _, i := range x.enforced {
 		if x.all[i].Selects(o) {
 			all = append(all, x.all[i])
@@ -117,7 +130,7 @@ func (x *Index) candidates(o *Object) [4][]int {
 
 // Match is the policy that applies to an object, with the reasons.
 type Match struct {
-	// Policy is nil where none applies.
+	// Policy is nil where none applies; Residencies may hold nevertheless.
 	Policy *Policy
 	// Reason is a sentence: PlacementPolicy shop/web selects it by name.
 	Reason string
@@ -145,15 +158,20 @@ func (x *Index) Match(o *Object) Match {
 		}
 	}
 	if len(matching) == 0 {
-		return Match{Reason: "no policy selects it"}
+		enforced := x.enforcedOn(o)
+		return Match{Reason: "no policy selects it" + (*Policy)(nil).besides(enforced), Enforced: enforced}
 	}
 	slices.Sort(matching)
 	winner := x.all[matching[0]]
 	m := Match{Policy: winner, Reason: fmt.Sprintf("%s selects it %s%s", winner, winner.objects.how(), winner.besides(x.enforcedOn(o)))}
+	for _, e := range x.enforcedOn(o) {
+		if e != winner {
+			m.Enforced = append(m.Enforced, e)
+		}
+	}
 	for _, i := range matching[1:] {
 		loser := x.all[i]
 		if loser.isEnforced {
-			m.Enforced = append(m.Enforced, loser)
 			continue
 		}
 		m.Overruled = append(m.Overruled, Overruled{Policy: loser, Reason: fmt.Sprintf("%s is overruled: %s", loser, why(winner, loser))})

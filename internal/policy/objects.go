@@ -17,8 +17,16 @@ type Object struct {
 	Namespace string // empty: in none
 	Name      string
 	Labels    map[string]string
-	// NamespaceLabels are those of the Namespace that it is in.
+	// NamespaceLabels are those of the Namespace that it is in, or is.
 	NamespaceLabels map[string]string
+}
+
+// InOrIs is the namespace that the object is in, or that it is; empty: neither.
+func (o *Object) InOrIs() string {
+	if o.Namespace == "" && o.Kind == (schema.GroupKind{Kind: "Namespace"}) {
+		return o.Name
+	}
+	return o.Namespace
 }
 
 // String is the object as messages call it: Deployment shop/web.
@@ -36,6 +44,7 @@ type objectSelector struct {
 	names      map[string]bool
 	labels     labels.Selector // nil: any
 	namespaces *namespaceSelector
+	residents  *residents // of a Residency, which has none of the above
 	// unread: it is not known which objects are selected, so all are that may be, before any other policy.
 	unread bool
 	text   string
@@ -81,6 +90,10 @@ func (p *Policy) readObjects(in *v1alpha1.ObjectSelector, namespaces *v1alpha1.N
 func (p *Policy) Selects(o *Object) bool { return p.objects.selects(o) }
 
 func (s *objectSelector) selects(o *Object) bool {
+	if s.residents != nil {
+		namespace := o.InOrIs()
+		return namespace != "" && (s.unread || s.residents.have(namespace, o.NamespaceLabels))
+	}
 	if s.namespace != "" && s.namespace != o.Namespace {
 		return false
 	}

@@ -1,4 +1,4 @@
-// Package policy reads PlacementPolicies and ClusterPlacementPolicies: which of
+// Package policy reads PlacementPolicies, ClusterPlacementPolicies and Residencies: which of
 // them applies to an object and why, which clusters it allows, and what else it
 // says, as plain data. It is pure, and what it returns is never changed by it
 // again, so that all of it may be shared between goroutines.
@@ -6,6 +6,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,15 +43,19 @@ type Policy struct {
 	// Rollout is nil where changes go everywhere at once.
 	Rollout *Rollout
 
-	objects    objectSelector
-	groups     []group // where to, in order; empty: everywhere
-	overrides  []clusterOverride
-	named      []string // clusters that the spec names anywhere, sorted
-	held       string   // see Held
-	isEnforced bool
-	base       *Policy   // what this was made of by under; else nil
-	enforced   []*Policy // those that it is under, in order; base may be one
-	summary    v1alpha1.PolicySummary
+	objects     objectSelector
+	groups      []group // where to, in order; empty: everywhere
+	overrides   []clusterOverride
+	named       []string // clusters that the spec names anywhere, sorted
+	held        string   // see Held
+	isEnforced  bool
+	isResidency bool
+	serving     []Serving // of a Residency
+	// propagation is one of the Propagate… constants, empty: the policy does not say.
+	propagation string
+	base        *Policy   // what this was made of by under; else nil
+	enforced    []*Policy // those that it is under, in order; base may be one
+	summary     v1alpha1.PolicySummary
 }
 
 // Spread demands replicas in at least so many values of a label of Clusters.
@@ -81,7 +86,16 @@ func defaultFailover() Failover {
 
 // String is the policy as messages call it: PlacementPolicy shop/web.
 func (p *Policy) String() string {
-	if p.Namespace == "" {
+	switch {
+	case p.isResidency:
+		return KindResidency + " " + p.Name
+	case p.Name == "" && len(p.enforced) > 0: // no other applies
+		names := make([]string, len(p.enforced))
+		for i, e := range p.enforced {
+			names[i] = e.String()
+		}
+		return strings.Join(names, ", ")
+	case p.Namespace == "":
 		return "ClusterPlacementPolicy " + p.Name
 	}
 	return "PlacementPolicy " + p.Namespace + "/" + p.Name
@@ -131,15 +145,22 @@ func (p *Policy) Numbers(clusters []string) (weights map[string]int64, minimum, 
 	return weights, minimum, maximum
 }
 
-// Parse is FromPolicy or FromClusterPolicy, as the object's kind says.
+// Parse is FromPolicy, FromClusterPolicy or FromResidency, as the object's kind says.
 func Parse(obj *unstructured.Unstructured) (*Policy, error) {
 	converter := runtime.DefaultUnstructuredConverter
-	if obj.GetKind() == "ClusterPlacementPolicy" {
+	switch obj.GetKind() {
+	case "ClusterPlacementPolicy":
 		var in v1alpha1.ClusterPlacementPolicy
 		if err := converter.FromUnstructured(obj.Object, &in); err != nil {
 			return nil, err
 		}
 		return FromClusterPolicy(&in)
+	case KindResidency:
+		var in v1alpha1.Residency
+		if err := converter.FromUnstructured(obj.Object, &in); err != nil {
+			return nil, err
+		}
+		return FromResidency(&in)
 	}
 	var in v1alpha1.PlacementPolicy
 	if err := converter.FromUnstructured(obj.Object, &in); err != nil {
@@ -177,6 +198,7 @@ func (p *Policy) read(spec *v1alpha1.PlacementPolicySpec, namespaces *v1alpha1.N
 		func() error { return p.readFailover(&spec.Failover) },
 		func() error { return p.readRollout(spec.Rollout) },
 		func() error { return p.readOverrides(spec.Overrides) },
+		func() error { return p.readPropagation(spec.Propagation) },
 	} {
 		if err := part(); err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)

@@ -23,10 +23,28 @@ func LastRead(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	return last
 }
 
+// InEffect is a policy as the hub goes by it when it first reads it: as it is written, or as it was when it was last understood,
+// or Held.
+func InEffect(obj *unstructured.Unstructured) *Policy {
+	read, err := Parse(obj)
+	if err == nil {
+		return read
+	}
+	if last := LastRead(obj); last != nil {
+		if read, err := Parse(last); err == nil {
+			return read
+		}
+	}
+	return Held(obj, err)
+}
+
 // Held is a policy in the place of one that the hub does not understand, and of which it knows no earlier spec. It selects
 // what that selects, as far as this can be read, and more where not; what it applies to is held: whatever the policy is to
 // keep out of some clusters must not go to all of them meanwhile.
 func Held(obj *unstructured.Unstructured, mistake error) *Policy {
+	if obj.GetKind() == KindResidency {
+		return heldResidency(obj, mistake)
+	}
 	p := NoPolicy()
 	p.Namespace, p.Name, p.UID, p.Generation = obj.GetNamespace(), obj.GetName(), obj.GetUID(), obj.GetGeneration()
 	p.Created = obj.GetCreationTimestamp().Time

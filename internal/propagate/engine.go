@@ -19,9 +19,11 @@ import (
 	"github.com/hanse-dev/hanse/internal/capacity"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/metrics"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/hub"
 	"github.com/hanse-dev/hanse/internal/propagate/member"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/record"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/watch"
@@ -34,12 +36,16 @@ type Options struct {
 	// FailoverAfter is how long a cluster has to be away until it counts as lost; 0: failover is off, but for policies
 	// that say otherwise.
 	FailoverAfter time.Duration
+	// Propagation is how objects propagate of which nothing says anything else.
+	Propagation policies.Defaults
 	// Ends are the last revisions of the hub's database before each time that it was set forward, oldest first; nil:
 	// nobody knows.
 	Ends []uint64
 	// FlightDir is where what is decided is recorded, empty: nowhere. FlightBytes bounds it.
 	FlightDir   string
 	FlightBytes int64
+	// Place is where the hub is, as is declared: its provider, region and continent.
+	Place policy.Cluster
 	// Clock is the real one if nil.
 	Clock clock.WithTickerAndDelayedExecution
 	// Metrics and Workqueues may be nil.
@@ -119,7 +125,7 @@ func New(cfg *rest.Config, o Options) (*Engine, error) {
 	e.counts = newCounts(e.published)
 	e.measurer = capacity.New(e.measured.changed, e.clock)
 	e.watcher = hub.NewWatcher(watches, e.discovery, e.apply, e.clock)
-	e.policies = hub.NewPolicies(client, e.published, e.clock)
+	e.policies = hub.NewPolicies(client, e.published, o.Place, e.clock)
 	e.revisions = hub.NewRevisions(client, e.published, e.apply, o.Workqueues, e.clock)
 	return e, nil
 }
@@ -153,7 +159,9 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // begin makes what there is while the Engine runs.
 func (e *Engine) begin(ctx context.Context, run *hub.Run) (*running, error) {
-	options := decide.Options{FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true, Restored: run.History.Restored()}
+	options := decide.Options{
+		FailoverAfter: e.options.FailoverAfter, Began: run.Began, Measures: true, Restored: run.History.Restored(), Propagation: e.options.Propagation,
+	}
 	r := &running{ctx: ctx, run: run, loop: newLoop(decide.NewWorld(options), e.clock, e.carryOut)}
 	r.loop.applied, r.loop.queue = e.applied, e.options.Workqueues.Open("inputs", "")
 	if e.options.FlightDir != "" {

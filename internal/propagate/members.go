@@ -87,7 +87,7 @@ func (e *Engine) engage(r *running, name string, with *engagement) {
 
 // addMember is a new member. e.mu is held.
 func (e *Engine) addMember(r *running, name string) *member.Member {
-	m := member.New(name, r.members, source{e.published, e}, listener{e, r})
+	m := member.New(name, r.members, source{e.published, e}, listener{e, r, name})
 	all := append(slices.Clone(*e.published.members.Load()), m)
 	slices.SortFunc(all, func(a, b *member.Member) int { return strings.Compare(a.Name(), b.Name()) })
 	e.published.members.Store(&all)
@@ -265,6 +265,7 @@ func (s source) Accepts(cluster string, key template.Key, n int32) (accepts bool
 type listener struct {
 	engine  *Engine
 	running *running
+	cluster string
 }
 
 // Seen is told to the World.
@@ -280,7 +281,12 @@ func (l listener) StatusChanged(_ string, keys ...template.Key) {
 }
 
 // Changed has whoever watches Placements told.
-func (l listener) Changed(keys ...template.Key) { l.engine.changes.notify(keys...) }
+func (l listener) Changed(keys ...template.Key) {
+	l.engine.changes.notify(keys...)
+	if facts := l.engine.published.Facts(); slices.ContainsFunc(keys, func(k template.Key) bool { return facts.KeptOut(k, l.cluster) }) {
+		l.engine.policies.Count() // a Residency says what is where it may not be
+	}
+}
 
 // Read is told to the World.
 func (l listener) Read(cluster string, gr schema.GroupResource, read bool) {

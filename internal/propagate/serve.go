@@ -41,10 +41,10 @@ const (
 	largestApproval = 8 << 20
 )
 
-// Filter answers PathPlan, PathHistory, PathSurvive and PathHeld, and passes all other requests on. It belongs inside
+// Filter answers PathPlan, PathHistory, PathSurvive, PathResidency and PathHeld, and passes all other requests on. It belongs inside
 // authentication and authorization. While engine returns nil, it answers 503.
 func Filter(engine func() *Engine) func(http.Handler) http.Handler {
-	plans, histories, survivals := make(chan struct{}, plansAtOnce), make(chan struct{}, 1), make(chan struct{}, 1)
+	plans, histories, survivals, censuses := make(chan struct{}, plansAtOnce), make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var serve func(*Engine, http.ResponseWriter, *http.Request) (int, error)
@@ -58,6 +58,10 @@ func Filter(engine func() *Engine) func(http.Handler) http.Handler {
 			case r.URL.Path == PathSurvive:
 				serve = func(e *Engine, w http.ResponseWriter, r *http.Request) (int, error) {
 					return serveSurvive(e, survivals, w, r)
+				}
+			case r.URL.Path == PathResidency:
+				serve = func(e *Engine, w http.ResponseWriter, r *http.Request) (int, error) {
+					return serveResidency(e, censuses, w, r)
 				}
 			case strings.HasPrefix(r.URL.Path, PathHeld):
 				serve = serveHeld

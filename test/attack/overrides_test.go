@@ -65,7 +65,7 @@ func TestAPolicyIsNoWayAroundAQuota(t *testing.T) {
 	must(t, err)
 	eventually(t, func(ctx context.Context) error {
 		quota, err := f.in["aws"].CoreV1().ResourceQuotas(ns).Get(ctx, "two", metav1.GetOptions{})
-		if err == nil && quota.Spec.Hard.Pods().Value() != 2 {
+		if err == nil && quota.Spec.Hard.Pods().Value() > 2 { // it has a part of them
 			t.Fatalf("the policy raised the quota to %s", quota.Spec.Hard.Pods())
 		}
 		return err

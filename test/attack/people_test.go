@@ -49,13 +49,20 @@ func as(role, namespace string) grant { return grant{namespace: namespace, role:
 func (f *fed) person(t *testing.T, word string, grants ...grant) *person {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name())) + "-" + word
+	p := f.named(t, name)
+	for i, g := range grants {
+		f.give(t, fmt.Sprintf("%s-%d", name, i), p, g)
+	}
+	return p
+}
+
+// named is somebody at the hub of a name.
+func (f *fed) named(t *testing.T, name string) *person {
+	t.Helper()
 	cfg := rest.CopyConfig(f.admin.config)
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
 	p, err := newPerson(name, cfg)
 	must(t, err)
-	for i, g := range grants {
-		f.give(t, fmt.Sprintf("%s-%d", name, i), p, g)
-	}
 	return p
 }
 

@@ -38,6 +38,7 @@ func (b *bench) steps() []step {
 		{"idle", b.idle},
 		{"deployments", func(ctx context.Context, w *world) error { return b.propagation(ctx, w, deployments(3)) }},
 		{"configmaps", func(ctx context.Context, w *world) error { return b.propagation(ctx, w, configMaps()) }},
+		{"needed", b.needed},
 		{"latency", b.latency},
 		{"rounds", b.memoryOfRounds},
 		{"restart", b.restart},
@@ -53,6 +54,9 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	if ctx.Err() == nil && b.run.MatchString("dns") {
 		errs = append(errs, b.dns(ctx))
+	}
+	if ctx.Err() == nil && b.run.MatchString("tenants") {
+		errs = append(errs, b.tenants(ctx))
 	}
 	if ctx.Err() == nil && b.run.MatchString("lost") {
 		errs = append(errs, b.lost(ctx))

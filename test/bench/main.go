@@ -18,7 +18,7 @@
 // the bench's own; CPU is the hub process's, until it is quiet again.
 //
 // The benchmarks, in the order in which they run: start, join, fresh, idle, deployments, configmaps, latency, rounds,
-// restart, demo, dns, lost, failover, fleet, growth. The fleet's members are light (package lightmember): a thousand of them fit
+// restart, demo, dns, tenants, lost, failover, fleet, growth. The fleet's members are light (package lightmember): a thousand of them fit
 // one process, and the same figures of other projects are from clusters of hundreds of cores. Targets are those of the project's goal 9, on two cores that all processes share; other machines have
 // other figures, and the exit code says only whether the measuring worked.
 package main

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/hanse-dev/hanse/test/sim/served"
 )
 
 // object is one as JSON has it. One that is stored is never changed.
@@ -58,7 +60,7 @@ type event struct {
 // can be compared at one moment.
 type server struct {
 	name  string
-	kinds []kind
+	kinds []served.Kind
 	mu    *sync.Mutex
 
 	core, groups *answer // discovery
@@ -76,9 +78,12 @@ type server struct {
 	changed func(r ref, before, after object)
 }
 
-func newServer(name string, mu *sync.Mutex, kinds []kind) *server {
+func newServer(name string, mu *sync.Mutex, kinds []served.Kind) *server {
+	of := func(core bool) *answer {
+		return &answer{code: 200, media: served.MediaType, body: served.Discovery(kinds, func(k served.Kind) bool { return (k.GVR.Group == "") == core })}
+	}
 	return &server{
-		core: discovery(kinds, func(k kind) bool { return k.gvr.Group == "" }), groups: discovery(kinds, func(k kind) bool { return k.gvr.Group != "" }),
+		core: of(true), groups: of(false),
 		name: name, kinds: kinds, mu: mu, version: 100, objects: map[ref]*stored{},
 		byKind: map[schema.GroupResource]map[ref]*stored{}, streams: map[*stream]struct{}{},
 	}
@@ -280,7 +285,7 @@ func (s *server) serve(q request) *answer {
 	case q.path == "/apis":
 		return s.groups
 	case strings.HasPrefix(q.path, "/openapi/v3"):
-		return openapi(s)
+		return &answer{code: 200, body: served.OpenAPI(s.kinds)}
 	}
 	k, r, subresource, ok := s.parse(q.path)
 	if !ok {
@@ -299,7 +304,7 @@ func (s *server) serve(q request) *answer {
 }
 
 // parse reads a path.
-func (s *server) parse(path string) (k kind, r ref, subresource string, ok bool) {
+func (s *server) parse(path string) (k served.Kind, r ref, subresource string, ok bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	var gv schema.GroupVersion
 	switch {
@@ -314,12 +319,12 @@ func (s *server) parse(path string) (k kind, r ref, subresource string, ok bool)
 		r.namespace, parts = parts[1], parts[2:]
 	}
 	for _, k = range s.kinds {
-		if k.gvr == gv.WithResource(parts[0]) {
+		if k.GVR == gv.WithResource(parts[0]) {
 			ok = true
 			break
 		}
 	}
-	r.gr = k.gvr.GroupResource()
+	r.gr = k.GVR.GroupResource()
 	if len(parts) > 1 {
 		r.name = parts[1]
 	}
@@ -330,7 +335,7 @@ func (s *server) parse(path string) (k kind, r ref, subresource string, ok bool)
 }
 
 // read lists or watches. mu is held.
-func (s *server) read(q request, k kind, r ref) *answer {
+func (s *server) read(q request, k served.Kind, r ref) *answer {
 	selector, err := labels.Parse(q.query["labelSelector"])
 	if err != nil {
 		return failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, "%v", err)
@@ -340,7 +345,7 @@ func (s *server) read(q request, k kind, r ref) *answer {
 		return s.watch(q, w)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `{"kind":"%sList","apiVersion":"%s","metadata":{"resourceVersion":"%d"},"items":[`, k.kind, k.gvr.GroupVersion(), s.version)
+	fmt.Fprintf(&b, `{"kind":"%sList","apiVersion":"%s","metadata":{"resourceVersion":"%d"},"items":[`, k.Kind, k.GVR.GroupVersion(), s.version)
 	n := 0
 	for _, o := range s.all(r.gr) {
 		if w.selects(o.obj, o.labels) {
@@ -360,7 +365,7 @@ func (s *server) watch(q request, w *stream) *answer {
 	initial := q.query["sendInitialEvents"] == "true"
 	switch {
 	case initial, version == "", version == "0":
-		for _, o := range s.all(w.kind.gvr.GroupResource()) {
+		for _, o := range s.all(w.kind.GVR.GroupResource()) {
 			if w.selects(o.obj, o.labels) {
 				w.send("ADDED", o.json)
 			}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-dev/hanse/internal/propagate"
+	"github.com/hanse-dev/hanse/test/sim/served"
 )
 
 const (
@@ -48,6 +49,7 @@ type federation struct {
 	runs    int
 	trace   []string
 	verbose bool
+	vault   bool // it has a namespace that Residencies restrict
 }
 
 // hubCopy is a backup of the hub, with what people had said until then.
@@ -85,7 +87,7 @@ func newFederation(ctx context.Context, seed uint64) *federation {
 		ctx: klog.NewContext(ctx, logr.Discard()), seed: seed, random: rand.New(rand.NewPCG(seed, 1)), began: time.Now(), ends: []uint64{},
 		people: people{deleted: map[string]bool{}},
 	}
-	f.hub = newServer("hub", &f.mu, hubKinds())
+	f.hub = newServer("hub", &f.mu, served.Hub())
 	f.hub.changed = f.hubChanged
 	for _, ns := range []string{"kube-system", "hanse-system", "default"} {
 		f.hub.put(ref{gr: namespaces, name: ns}, f.hub.newObject("v1", "Namespace", "", ns, object{"status": object{"phase": "Active"}}))

@@ -27,6 +27,9 @@ func happenings() []happening {
 // step has one thing happen, and lets some time go by.
 func (f *federation) step() {
 	all := happenings()
+	if f.vault {
+		all = append(all, residents()...)
+	}
 	sum := 0
 	for _, h := range all {
 		sum += h.weight
@@ -74,7 +77,7 @@ func writeDeployment(f *federation) {
 		"template": object{
 			"metadata": object{"labels": object{"app": name}},
 			"spec": object{"containers": []any{object{
-				"name": "c", "image": f.pick("app:1", "app:2"), "resources": object{"requests": object{"cpu": cpu}},
+				"name": "c", "image": f.pick("app:1", "app:2"), "resources": object{"requests": object{"cpu": cpu}}, "envFrom": f.names(),
 			}}},
 		},
 	}
@@ -151,7 +154,8 @@ func writeNamespace(f *federation) {
 		f.as("kubectl", f.hub, http.MethodDelete, "/api/v1/namespaces/shop", nil)
 		return
 	}
-	f.upsert("/api/v1/namespaces", "shop", object{"metadata": object{"labels": object{"team": f.pick("x", "y")}}})
+	labels := object{"team": f.pick("x", "y"), "hanse.dev/propagation": f.pick("Everywhere", "Needed", "Needed", "None")}
+	f.upsert("/api/v1/namespaces", "shop", object{"metadata": object{"labels": labels}})
 }
 
 func writePolicy(f *federation) {
@@ -173,7 +177,8 @@ func writePolicy(f *federation) {
 	default:
 		selector = object{"exclude": []any{f.some().name}, "labels": nil, "names": nil}
 	}
-	body := object{"spec": object{"select": object{"labels": object{"matchLabels": object{"grp": group}}}, "clusters": selector}}
+	propagation := f.pick("Everywhere", "Everywhere", "Needed") // which is for ConfigMaps
+	body := object{"spec": object{"propagation": propagation, "select": object{"labels": object{"matchLabels": object{"grp": group}}}, "clusters": selector}}
 	if !exists {
 		for k, v := range selector {
 			if v == nil {

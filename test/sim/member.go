@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-dev/hanse/test/sim/served"
 )
 
 // nodeCPU is how many cores the node of a member has.
@@ -51,7 +53,7 @@ type pod struct {
 
 func newMember(name string, seed uint64, mu *sync.Mutex) *member {
 	m := &member{
-		server: newServer(name, mu, memberKinds()), seed: seed, due: map[ref]bool{}, pods: map[ref][]*pod{}, tasks: map[ref][]*time.Timer{}, worksOn: map[ref]string{}, backups: map[ref]object{},
+		server: newServer(name, mu, served.Member()), seed: seed, due: map[ref]bool{}, pods: map[ref][]*pod{}, tasks: map[ref][]*time.Timer{}, worksOn: map[ref]string{}, backups: map[ref]object{},
 	}
 	for _, ns := range []string{"kube-system", "default"} {
 		m.put(ref{gr: namespaces, name: ns}, m.newObject("v1", "Namespace", "", ns, object{"status": object{"phase": "Active"}}))

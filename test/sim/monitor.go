@@ -34,7 +34,9 @@ type monitor struct {
 	again   map[string]bool             // UIDs of Jobs of which some work is rightly done again
 	excused map[string]bool             // UIDs of Jobs that cannot end
 	shaken  time.Time                   // until when the hub's own way was bad
-	cutOff  time.Time                   // when half of the clusters were out of reach last, so that the hub takes itself to be the one
+	resided map[string]time.Time        // until when Residencies let the vault be in a member
+	naming  naming
+	cutOff  time.Time // when half of the clusters were out of reach last, so that the hub takes itself to be the one
 }
 
 type drop struct {
@@ -53,7 +55,7 @@ type moment struct {
 func newMonitor(f *federation) *monitor {
 	return &monitor{
 		f: f, puts: map[string]bool{}, copies: map[string]bool{}, may: map[pair]bool{}, allowed: map[pair]time.Time{}, since: map[pair]time.Time{},
-		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, fewer: map[string]time.Time{}, freed: map[string]time.Time{}, again: map[string]bool{}, had: map[string]int64{}, total: map[string]int64{},
+		work: map[string]int64{}, begun: map[string]map[string]int64{}, lost: map[string][]drop{}, truth: map[string][]moment{}, excused: map[string]bool{}, parted: map[string]bool{}, fewer: map[string]time.Time{}, freed: map[string]time.Time{}, again: map[string]bool{}, resided: map[string]time.Time{}, had: map[string]int64{}, total: map[string]int64{},
 	}
 }
 
@@ -112,8 +114,10 @@ func (m *monitor) heard(c *call) {
 		m.fail("the hub writes the copy %s in %s", c.ref, at.name)
 	}
 	m.puts[uid] = true
+	m.trespassed(at, c, after)
 	if c.ref.gr == deployments {
 		m.lowered(at, c, after)
+		m.lacks(at, c, after)
 	}
 	m.gained(at, c, after)
 	switch c.ref.gr {
@@ -153,6 +157,8 @@ func (m *monitor) deleted(at *member, c *call) {
 	case c.ref.gr == jobs && number(c.before, "status", "active") > 0:
 		m.fail("the running Job %s in %s was deleted", c.ref, at.name)
 	case c.ref.gr == jobs, c.ref.gr == deployments:
+	case c.ref.gr == configMaps && (f.propagation(c.ref) == "Needed" || time.Since(m.naming.changed) < patience):
+		m.leftEarly(at, c)
 	case m.wasAllowed(c.ref, at.name, c.sent):
 		m.fail("%s in %s was deleted, where it is to be", c.ref, at.name)
 	}
@@ -187,7 +193,7 @@ func (m *monitor) gained(at *member, c *call, after object) {
 	if sets(c) {
 		m.had[before] = n
 	}
-	nowhere := !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
+	nowhere := m.f.propagation(c.ref) != "None" && !slices.ContainsFunc(m.f.members, func(one *member) bool { return m.f.allows(c.ref, one.name) })
 	if !more || nowhere || m.f.allowsMore(c.ref, at.name) || m.parted[before] {
 		return // a policy that allows no cluster at all is taken for a mistake: all goes on as it was
 	}
@@ -223,6 +229,7 @@ type pair struct {
 // rules notes what is allowed now, and that what was so before has been until now. mu is held.
 func (m *monitor) rules() {
 	now := time.Now()
+	m.noteResidence()
 	before := maps.Clone(m.may)
 	for p := range m.may {
 		m.allowed[p] = now
@@ -256,10 +263,14 @@ func (m *monitor) hubChanged(r ref, before, after object) {
 		}
 	}
 	switch r.gr {
-	case clusters, policies:
+	case clusters, policies, residencies:
 		m.rules()
+		m.naming.changed = time.Now()
 	case namespaces, configMaps, deployments, jobs:
-		if before == nil || after == nil || text(before, "metadata", "labels", "grp") != text(after, "metadata", "labels", "grp") {
+		if r.gr == namespaces {
+			m.naming.changed = time.Now()
+		}
+		if before == nil || after == nil || r.gr == namespaces || text(before, "metadata", "labels", "grp") != text(after, "metadata", "labels", "grp") {
 			m.rules()
 		}
 	}
@@ -408,6 +419,7 @@ const namespaceIn = 8 * time.Second
 
 // gone notes that something is gone in a member.
 func (m *monitor) gone(at *member, r ref) {
+	m.naming.gone(at, r)
 	cluster := m.f.hub.get(ref{gr: clusters, name: at.name})
 	if r == (ref{gr: namespaces, name: "shop"}) && cluster != nil && text(cluster, "metadata", "deletionTimestamp") == "" {
 		m.freed[at.name] = time.Now()
@@ -426,7 +438,7 @@ func (m *monitor) freshNamespaces() {
 		calm := !at.dead && at.faults == (faults{}) && at.disturbed.Add(5*time.Second).Before(since) && m.f.hubWay == (faults{}) &&
 			m.shaken.Before(since) && m.f.run.began.Before(since) && now.Sub(since) < 2*namespaceIn
 		made, err := time.Parse(time.RFC3339, text(m.f.hub.get(r), "metadata", "creationTimestamp"))
-		if calm && err == nil && made.Before(since) && m.f.allows(r, at.name) && at.get(r) == nil {
+		if calm && err == nil && made.Before(since) && m.f.allows(r, at.name) && m.f.propagation(r) == "Everywhere" && at.get(r) == nil {
 			m.fail("%s is not in %s, %s after the namespace that held it up was gone", r, at.name, now.Sub(since).Round(time.Millisecond))
 		}
 	}

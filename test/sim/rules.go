@@ -14,8 +14,14 @@ func (f *federation) allows(r ref, cluster string) bool {
 	c := f.hub.get(ref{gr: clusters, name: cluster})
 	template := f.hub.get(r)
 	divided := r.gr == deployments || r.gr == jobs
+	if !f.resides(r, cluster) {
+		return false
+	}
 	if c == nil || divided && text(c, "metadata", "deletionTimestamp") != "" || template == nil {
 		return false // one that leaves has what all have until it is withdrawn
+	}
+	if f.propagation(r) == "None" {
+		return false
 	}
 	p := f.policyOf(r.namespace, text(template, "metadata", "labels", "grp"))
 	if p == nil {

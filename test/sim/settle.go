@@ -143,6 +143,9 @@ func (f *federation) missing() (all []string) {
 			if r.namespace == "hanse-system" || r.namespace == "" && (r.name == "hanse-system" || r.name == "kube-system") {
 				continue
 			}
+			if r == (ref{gr: namespaces, name: vault}) {
+				continue // see trespasses
+			}
 			if slices.ContainsFunc(joined, func(m *member) bool { return foreign(m, r) || foreign(m, ref{gr: namespaces, name: r.namespace}) }) {
 				continue
 			}
@@ -160,8 +163,11 @@ func (f *federation) missing() (all []string) {
 		if m.dead {
 			continue
 		}
-		for _, r := range m.theirs() {
+		for _, r := range append(m.theirs(), ref{gr: namespaces, name: vault}) {
 			obj := m.get(r)
+			if f.trespasses(m, r, obj, history) {
+				say("%s is in %s, where no Residency lets it be", r, m.name)
+			}
 			if f.watch.puts[text(obj, "metadata", "uid")] && f.people.deleted[origin(obj)] && f.hub.get(r) == nil && knows(history, obj) {
 				say("%s is still in %s", r, m.name)
 			}
@@ -185,7 +191,8 @@ func knows(h lineage.History, obj object) bool {
 }
 
 func (f *federation) missingCopies(r ref, obj object, joined []*member, say func(string, ...any)) {
-	if !slices.ContainsFunc(joined, func(m *member) bool { return f.allows(r, m.name) }) {
+	how := f.propagation(r)
+	if how != "None" && !slices.ContainsFunc(joined, func(m *member) bool { return f.allows(r, m.name) }) {
 		return // the policy is taken for a mistake, and the object is left alone
 	}
 	for _, m := range joined {
@@ -193,12 +200,17 @@ func (f *federation) missingCopies(r ref, obj object, joined []*member, say func
 			continue
 		}
 		there := m.get(r)
+		named, wanted := f.named(m, r)
 		switch allowed := f.allows(r, m.name); {
+		case allowed && how == "Needed" && !wanted:
+			if !named && there != nil && f.watch.puts[text(there, "metadata", "uid")] {
+				say("%s is in %s, where nothing names it", r, m.name)
+			}
 		case allowed && there == nil:
 			say("%s is not in %s", r, m.name)
 		case allowed && fmt.Sprint(there["data"]) != fmt.Sprint(obj["data"]):
 			say("%s in %s is another", r, m.name)
-		case !allowed && there != nil && f.watch.puts[text(there, "metadata", "uid")]:
+		case !allowed && there != nil && f.watch.puts[text(there, "metadata", "uid")] && f.resides(r, m.name): // else see trespasses
 			say("%s is in %s, where it may not be", r, m.name)
 		}
 	}

@@ -30,10 +30,15 @@ func TestMain(m *testing.M) {
 }
 
 // TestHistories has random histories happen, and checks after each step what must always hold.
-func TestHistories(t *testing.T) {
+func TestHistories(t *testing.T) { playAll(t, false) }
+
+// TestHistoriesWithResidencies is the same with a namespace that Residencies restrict.
+func TestHistoriesWithResidencies(t *testing.T) { playAll(t, true) }
+
+func playAll(t *testing.T, vault bool) {
 	began, failed := time.Now(), 0
 	for i := range uint64(*histories) {
-		trace, wrong := play(t, *seed+i, *steps, *verbose)
+		trace, wrong := play(t, *seed+i, *steps, *verbose, vault)
 		if wrong == "" {
 			continue
 		}
@@ -52,10 +57,10 @@ func TestHistories(t *testing.T) {
 }
 
 // play has one history happen, in virtual time.
-func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, wrong string) {
+func play(t *testing.T, seed uint64, steps int, verbose, vault bool) (trace []string, wrong string) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFederation(t.Context(), seed)
-		f.verbose = verbose
+		f.verbose, f.vault = verbose, vault
 		f.start()
 		defer func() {
 			f.kill()
@@ -65,6 +70,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 			f.join(m)
 		}
 		writeNamespaceNow(f)
+		if vault {
+			makeVault(f)
+		}
 		for n := range steps {
 			f.mu.Lock()
 			f.note("step %d", n+1)
@@ -83,6 +91,9 @@ func play(t *testing.T, seed uint64, steps int, verbose bool) (trace []string, w
 		err := f.settle()
 		if err == nil {
 			err = f.rollWithoutTheDead()
+		}
+		if err == nil {
+			err = f.nameOthers()
 		}
 		if err == nil && seed%2 == 1 {
 			err = f.moveWhenRoomAppears()

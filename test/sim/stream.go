@@ -1,29 +1,20 @@
 package sim
 
 import (
-	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-)
 
-// kind is a resource that a server has.
-type kind struct {
-	gvr        schema.GroupVersionResource
-	kind       string
-	namespaced bool
-	status     bool // a subresource
-}
+	"github.com/hanse-dev/hanse/test/sim/served"
+)
 
 // stream is the body of a watch. What is sent waits in it until it is read.
 type stream struct {
 	server    *server
-	kind      kind
+	kind      served.Kind
 	namespace string
 	selector  labels.Selector
 	news      chan struct{}
@@ -41,7 +32,7 @@ func (w *stream) selects(obj object, has labels.Set) bool {
 
 // pass sends an event as this watch sees it. The server's mu is held.
 func (w *stream) pass(e event) {
-	if e.ref.gr != w.kind.gvr.GroupResource() || w.namespace != "" && w.namespace != e.ref.namespace {
+	if e.ref.gr != w.kind.GVR.GroupResource() || w.namespace != "" && w.namespace != e.ref.namespace {
 		return
 	}
 	before := e.existed && w.selector.Matches(e.before)
@@ -75,7 +66,7 @@ func (w *stream) bookmark(version uint64, end bool) {
 	if end {
 		annotations = `,"annotations":{"` + metav1.InitialEventsAnnotationKey + `":"true"}`
 	}
-	w.send("BOOKMARK", []byte(`{"kind":"`+w.kind.kind+`","apiVersion":"`+w.kind.gvr.GroupVersion().String()+
+	w.send("BOOKMARK", []byte(`{"kind":"`+w.kind.Kind+`","apiVersion":"`+w.kind.GVR.GroupVersion().String()+
 		`","metadata":{"resourceVersion":"`+strconv.FormatUint(version, 10)+`"`+annotations+`}}`))
 }
 
@@ -110,56 +101,4 @@ func (w *stream) Close() error {
 	delete(w.server.streams, w)
 	w.server.mu.Unlock()
 	return nil
-}
-
-// discovery is aggregated discovery of some kinds.
-func discovery(kinds []kind, has func(kind) bool) *answer {
-	groups := map[string][]kind{}
-	var order []string
-	for _, k := range kinds {
-		if has(k) {
-			if groups[k.gvr.Group] == nil {
-				order = append(order, k.gvr.Group)
-			}
-			groups[k.gvr.Group] = append(groups[k.gvr.Group], k)
-		}
-	}
-	var b strings.Builder
-	b.WriteString(`{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","metadata":{},"items":[`)
-	for i, group := range order {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"metadata":{"name":%q},"versions":[{"version":%q,"freshness":"Current","resources":[`, group, groups[group][0].gvr.Version)
-		for j, k := range groups[group] {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			scope := "Cluster"
-			if k.namespaced {
-				scope = "Namespaced"
-			}
-			fmt.Fprintf(&b, `{"resource":%q,"responseKind":{"group":%q,"version":%q,"kind":%q},"scope":%q,"singularResource":%q,"verbs":["create","delete","get","list","patch","update","watch"]}`,
-				k.gvr.Resource, group, k.gvr.Version, k.kind, scope, strings.ToLower(k.kind))
-		}
-		b.WriteString(`]}]}`)
-	}
-	b.WriteString("]}")
-	return &answer{code: 200, body: []byte(b.String()), media: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
-}
-
-// openapi says of each group which schema it has.
-func openapi(s *server) *answer {
-	var parts []string
-	for _, k := range s.kinds {
-		path := "apis/" + k.gvr.GroupVersion().String()
-		if k.gvr.Group == "" {
-			path = "api/v1"
-		}
-		one := fmt.Sprintf(`%q:{"serverRelativeURL":"/openapi/v3/%s?hash=1"}`, path, path)
-		if len(parts) == 0 || parts[len(parts)-1] != one {
-			parts = append(parts, one)
-		}
-	}
-	return &answer{code: 200, body: []byte(`{"paths":{` + strings.Join(parts, ",") + `}}`)}
 }

@@ -9,10 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-dev/hanse/test/sim/served"
 )
 
 // write creates, changes or deletes. mu is held.
-func (s *server) write(q request, k kind, r ref, subresource string) *answer {
+func (s *server) write(q request, k served.Kind, r ref, subresource string) *answer {
 	switch q.method {
 	case http.MethodPost:
 		return s.create(q, k, r)
@@ -24,7 +26,7 @@ func (s *server) write(q request, k kind, r ref, subresource string) *answer {
 	return failure(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "%s", q.method)
 }
 
-func (s *server) create(q request, k kind, r ref) *answer {
+func (s *server) create(q request, k served.Kind, r ref) *answer {
 	obj, err := decode(q.body)
 	if err != nil {
 		return failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, "%v", err)
@@ -49,10 +51,10 @@ func (s *server) create(q request, k kind, r ref) *answer {
 	if s.objects[r] != nil {
 		return failure(http.StatusConflict, metav1.StatusReasonAlreadyExists, "%s %q already exists", r.gr, r.name)
 	}
-	if k.status {
+	if k.Status {
 		delete(obj, "status")
 	}
-	obj["kind"], obj["apiVersion"] = k.kind, k.gvr.GroupVersion().String()
+	obj["kind"], obj["apiVersion"] = k.Kind, k.GVR.GroupVersion().String()
 	m["uid"], m["creationTimestamp"], m["generation"] = s.newUID(), stamp(), int64(1)
 	delete(m, "managedFields")
 	if r.gr == namespaces {
@@ -70,7 +72,7 @@ func (s *server) admitted(r ref, obj object) {
 	}
 }
 
-func (s *server) change(q request, k kind, r ref, subresource string) *answer {
+func (s *server) change(q request, k served.Kind, r ref, subresource string) *answer {
 	stored := s.get(r)
 	if stored == nil {
 		return notFound(r)
@@ -106,7 +108,7 @@ func (s *server) change(q request, k kind, r ref, subresource string) *answer {
 		obj = runtime.DeepCopyJSON(stored)
 		obj["status"] = status
 		m = meta(obj)
-	case k.status:
+	case k.Status:
 		if status, ok := stored["status"]; ok {
 			obj["status"] = runtime.DeepCopyJSONValue(status)
 		} else {

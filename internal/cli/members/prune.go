@@ -42,7 +42,8 @@ func NewPruneCommand(s genericiooptions.IOStreams, now clock.PassiveClock) *cobr
 		Long: `A cluster may have objects that came from a hub, and that this one has no use for,
 but cannot be sure to have deleted: the hub was restored from an older backup, a
 new hub took the cluster over, or somebody restored them in the cluster from a
-backup. They are held: nothing happens to them.
+backup. Others a Residency does not let be there, but data of volumes would go with
+them. They are held: nothing happens to them.
 
 prune lists them, asks, and lets the hub delete exactly what it has listed. What
 comes to be held while you read stays held. A Namespace or a

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,13 +18,15 @@ import (
 	"github.com/hanse-dev/hanse/internal/dns/grant"
 	"github.com/hanse-dev/hanse/internal/dns/health"
 	"github.com/hanse-dev/hanse/internal/dns/route"
+	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 )
 
 // NewServerCommand is hanse server: the hub alone, in the foreground.
 func NewServerCommand(s genericiooptions.IOStreams) *cobra.Command {
 	var o app.ServerOptions
 	var tell, recorder string
-	var probe []string
+	var probe, propagation []string
 	var access accessFlags
 	cmd := &cobra.Command{
 		Use:   "server --data-dir DIR",
@@ -57,6 +60,14 @@ names, or at those of an AuthenticationConfiguration.`,
 			}
 			if o.DNS.ProbeNetworks, err = health.ParseNetworks(probe); err != nil {
 				return fmt.Errorf("--probe-networks: %w", err)
+			}
+			if o.Place.Continent == "" {
+				o.Place.Continent = policy.ContinentOf(o.Place.Provider, o.Place.Region)
+			} else if !slices.Contains(policy.Continents(), o.Place.Continent) {
+				return fmt.Errorf("--continent=%s is not supported. Try: one of %s", o.Place.Continent, strings.Join(policy.Continents(), ", "))
+			}
+			if o.Propagation, err = policies.ParseDefaults(propagation); err != nil {
+				return fmt.Errorf("--propagation: %w", err)
 			}
 			if o.TellMembers, err = attribution.ParseTell(tell); err != nil {
 				return fmt.Errorf("--tell-members: %w", err)
@@ -97,6 +108,10 @@ names, or at those of an AuthenticationConfiguration.`,
 	f.IntVar(&o.DNS.Names.Zones, "dns-zones-per-namespace", 20, "DNSZones that are made for one namespace")
 	f.StringSliceVar(&probe, "probe-networks", nil, "networks that health checks of GlobalRoutes may reach although they are private or loopback, as 10.20.0.0/16")
 	f.DurationVar(&o.FailoverAfter, "failover-after", 30*time.Second, "how long a cluster has to be out of reach before its replicas fail over to others (0: never)")
+	f.StringVar(&o.Place.Provider, "provider", "", "the cloud that the hub is in, for Residencies: it stores every object")
+	f.StringVar(&o.Place.Region, "region", "", "the region that the hub is in")
+	f.StringVar(&o.Place.Continent, "continent", "", "the continent that the hub is in: AF, AN, AS, EU, NA, OC or SA (default: that of the region)")
+	f.StringSliceVar(&propagation, "propagation", nil, "whether objects go to members where nothing says anything else, by resource, as secrets=Needed (with what names them) or widgets.example.com=None (default: Everywhere)")
 	f.StringVar(&tell, "tell-members", string(attribution.TellUser), "what a cluster's audit log shows of the user whose write at the hub led to a write there: user, audit-id or nothing")
 	f.StringVar(&recorder, "flight-recorder-size", "256Mi", "how much of the disk what was decided may take, in DIR/flight, for hanse history and replay (0: nothing is recorded)")
 	f.StringVar(&o.Join.Server, "join", "", "URL of a hub on the same etcd, to get its keys from if DIR has none")

@@ -25,8 +25,7 @@ func NewKindsCommand(s genericiooptions.IOStreams) *cobra.Command {
 		Use:   "kinds",
 		Short: "List what stays at the hub, and why; everything else is propagated",
 		Long: `List what stays at the hub, and why; everything else is propagated. A ResourceQuota
-is in every cluster and limits each by itself; the use that the hub shows is that of
-the hub's own objects.`,
+at the hub is the total over all clusters, each of which has a part of it.`,
 		Example: `  hanse kinds
   hanse kinds --role     # what the hub may do in a member`,
 		Args: cobra.NoArgs,

@@ -24,9 +24,12 @@ func Federated(t *Target, federation, domain string, w World) ([]steer.Host, []h
 	tree := tree{owner: "service " + t.Key.Namespace + "/" + t.Key.Name, nodes: map[string]*node{}}
 	global := tree.node(base+domain+".", "")
 	var checks []health.Check
-	clusters := w.Clusters()
+	clusters, residence := w.Clusters(), w.Residence(t.Key.Namespace)
 	for i := range clusters {
 		c := &clusters[i]
+		if residence.keepsOut(c.Name) != "" {
+			continue
+		}
 		state, ok := resolveCluster(r, c, []*Target{t}, p, w)
 		if !ok || len(state.Addresses) == 0 && state.Hostname == "" {
 			continue
@@ -49,7 +52,13 @@ func Federated(t *Target, federation, domain string, w World) ([]steer.Host, []h
 	if len(global.shards) == 0 {
 		return nil, nil
 	}
-	return tree.hosts(), checks
+	hosts := tree.hosts()
+	for i := range hosts {
+		if residence != nil {
+			hosts[i].Serving = residence.Serving
+		}
+	}
+	return hosts, checks
 }
 
 // tree is the names of one Service.

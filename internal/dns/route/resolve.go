@@ -75,7 +75,7 @@ type Health struct {
 
 // Resolve works out a route. nearest is what Nearest says of the world's clusters.
 func Resolve(r *v1alpha1.GlobalRoute, w World, nearest []steer.Rule) *Resolved {
-	res := &Resolved{Key: r.Namespace + "/" + r.Name, Policy: policy(&r.Spec.Routing), ByHost: map[string][]health.Check{}}
+	res := &Resolved{Key: r.Namespace + "/" + r.Name, Policy: policyOf(&r.Spec.Routing), ByHost: map[string][]health.Check{}}
 	targets, missing := res.targets(r, w)
 	hosts := res.hosts(r, targets)
 	if len(hosts) == 0 {
@@ -108,7 +108,15 @@ func (res *Resolved) add(r *v1alpha1.GlobalRoute, hosts []string, name string, h
 	p.share(r, hosts, targets)
 	res.problem(p.own(r, hosts))
 	h.Name, h.Check = name+".", p.forProviders()
+	residence := w.Residence(r.Namespace)
+	if residence != nil {
+		h.Serving = residence.Serving
+	}
 	for i := range clusters {
+		if why := residence.keepsOut(clusters[i].Name); why != "" {
+			res.namedOutside(r, clusters[i].Name, why)
+			continue // neither answered with nor probed
+		}
 		s, ok := resolveCluster(r, &clusters[i], targets, p, w)
 		if !ok {
 			continue
@@ -131,6 +139,13 @@ func (res *Resolved) add(r *v1alpha1.GlobalRoute, hosts []string, name string, h
 		res.merge(name, s.ClusterState)
 	}
 	res.Hosts = append(res.Hosts, h)
+}
+
+// namedOutside notes that a route names addresses in a cluster that a Residency keeps it out of.
+func (res *Resolved) namedOutside(r *v1alpha1.GlobalRoute, cluster, why string) {
+	if slices.ContainsFunc(r.Spec.Endpoints, func(e v1alpha1.RouteEndpoint) bool { return e.Cluster == cluster }) {
+		res.problem(fmt.Sprintf("spec.endpoints names cluster %s, which is not answered with: %s", cluster, why))
+	}
 }
 
 // merge makes one state of a cluster of those that its hosts have: it is healthy

@@ -111,7 +111,7 @@ func (c *Cluster) spot() (geo.Spot, bool) {
 // Nearest says of the clusters.
 func rules(spec *v1alpha1.Routing, clusters []Cluster, nearest []steer.Rule) []steer.Rule {
 	switch {
-	case policy(spec) == v1alpha1.RoutingLatency:
+	case policyOf(spec) == v1alpha1.RoutingLatency:
 		return latencyRules(spec.Latency)
 	case len(spec.Geography) == 0:
 		return nearest
@@ -175,8 +175,8 @@ func latencyRules(table []v1alpha1.LatencyRule) []steer.Rule {
 	return all
 }
 
-// policy is the one that is named, or whose field is set.
-func policy(r *v1alpha1.Routing) string {
+// policyOf is the one that is named, or whose field is set.
+func policyOf(r *v1alpha1.Routing) string {
 	switch {
 	case r.Policy != "":
 		return r.Policy

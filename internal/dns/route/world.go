@@ -4,12 +4,16 @@ import (
 	"net/netip"
 
 	"github.com/hanse-dev/hanse/internal/dns/health"
+	"github.com/hanse-dev/hanse/internal/dns/steer"
+	"github.com/hanse-dev/hanse/internal/policy"
 )
 
 // Cluster is a member of the federation.
 type Cluster struct {
 	Name, UID, Provider, Region, Continent string
 	Zones                                  []string
+	// Facts is what Residencies select it by.
+	Facts policy.Cluster
 	// Answers says whether the member answers the hub, so that what is known of
 	// its objects is of this moment.
 	Answers bool
@@ -35,6 +39,22 @@ const KindSlices = "EndpointSlice"
 // Endpoints is how many of a Service's endpoints are ready.
 type Endpoints struct{ Ready, Total int }
 
+// Residence is where what is in a namespace may be.
+type Residence struct {
+	// Outside is why it may not be in a cluster, by name.
+	Outside map[string]string
+	// Serving says which clusters may answer clients where; nil: all that it may be in.
+	Serving *steer.Serving
+}
+
+// keepsOut is why nothing may be in a cluster; empty: it may.
+func (r *Residence) keepsOut(cluster string) string {
+	if r == nil {
+		return ""
+	}
+	return r.Outside[cluster]
+}
+
 // World is what is known at this moment. Its methods do not block.
 type World interface {
 	// Clusters are all members by name. The slice is the same until something in
@@ -56,6 +76,8 @@ type World interface {
 	Refuse(a netip.Addr, host string) (why string, within netip.Prefix)
 	// Probe is what the probes of an address say.
 	Probe(health.Check) health.Result
+	// Residence is where what is in a namespace of the hub may be, and answer; nil: anywhere.
+	Residence(namespace string) *Residence
 	// Flat are the addresses of a hostname.
 	Flat(hostname string) []netip.Addr
 }

@@ -24,6 +24,7 @@ type world struct {
 	within    netip.Prefix
 	flat      map[string][]netip.Addr
 	outdated  map[string]string // by CLUSTER/KIND
+	residence *route.Residence
 }
 
 func (w *world) Clusters() []route.Cluster { return w.clusters }
@@ -51,6 +52,8 @@ func (w *world) Refuse(a netip.Addr, host string) (string, netip.Prefix) {
 }
 func (w *world) Outdated(cluster, kind string) string { return w.outdated[cluster+"/"+kind] }
 func (w *world) Flat(name string) []netip.Addr        { return w.flat[name] }
+
+func (w *world) Residence(string) *route.Residence { return w.residence }
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 

@@ -19,17 +19,18 @@ type Choice struct {
 // Weighted perhaps several, among which one is drawn by weight. None: the name
 // exists, and has no addresses.
 //
-// It depends on Policy, Rules, Order, Default, WhenAllDown and, of Clusters, on
+// It depends on Serving, Policy, Rules, Order, Default, WhenAllDown and, of Clusters, on
 // Name, Up, Weight and whether there is an address at all; on nothing else.
 func Choose(h *Host, p geo.Place) []Choice {
-	choices, _ := decide(h, p)
+	choices, _ := decide(h.at(p), p)
 	return choices
 }
 
 // Why says in a sentence why Choose chooses as it does.
 func Why(h *Host, p geo.Place) string {
-	_, why := decide(h, p)
-	return why.in(h)
+	at := h.at(p)
+	_, why := decide(at, p)
+	return why.in(at) + h.besides(p)
 }
 
 // why is how a decision came about, as far as it costs nothing to note.

@@ -33,6 +33,8 @@ type Host struct {
 	WhenAllDown AllDown
 	// Clusters, by name, each once.
 	Clusters []Cluster
+	// Serving says which clusters may answer clients where; nil: all may. Hosts may share it; nobody changes it.
+	Serving *Serving
 	// Check is how its addresses are probed, for providers that probe too; nil:
 	// not at all.
 	Check *Check

@@ -94,6 +94,10 @@ func drawHost(t *rapid.T, zone string) steer.Host {
 		Order:  []string{"one", "two"}, Rules: []steer.Rule{{From: geo.Place{Continent: "EU"}, Clusters: []string{"two"}}, {Clusters: []string{"one"}}},
 		WhenAllDown: rapid.SampledFrom([]steer.AllDown{steer.AnswerAll, steer.AnswerNothing}).Draw(t, "all down"),
 	}
+	if rapid.Bool().Draw(t, "serving") {
+		h.Serving = &steer.Serving{Terms: []steer.Term{{Of: "r", Rules: []steer.ServingRule{
+			{Continents: []string{"EU"}, Clusters: rapid.SampledFrom([][]string{{"one"}, {"two"}, {}}).Draw(t, "of Europe")}, {Clusters: []string{"one"}}}}}}
+	}
 	for i, name := range []string{"one", "two"} {
 		c := steer.Cluster{Name: name, Up: rapid.Bool().Draw(t, "up")}
 		if rapid.Bool().Draw(t, "v4") {

@@ -100,6 +100,7 @@ func recall[T any](m *memo, of func(*memo) map[string]T, key []byte, build func(
 // decision is everything that steer.Choose depends on.
 func (m *memo) decision(key []byte, h *steer.Host) []byte {
 	key = append(key, byte(h.Policy), byte(h.WhenAllDown))
+	key = appendServing(key, h.Serving)
 	switch h.Policy {
 	case steer.Geography, steer.Latency:
 		key = binary.AppendUvarint(key, m.number(h.Rules))
@@ -115,6 +116,21 @@ func (m *memo) decision(key []byte, h *steer.Host) []byte {
 		key = appendBool(key, c.Reachable())
 		if h.Policy == steer.Weighted {
 			key = binary.AppendUvarint(key, uint64(c.Weight))
+		}
+	}
+	return key
+}
+
+func appendServing(key []byte, s *steer.Serving) []byte {
+	if s == nil {
+		return append(key, 0)
+	}
+	key = binary.AppendUvarint(key, uint64(len(s.Terms))+1)
+	for i := range s.Terms {
+		rules := s.Terms[i].Rules
+		key = binary.AppendUvarint(key, uint64(len(rules)))
+		for j := range rules {
+			key = appendTexts(appendTexts(appendTexts(key, rules[j].Continents), rules[j].Countries), rules[j].Clusters)
 		}
 	}
 	return key

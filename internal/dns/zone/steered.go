@@ -151,7 +151,7 @@ type table struct {
 }
 
 func newTable(h *steer.Host, places []geo.Place) *table {
-	if h.Policy != steer.Geography && h.Policy != steer.Latency {
+	if h.Policy != steer.Geography && h.Policy != steer.Latency && h.Serving == nil {
 		places = places[:1] // the others do not ask where somebody is
 	}
 	t := &table{places: make([]uint16, len(places))}

@@ -174,6 +174,12 @@ type Wanted struct {
 	// Barred: an enforced policy keeps it out of the cluster, whatever else says that it is to be there. It is not made
 	// there; what is there is dealt with as Placed says.
 	Barred bool
+	// Outside is why a Residency does not let it be in the cluster; empty: none does. What is there has to leave.
+	Outside string
+	// Stays: it stays at the hub, whatever else is said of it: what is there of it goes.
+	Stays bool
+	// Needed: it is where something names it; Unnamed: that is why it is not in the cluster.
+	Needed, Unnamed bool
 	// Waits: nothing is to be written yet, because the decision is not recorded or not made.
 	Waits bool
 	// Withheld: it is to be left alone where it is.
@@ -218,7 +224,9 @@ func (a *Assignment) For(cluster string, facts *Facts) *Wanted {
 	}
 	if c := facts.Clusters[cluster]; c != nil {
 		w.ClusterLabels = c.Labels
-		w.Barred = a.Policy.Bars(&c.Facts) != ""
+		w.Outside = facts.Outside(a.Template, &c.Facts)
+		w.Barred = w.Outside != "" || a.Policy.Bars(&c.Facts) != ""
 	}
+	w.propagate(a, cluster, facts.Propagation(a))
 	return w
 }

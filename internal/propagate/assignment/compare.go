@@ -24,7 +24,7 @@ func ConcernsMembers(b, a *Assignment) bool {
 	return b.Undecided || b.UID != a.UID || b.AwaitsNamespace != a.AwaitsNamespace || b.Content != a.Content || b.Going != a.Going ||
 		b.FollowsMembers != a.FollowsMembers || b.Withheld() != a.Withheld() || b.RolloutRevision() != a.RolloutRevision() ||
 		!SameMap(b.Shares, a.Shares) || !maps.Equal(b.Now, a.Now) || !SameShapes(b.Shapes, a.Shapes) || !SameTurns(b.Turns, a.Turns) ||
-		b.Finished() != a.Finished() || !sameMetadata(b, a, "annotations", v1alpha1.AnnotationConflict)
+		b.Decision.Divided != a.Decision.Divided || !sameNeed(b, a) || b.Finished() != a.Finished() || !sameMetadata(b, a, "annotations", v1alpha1.AnnotationConflict)
 }
 
 // ConcernsPlacement says whether a Placement may be another, beyond what concerns members.

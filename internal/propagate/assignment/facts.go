@@ -15,6 +15,7 @@ type Facts struct {
 	Namespaces map[string]map[string]string // labels by name
 	// KnownPolicies are all policies at the hub, for their statuses.
 	KnownPolicies []policies.Known
+	defaults      policies.Defaults
 	lost          cluster.Lost
 	sorted        []policy.Cluster
 }
@@ -23,7 +24,7 @@ type Facts struct {
 func NewFacts(clusters map[string]*cluster.Cluster, lost cluster.Lost, p *policies.Policies) *Facts {
 	return &Facts{
 		Clusters: clusters, Policies: p.Index(), Namespaces: p.Namespaces(), KnownPolicies: p.Known(),
-		lost: lost, sorted: outlook.PolicyClusters(clusters),
+		defaults: p.Defaults, lost: lost, sorted: outlook.PolicyClusters(clusters),
 	}
 }
 
@@ -47,6 +48,22 @@ func (f *Facts) PolicyClusters() []policy.Cluster {
 // PolicyObject is what policies select a template by.
 func (f *Facts) PolicyObject(t *template.Template) *policy.Object {
 	return policies.ObjectOf(t, f.Namespaces)
+}
+
+// Outside is why a Residency does not let an object be in a cluster; empty: none does. It goes by the Residencies as they are, also
+// where the object has not been decided about again since.
+func (f *Facts) Outside(t *template.Template, c *policy.Cluster) string {
+	namespace := policies.NamespaceOf(t.Key)
+	if f.Policies == nil || namespace == "" {
+		return ""
+	}
+	return f.Policies.Outside(namespace, f.Namespaces[namespace], c)
+}
+
+// KeptOut says whether a Residency does not let what has a key be in a cluster.
+func (f *Facts) KeptOut(key template.Key, cluster string) bool {
+	c, namespace := f.Clusters[cluster], policies.NamespaceOf(key)
+	return c != nil && f.Policies != nil && namespace != "" && f.Policies.Outside(namespace, f.Namespaces[namespace], &c.Facts) != ""
 }
 
 // WithLost is f as if clusters were lost, for all workloads.

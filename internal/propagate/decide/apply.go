@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
@@ -133,6 +134,7 @@ func (w *World) unserve(gr schema.GroupResource) {
 		}
 	}
 	delete(w.resources, gr)
+	w.readMore()
 }
 
 func (w *World) engage(in Engaged) {
@@ -185,9 +187,20 @@ func (w *World) read(in Read) {
 	if in.GR == template.Jobs() {
 		w.lookAtJobs(in.Cluster)
 	}
+	// Work that is for a cluster where it may not be made is for others, once it is known not to have begun there.
+	w.backlog.Hurry(w.keys(func(o *object) bool {
+		_, share := o.a.Shares[in.Cluster]
+		return share && o.key.GR == in.GR && o.a.StaysPut() && w.keptOut(o.a, in.Cluster)
+	}), agenda.Work{Decide: true})
 	if w.Restored {
 		w.backlog.Hurry(w.keys(func(o *object) bool { return o.key.GR == in.GR && w.mayHaveLapsed(o.a.Template) }), agenda.Work{Decide: true})
 	}
+}
+
+// keptOut says whether a Residency does not let an object be in a cluster.
+func (w *World) keptOut(a *Assignment, cluster string) bool {
+	c, namespace := w.clusters[cluster], policies.NamespaceOf(a.Key)
+	return c != nil && namespace != "" && w.policies.Index().Outside(namespace, w.policies.Namespaces()[namespace], &c.Facts) != ""
 }
 
 // lookAtJobs is for when it is another question what a cluster has of Jobs.
@@ -224,6 +237,9 @@ func (w *World) see(in Seen) {
 	w.drains.Changed(w.now)
 	if o.a.Scaler != nil {
 		w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key}) // what it says of it may move headroom
+	}
+	if o.a.Quota != nil {
+		w.alarms.Set(w.now.Add(quotaDelay), agenda.Alarm{Key: o.key})
 	}
 	if in.Observed != nil && in.Observed.Own != nil {
 		w.followSoon(o)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/hanse-dev/hanse/internal/autoscale"
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/assignment"
@@ -75,15 +77,15 @@ func (w *World) scale(o *object, a *Assignment) {
 	w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: a.Key})
 }
 
-// boundsSoon has the bounds of every autoscaler divided, if need be.
+// boundsSoon has the bounds of every autoscaler, and every quota, divided, if need be.
 func (w *World) boundsSoon() {
-	r := w.resources[template.Autoscalers().GroupResource()]
-	if r == nil {
-		return
-	}
-	for _, o := range r.objects {
-		if o.a != nil {
-			w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key})
+	for _, gr := range []schema.GroupResource{template.Autoscalers().GroupResource(), template.Quotas()} {
+		if r := w.resources[gr]; r != nil {
+			for _, o := range r.objects {
+				if o.a != nil {
+					w.alarms.Set(w.now.Add(lookDelay), agenda.Alarm{Key: o.key})
+				}
+			}
 		}
 	}
 }
@@ -107,6 +109,8 @@ func (w *World) lateRecording(o *object, a *Assignment) *Recording {
 	case a.Revision < o.outdated:
 	case a.Scaler != nil:
 		w.divideBounds(a, &r)
+	case a.Quota != nil:
+		w.divideQuota(o, a, &r)
 	case a.Division == replicas && !a.Undecided:
 		if s := w.scalerOf(a.Key); s != nil && s.Divide && a.Total > 0 && a.Total < s.Least {
 			// They are then divided as ever; each cluster's autoscaler alone would raise those that it has, in few clusters.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/guard"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
@@ -44,6 +45,10 @@ func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decisio
 	if why := a.Policy.WhyHeld(); why != "" {
 		// What is recorded, or would be by the formula, may be what the policy is to prevent: it is left alone everywhere.
 		return schedule.Decision{Hold: true, Divided: a.Division != kinds.Everywhere, Problem: why, Reason: why}
+	}
+	how := w.policies.Propagation(a.Template, a.Policy)
+	if how.Problem != "" || how.How == v1alpha1.PropagateNone && !w.begun(a) {
+		return staying(how)
 	}
 	o := w.outlook(a.Policy)
 	wl := w.workload(a, before, o)
@@ -92,8 +97,13 @@ func (w *World) decideFreely(a, before *Assignment, again bool) schedule.Decisio
 			d.Rejected[i].Reason = why
 		}
 	}
-	if a.Scaler != nil {
+	switch {
+	case a.Scaler != nil:
 		return w.bounded(a, d)
+	case how.How == v1alpha1.PropagateNeeded:
+		return w.followed(a, d, how)
+	case a.Quota != nil:
+		return a.Allotted(d)
 	}
 	return d
 }
@@ -132,7 +142,7 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 	demanding := a.Under(wl.Policy) != nil
 	switch {
 	case a.Recorded != nil:
-		return a.Recorded
+		return w.withoutUnmade(a)
 	case before != nil && before.UID == a.UID && (before.Decision.Unplaced == 0 || before.Placed() > 0):
 		if division := before.Decision.Division(); len(division) > 0 {
 			return division
@@ -150,6 +160,22 @@ func (w *World) current(a, before *Assignment, wl *schedule.Workload, o *outlook
 		return schedule.Even(*wl, w.founding(a, all))
 	}
 	return nil
+}
+
+// withoutUnmade is the recorded division of a without clusters that a Residency keeps it out of and that have nothing of it: what is
+// recorded for them is not there, and is never made.
+func (w *World) withoutUnmade(a *Assignment) map[string]int32 {
+	out, o := a.Recorded, w.stored(a.Key)
+	for name := range a.Recorded {
+		if !w.keptOut(a, name) || w.mayHave(o, a, name) {
+			continue
+		}
+		if len(out) == len(a.Recorded) {
+			out = maps.Clone(out)
+		}
+		delete(out, name)
+	}
+	return out
 }
 
 // runningNow is how members show an object to be divided of which no division is known, because the hub was restored from

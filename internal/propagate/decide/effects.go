@@ -28,6 +28,7 @@ func (w *World) touch(o *object) {
 // put has an object be decided so from now on; nil: there is no template of it.
 func (w *World) put(o *object, a *Assignment) {
 	w.touch(o)
+	w.named(o, a)
 	o.a = a
 }
 

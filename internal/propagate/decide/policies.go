@@ -9,6 +9,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
 	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/policies"
+	"github.com/hanse-dev/hanse/internal/propagate/references"
 )
 
 // changePolicies takes over what was written or deleted, and has the objects decided again whose policy is another now, and no
@@ -73,5 +74,7 @@ func (w *World) setNamespaces(next map[string]map[string]string) {
 	}
 	w.out.facts = true
 	w.surroundingsChanged()
-	w.backlog.Hurry(w.keys(func(o *object) bool { return changed[o.key.Namespace] && w.matches(o) }), agenda.Work{Match: true})
+	w.backlog.Hurry(w.keys(func(o *object) bool {
+		return changed[policies.NamespaceOf(o.key)] && (references.Named(o.key.GR) || w.matches(o))
+	}), agenda.Work{Match: true, Decide: true})
 }

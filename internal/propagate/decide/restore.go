@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-dev/hanse/internal/propagate/agenda"
@@ -65,7 +67,11 @@ func (w *World) restoreObject(in *RememberedObject) *object {
 		Undecided: in.Undecided, AwaitsNamespace: in.AwaitsNamespace, FollowsMembers: in.FollowsMembers,
 		Progressed: in.Progressed, Recording: in.Recording,
 	}
-	a.Shapes = w.outlook(a.Policy).Shapes
+	a.Shapes = w.shapes(a)
+	if a.Quota != nil {
+		w.quotas[a.Key.Namespace] = append(slices.Clip(w.quotas[a.Key.Namespace]), a.Key)
+	}
+	w.needed.Set(o.key, assignment.Naming(a))
 	if o.a = a; in.LateNow {
 		o.lateFor = a.Template
 	}

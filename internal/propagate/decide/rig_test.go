@@ -25,6 +25,8 @@ type rig struct {
 	read   map[template.Key]*template.Template // as the hub's watch read it last
 	told   []Tell
 	last   []Effect
+
+	generation int64 // of the last policy
 }
 
 func newRig(gr schema.GroupResource) *rig { return newRigWith(gr, Options{}) }
@@ -32,6 +34,7 @@ func newRig(gr schema.GroupResource) *rig { return newRigWith(gr, Options{}) }
 func newRigWith(gr schema.GroupResource, o Options) *rig {
 	r := &rig{w: NewWorld(o), gr: gr, hasher: fieldmerge.NewHasher(), now: at(1000), read: map[template.Key]*template.Template{}}
 	r.serves(gr)
+	r.apply(NamespacesListed{Labels: map[string]map[string]string{"shop": nil}})
 	return r
 }
 

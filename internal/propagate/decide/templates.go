@@ -40,6 +40,7 @@ func (w *World) list(in Listed) {
 		r.synced = true
 		w.out.count = true
 		w.steers(in.GR)
+		w.readMore()
 	}
 	w.boundsSoon() // they may have waited for this
 }
@@ -64,6 +65,9 @@ func (w *World) write(t *template.Template) {
 				o.lateFor = same
 			}
 			w.put(o, &next)
+			if same.Quota != nil {
+				w.status(o.key, 0) // the hub's own controller counts what is at the hub
+			}
 			if b.Recording == nil {
 				return
 			}
@@ -107,10 +111,11 @@ func (w *World) assign(o *object, a *Assignment, d schedule.Decision) {
 		a.SetDecision(d)
 		a.Shares = w.workShares(o, a)
 	}
-	a.Shapes = w.outlook(a.Policy).Shapes
+	a.Shapes = w.shapes(a)
 	a.AwaitsNamespace = w.policies.AwaitsNamespace(a.Template)
 	w.persist(a)
 	w.scale(o, a)
+	w.allot(b, a)
 	w.announce(b, a)
 	w.expire(a)
 	w.refresh(o, a, false)
@@ -173,6 +178,9 @@ func (w *World) gone(o *object) {
 	w.stuck.ceilings.Forget(o.key)
 	w.backlog.TakeOf(o.key)
 	*o = object{owner: o.owner, key: o.key, seen: o.seen, touched: true, force: o.force, before: o.before}
+	if a.Quota != nil {
+		w.forgetQuota(o.key)
+	}
 	if s := a.Scaler; s != nil && w.scalers[s.Of] == o.key {
 		delete(w.scalers, s.Of)
 		w.lookAt(s.Of)
@@ -235,7 +243,7 @@ func (w *World) renew(o *object) {
 		w.assign(o, &next, w.decide(&next, a))
 		return
 	}
-	d, shapes := w.decide(a, a), w.outlook(a.Policy).Shapes
+	d, shapes := w.decide(a, a), w.shapes(a)
 	same := assignment.SameDecision(&a.Decision, &d) && assignment.SameShapes(a.Shapes, shapes) && assignment.SameMap(a.Shares, w.workShares(o, a))
 	if same && assignment.SameStates(a.Decision.Shares, d.Shares) && slices.Equal(a.Decision.Rejected, d.Rejected) {
 		w.grant(a)
@@ -276,7 +284,7 @@ func (w *World) look(o *object, full bool) {
 // and then: bounds of autoscalers, and totals.
 func (w *World) refresh(o *object, a *Assignment, full bool) {
 	a.FollowsMembers = w.follows(a)
-	if a.Undecided && a.Scaler == nil {
+	if a.Undecided && a.Scaler == nil && a.Quota == nil {
 		a.Now, a.Turns = nil, nil // nothing is written
 	} else {
 		a.Now, a.Turns = w.move(o, a), w.turns(o, a)
@@ -285,7 +293,7 @@ func (w *World) refresh(o *object, a *Assignment, full bool) {
 		o.late, o.lateFor = w.lateRecording(o, a), a.Template
 	}
 	r := Recording{}
-	if a.Undecided && a.Scaler == nil {
+	if a.Undecided && a.Scaler == nil && a.Quota == nil {
 		value := schedule.FormatDivision(a.ToRecord())
 		r.Division = &value
 	}

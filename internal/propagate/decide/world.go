@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/propagate/assignment"
 	"github.com/hanse-dev/hanse/internal/propagate/cluster"
 	"github.com/hanse-dev/hanse/internal/propagate/drain"
+	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/outlook"
 	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/room"
@@ -28,6 +29,8 @@ type Options struct {
 	Measures bool
 	// Restored says that the hub was restored from an older copy once, in this run or before.
 	Restored bool `json:",omitempty"`
+	// Propagation is how objects propagate by default.
+	Propagation policies.Defaults `json:",omitempty"`
 }
 
 // World is all that decisions depend on. It is not safe for concurrent use, but its forks are: see Fork.
@@ -49,6 +52,8 @@ type World struct {
 	priorities map[string]int32 // the value of each PriorityClass; nil: to be read again
 	outlooks   outlook.Outlooks
 	scalers    map[template.Key]template.Key // of autoscalers, by what they scale
+	quotas     map[string][]template.Key     // by namespace; replaced, never changed
+	needed     needed.Index
 	pasts      map[types.UID]past
 	moving     map[template.Key]bool // of which some cluster runs more than it is to
 	facts      *Facts
@@ -112,8 +117,9 @@ func NewWorld(o Options) *World {
 		resources: map[schema.GroupResource]*resource{}, clusters: map[string]*Cluster{}, members: map[string]*member{}, unready: map[string]int{},
 		policies: policies.New(), losses: cluster.NewLosses(o.FailoverAfter),
 		stuck: stuck{ceilings: room.NewCeilings()}, room: room.New(), outlooks: outlook.New(),
-		scalers: map[template.Key]template.Key{}, pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
+		scalers: map[template.Key]template.Key{}, quotas: map[string][]template.Key{}, needed: needed.New(), pasts: map[types.UID]past{}, moving: map[template.Key]bool{},
 	}
+	w.policies.Defaults = o.Propagation
 	w.facts = assignment.NewFacts(w.clusters, w.losses.Lost(), &w.policies)
 	return w
 }
@@ -126,6 +132,7 @@ func (w *World) Fork() *World {
 	f.losses = w.losses.Clone()
 	f.stuck.ceilings = w.stuck.ceilings.Clone()
 	f.room = w.room.Clone()
+	f.needed, f.quotas = w.needed.Clone(), maps.Clone(w.quotas)
 	f.scalers, f.pasts, f.moving = maps.Clone(w.scalers), maps.Clone(w.pasts), maps.Clone(w.moving)
 	f.backlog, f.alarms = w.backlog.Clone(), w.alarms.Clone()
 	w.owner = &owner{}

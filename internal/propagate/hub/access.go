@@ -38,6 +38,20 @@ func MayListClusters(ctx context.Context, hub dynamic.Interface, who user.Info) 
 		"list clusters", "which is needed to see what would survive their loss")
 }
 
+// MayListResidencies asks it whether somebody may list Residencies.
+func MayListResidencies(ctx context.Context, hub dynamic.Interface, who user.Info) (status int, err error) {
+	gv := v1alpha1.GroupVersion()
+	return may(ctx, hub, who, &authorizationv1.ResourceAttributes{Verb: "list", Group: gv.Group, Version: gv.Version, Resource: "residencies"},
+		"list residencies", "which is needed to see what is where")
+}
+
+// MayAuditResidencies asks it whether somebody may see what objects are called that Residencies restrict.
+func MayAuditResidencies(ctx context.Context, hub dynamic.Interface, who user.Info) (status int, err error) {
+	gv := v1alpha1.GroupVersion()
+	return may(ctx, hub, who, &authorizationv1.ResourceAttributes{Verb: "audit", Group: gv.Group, Version: gv.Version, Resource: "residencies"},
+		"audit residencies", "which is needed to see names of objects. Try: as an administrator of the hub")
+}
+
 // MayListWorkloads asks it whether somebody may list what runs, and what answers, in all namespaces.
 func MayListWorkloads(ctx context.Context, hub dynamic.Interface, who user.Info) (status int, err error) {
 	for _, gr := range []schema.GroupResource{

@@ -65,6 +65,7 @@ func newHubAPI(t *testing.T) *hubAPI {
 			"/apis/authorization.k8s.io/v1/subjectaccessreviews":      {Group: "authorization.k8s.io", Version: "v1", Kind: "SubjectAccessReview"},
 			"/apis/hanse.dev/v1alpha1/clusters":                       {Group: "hanse.dev", Version: "v1alpha1", Kind: "Cluster"},
 			"/apis/hanse.dev/v1alpha1/placementpolicies":              {Group: "hanse.dev", Version: "v1alpha1", Kind: "PlacementPolicy"},
+			"/apis/hanse.dev/v1alpha1/residencies":                    {Group: "hanse.dev", Version: "v1alpha1", Kind: "Residency"},
 			"/apis/hanse.dev/v1alpha1/clusterplacementpolicies":       {Group: "hanse.dev", Version: "v1alpha1", Kind: "ClusterPlacementPolicy"},
 		}}
 	h.server = httptest.NewServer(h)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/klog/v2"
@@ -26,14 +28,15 @@ const policyInterval = time.Second
 type Policies struct {
 	hub       dynamic.Interface
 	published Published
+	hubFacts  policy.Cluster
 	clock     clock.WithTicker
 	recount   chan struct{}
 	failing   map[types.UID]bool // Run alone uses it
 }
 
-// NewPolicies makes Policies.
-func NewPolicies(hub dynamic.Interface, published Published, c clock.WithTicker) *Policies {
-	return &Policies{hub: hub, published: published, clock: c, recount: make(chan struct{}, 1), failing: map[types.UID]bool{}}
+// NewPolicies makes Policies. place is where the hub is, as is declared.
+func NewPolicies(hub dynamic.Interface, published Published, place policy.Cluster, c clock.WithTicker) *Policies {
+	return &Policies{hub: hub, published: published, hubFacts: place, clock: c, recount: make(chan struct{}, 1), failing: map[types.UID]bool{}}
 }
 
 // Count has the statuses counted before long. It does not block.
@@ -68,11 +71,19 @@ func (p *Policies) write(ctx context.Context) (retry bool) {
 	if len(facts.KnownPolicies) > 0 {
 		counts = report.CountPolicies(facts, p.published.Assignments())
 	}
+	var outside map[*policy.Policy][]report.Outside
+	if slices.ContainsFunc(facts.KnownPolicies, func(k decide.KnownPolicy) bool { return k.InEffect.IsResidency() }) {
+		outside = report.Residents(facts, p.published.Assignments(), p.published.Members())
+	}
 	log, clusters := klog.FromContext(ctx), facts.PolicyClusters()
 	before := p.failing
 	p.failing = map[types.UID]bool{}
 	for _, known := range facts.KnownPolicies {
-		err, uid := p.writeOne(ctx, known, counts[known.InEffect], clusters), known.Object.GetUID()
+		status, err := p.statusOf(known, counts[known.InEffect], outside[known.InEffect], clusters)
+		if err == nil && status != nil {
+			err = p.writeOne(ctx, known.Object, status)
+		}
+		uid := known.Object.GetUID()
 		switch {
 		case ctx.Err() != nil:
 			return false
@@ -88,18 +99,24 @@ func (p *Policies) write(ctx context.Context) (retry bool) {
 	return retry
 }
 
-func (p *Policies) writeOne(ctx context.Context, known decide.KnownPolicy, count report.PolicyCount, clusters []policy.Cluster) error {
-	obj := known.Object
-	status, err := report.PolicyStatus(known, count, clusters, p.clock.Now())
-	if err != nil || status == nil {
-		return err
+// statusOf is the status of a policy or Residency, nil if it is so already.
+func (p *Policies) statusOf(known decide.KnownPolicy, count report.PolicyCount, outside []report.Outside, clusters []policy.Cluster) (map[string]any, error) {
+	if known.InEffect.IsResidency() {
+		return report.ResidencyStatus(known, outside, clusters, p.hubFacts, p.clock.Now())
 	}
+	return report.PolicyStatus(known, count, clusters, p.clock.Now())
+}
+
+func (p *Policies) writeOne(ctx context.Context, obj *unstructured.Unstructured, status map[string]any) error {
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": obj.GetUID()}, "status": status})
 	if err != nil {
 		return fmt.Errorf("encode the status of policy %s: %w", obj.GetName(), err)
 	}
 	resource := "placementpolicies"
-	if obj.GetNamespace() == "" {
+	switch {
+	case obj.GetKind() == policy.KindResidency:
+		resource = "residencies"
+	case obj.GetNamespace() == "":
 		resource = "clusterplacementpolicies"
 	}
 	_, err = p.hub.Resource(v1alpha1.Resource(resource)).Namespace(obj.GetNamespace()).

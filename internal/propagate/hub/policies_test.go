@@ -43,7 +43,7 @@ func TestPoliciesAreCountedOnceASecond(t *testing.T) {
 	h.governed(t, api)
 	c := clocktesting.NewFakeClock(time.Unix(1000, 0))
 	lines := &lines{}
-	p := NewPolicies(api.client(t), h, c)
+	p := NewPolicies(api.client(t), h, policy.Cluster{}, c)
 	running(t, func(ctx context.Context) {
 		p.Run(klog.NewContext(ctx, textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(lines)))))
 	})
@@ -85,11 +85,36 @@ func TestPoliciesAreCountedOnceASecond(t *testing.T) {
 	}
 }
 
+// TestResidenciesSayWhatIsOutside in their own statuses.
+func TestResidenciesSayWhatIsOutside(t *testing.T) {
+	api, h := newHubAPI(t), newHeart()
+	const path = "/apis/hanse.dev/v1alpha1/residencies/eu"
+	obj := named("hanse.dev/v1alpha1", "Residency", "", "eu")
+	obj["metadata"].(map[string]any)["generation"] = int64(1)
+	obj["spec"] = map[string]any{"namespaces": []any{"shop"}, "clusters": map[string]any{"names": []any{"azure"}}}
+	made := api.put(path, obj)
+	read, err := policy.Parse(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	h.facts = &decide.Facts{Policies: policy.NewIndex([]*policy.Policy{read}), KnownPolicies: []decide.KnownPolicy{{Object: made, InEffect: read}}}
+	h.mu.Unlock()
+	p := NewPolicies(api.client(t), h, policy.Cluster{}, clocktesting.NewFakeClock(time.Unix(1000, 0)))
+	if retry := p.write(t.Context()); retry {
+		t.Error("it is tried again")
+	}
+	conditions, _, _ := unstructured.NestedSlice(api.get(path).Object, "status", "conditions")
+	if len(conditions) != 3 {
+		t.Errorf("the status says %v", conditions)
+	}
+}
+
 func TestAPolicyThatIsGoneIsNoError(t *testing.T) {
 	api, h := newHubAPI(t), newHeart()
 	h.governed(t, api)
 	api.remove(policyPath)
-	p := NewPolicies(api.client(t), h, clocktesting.NewFakeClock(time.Unix(1000, 0)))
+	p := NewPolicies(api.client(t), h, policy.Cluster{}, clocktesting.NewFakeClock(time.Unix(1000, 0)))
 	if retry := p.write(t.Context()); retry || api.asked("PATCH "+policyPath+"/status") != 1 {
 		t.Error("it is tried again")
 	}

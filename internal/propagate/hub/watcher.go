@@ -71,7 +71,8 @@ func (w *Watcher) Run(ctx context.Context) {
 		return
 	}
 	if !read(begin(v1alpha1.Resource("placementpolicies"), "placementpolicies", newPolicySink(w.into)),
-		begin(v1alpha1.Resource("clusterplacementpolicies"), "clusterplacementpolicies", newPolicySink(w.into))) {
+		begin(v1alpha1.Resource("clusterplacementpolicies"), "clusterplacementpolicies", newPolicySink(w.into)),
+		begin(v1alpha1.Resource("residencies"), "residencies", newPolicySink(w.into))) {
 		return
 	}
 	ends.Go(func() { work.Keep(ctx, w.clock, "watchResources", w.watchResources) })

@@ -73,13 +73,13 @@ func TestWhatDecidesIsReadFirst(t *testing.T) {
 	api.put(webPath, web("web:1"))
 	slow := make(chan struct{})
 	api.setFault(func(r *http.Request) fault { // the last to be read of those
-		if strings.HasSuffix(r.URL.Path, "/clusterplacementpolicies") {
+		if strings.HasSuffix(r.URL.Path, "/residencies") {
 			<-slow
 		}
 		return fault{}
 	})
 	w, _ := watching(t, api, h)
-	waitFor(t, "the policies of one kind", func() bool { return len(heard[decide.PoliciesChanged](h)) == 1 })
+	waitFor(t, "the policies of two kinds", func() bool { return len(heard[decide.PoliciesChanged](h)) == 2 })
 	if err := w.Synced(); err == nil || len(heard[decide.Served](h)) > 0 {
 		t.Errorf("policies are still being read: synced: %v, served: %v", err, heard[decide.Served](h))
 	}

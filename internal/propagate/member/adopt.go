@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/adoption"
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -20,8 +21,8 @@ func (v *view) adopt() step {
 	if missing {
 		return read
 	}
-	m := madeOf(v.want)
-	desired, err := m.object(v.cluster, v.origin(), true)
+	m := desired.Of(v.want)
+	desired, err := m.Object(v.cluster, v.origin(), true)
 	if err != nil {
 		return step{err: err}
 	}

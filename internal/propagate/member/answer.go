@@ -51,6 +51,11 @@ func (v *view) answered(s step, obj *unstructured.Unstructured, err error) step 
 		return out.telling(corev1.EventTypeWarning, ReasonOverwritten, "existed before; replaced, as annotation "+v1alpha1.AnnotationConflict+" says")
 	case remove:
 		return v.removed(s, err)
+	case lower:
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !anotherUID(err) {
+			return v.refused("update", err)
+		}
+		return v.lingers("its pods to end")
 	case release:
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			return v.refused("release", err)
@@ -144,9 +149,9 @@ func anotherUID(err error) bool {
 // outliving notes beside what remember does that what the member said of its pods is about those of the pod template that
 // was just replaced. A Deployment whose deadline was exceeded goes on saying so until the new pods get on.
 func (v *view) outliving(s step, remember func(*record)) func(*record) {
-	now := s.made.target()
+	now := s.made.Target()
 	return func(r *record) {
-		if r.left == nil || r.left.target().Pods() != now.Pods() {
+		if r.left == nil || r.left.Target().Pods() != now.Pods() {
 			if said := rollout.SaidAt(r.seen.status); said != "" || r.trouble != nil && r.trouble.outlived != "" {
 				r.changed().outlived = said
 			}
@@ -220,7 +225,7 @@ func (v *view) settle(s step, obj *unstructured.Unstructured, wrote bool) step {
 	now, at := observe(v.hasher, v.key, obj), v.now
 	// The hub's own API server leaves out zeros that mean nothing; an override's are as somebody wrote them.
 	dropped := fieldmerge.Missing(s.wanted, obj.Object, len(v.want.Shape.Overrides) == 0)
-	next := &left{made: s.made, hash: now.hash}
+	next := &left{Made: s.made, hash: now.hash}
 	if len(s.skipped)+len(dropped) > 0 {
 		next.kept = &kept{skipped: s.skipped, dropped: dropped, schema: v.schema}
 	}

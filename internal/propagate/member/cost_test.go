@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/propagate/apitest"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -104,7 +105,7 @@ func TestRecordsAreSmall(t *testing.T) {
 	m := New("aws", h.options(), h, h)
 	obj := deploymentOf(3)
 	v := viewOf(t, deployments(), obj)
-	wanted, err := v.rec.left.object("aws", v.rec.seen.mark.Raw, false)
+	wanted, err := v.rec.left.Object("aws", v.rec.seen.mark.Raw, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +117,8 @@ func TestRecordsAreSmall(t *testing.T) {
 		there.SetUID("0f2c0a5e-0000-4000-8000-000000000000")
 		w := *v.want
 		one := &view{cluster: "aws", key: key, want: &w, hub: hubUID, run: "now", history: v.history, hasher: v.hasher, schema: v.schema, now: epoch, accepts: v.accepts}
-		one.settle(step{made: madeOf(&w), wanted: wanted}, there, true)
-		m.update(key, func(r *record) { one.settle(step{made: madeOf(&w), wanted: wanted}, there, true).remember(r) })
+		one.settle(step{made: desired.Of(&w), wanted: wanted}, there, true)
+		m.update(key, func(r *record) { one.settle(step{made: desired.Of(&w), wanted: wanted}, there, true).remember(r) })
 	}
 	h.mu.Lock()
 	clear(h.seen)

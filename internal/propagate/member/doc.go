@@ -67,7 +67,7 @@ type Bounds struct {
 // Listener hears of a member. Its methods are called with locks of the Member held: they must neither block nor call
 // the Member. They may be called from any goroutine; what is said of one object comes in order.
 type Listener interface {
-	// Seen is called with each change of what is known of an object that decides something (Decides). It is without
+	// Seen is called with each change of what is known of an object that decides something (template.Decides). It is without
 	// Spec; nil: nothing is known of it any more.
 	Seen(cluster string, key template.Key, o *decide.Observed)
 	// StatusChanged: the statuses of objects at the hub may be others.
@@ -109,26 +109,6 @@ type Options struct {
 	Attribute func(ctx context.Context, key template.Key) context.Context
 	// Version is the Kubernetes version of a cluster, for messages; it may be nil.
 	Version func(cluster string) string
-}
-
-// Decides says whether what members show of a resource's objects decides something: it is divided, scales what is, or rolls out
-// step by step.
-func Decides(gr schema.GroupResource) bool {
-	switch gr {
-	case template.Jobs(), template.Autoscalers().GroupResource(), schema.GroupResource{Group: "apps", Resource: "daemonsets"},
-		schema.GroupResource{Group: "batch", Resource: "cronjobs"}, schema.GroupResource{Resource: "pods"}:
-		return true
-	}
-	return scalable(gr)
-}
-
-func scalable(gr schema.GroupResource) bool {
-	for _, one := range template.Scalable() {
-		if one == gr {
-			return true
-		}
-	}
-	return false
 }
 
 // readMark is the mark of obj, if it is about obj. It costs a few look-ups in maps.

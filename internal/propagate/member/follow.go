@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
 	"github.com/hanse-dev/hanse/internal/limits"
-	"github.com/hanse-dev/hanse/internal/propagate/template"
+	"github.com/hanse-dev/hanse/internal/propagate/endpoint"
 	"github.com/hanse-dev/hanse/internal/watch"
 )
 
@@ -45,7 +41,7 @@ type followed struct {
 func (s *session) follow(ctx context.Context, f followed) {
 	type object = *unstructured.Unstructured
 	delays, _ := s.member.clock.(clock.WithDelayedExecution) // which clocks are, also those of tests
-	source := &versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, f.namespace), Format: watch.Unstructured(), Known: f.known}}
+	source := &endpoint.Versioned{REST: watch.REST[object]{Client: s.watches, Path: watch.Path(f.gvr, f.namespace), Format: watch.Unstructured(), Known: f.known}}
 	watch.Run(ctx, watch.Resource[object, object]{
 		Name:   s.member.name + "/" + f.name,
 		Source: source,
@@ -58,7 +54,7 @@ func (s *session) follow(ctx context.Context, f followed) {
 		Limits: s.member.options.Limits,
 		Pages:  s.pages,
 		Into: watch.Sink[object]{
-			Replace: func(objs []object) { f.into.replace(objs, source.version) },
+			Replace: func(objs []object) { f.into.replace(objs, source.Version) },
 			Apply:   f.into.apply, Remove: f.into.remove,
 		},
 		Absent: f.absent,
@@ -75,25 +71,4 @@ func (s *session) follow(ctx context.Context, f followed) {
 		},
 		Clock: delays,
 	})
-}
-
-// versioned is a source that remembers of which version the last list is.
-type versioned struct {
-	watch.REST[*unstructured.Unstructured]
-	version uint64
-}
-
-// List is of watch.Source.
-func (v *versioned) List(ctx context.Context, o metav1.ListOptions, each func(*unstructured.Unstructured) error) (metav1.ListMeta, error) {
-	head, err := v.REST.List(ctx, o, each)
-	v.version = template.RevisionOf(head.ResourceVersion)
-	return head, err
-}
-
-// newRESTClient is for requests that are paced by those who make them.
-func newRESTClient(cfg *rest.Config, client *http.Client) (rest.Interface, error) {
-	cfg = rest.CopyConfig(cfg)
-	cfg.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	cfg.QPS, cfg.RateLimiter = -1, nil
-	return rest.UnversionedRESTClientForConfigAndClient(cfg, client)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -47,11 +48,11 @@ func (v *view) bringUpToDate(skipped []string) step {
 	}
 	released := len(without(v.rec.left.skipped(), skipped)) > 0 // what was the member's is the hub's again
 	same := v.rec.asLeft() && (!released || v.hasShare()) && !v.dropsAgain()
-	if same && v.rec.left.target() == target && !v.needsProof() {
+	if same && v.rec.left.Target() == target && !v.needsProof() {
 		return v.fine()
 	}
-	m := madeOf(v.want)
-	wanted, err := m.object(v.cluster, v.lastingMark(), v.rec.seen.adopted)
+	m := desired.Of(v.want)
+	wanted, err := m.Object(v.cluster, v.lastingMark(), v.rec.seen.adopted)
 	if err != nil {
 		return step{err: err}
 	}
@@ -65,11 +66,11 @@ func (v *view) bringUpToDate(skipped []string) step {
 	}
 	s := step{verb: patch, wanted: wanted, made: m, skipped: skipped, first: v.rec.left == nil}
 	skip := skipped
-	if m.asIs {
+	if m.AsIs {
 		skip = append(slices.Clone(skip), "spec.template")
 	}
 	if same {
-		before, err := v.rec.left.object(v.cluster, v.rec.seen.mark.Raw, v.rec.seen.adopted)
+		before, err := v.rec.left.Object(v.cluster, v.rec.seen.mark.Raw, v.rec.seen.adopted)
 		if err != nil {
 			before = nil // it was made once, so that this is none
 		}
@@ -91,7 +92,7 @@ func (v *view) bringUpToDate(skipped []string) step {
 // compare compares with the object itself.
 func (v *view) compare(s step, skip []string) step {
 	sent := s.wanted
-	settled := v.rec.left != nil && v.rec.left.target() == s.made.target() && !v.dropsAgain()
+	settled := v.rec.left != nil && v.rec.left.Target() == s.made.Target() && !v.dropsAgain()
 	if settled { // what the member did not keep is not sent again with each change there
 		sent = fieldmerge.Without(s.wanted, v.rec.left.dropped())
 	}
@@ -141,7 +142,7 @@ func (v *view) sameButShare(now template.Target) bool {
 	if v.rec.left == nil {
 		return false
 	}
-	before := v.rec.left.target()
+	before := v.rec.left.Target()
 	before.Share, now.Share = template.Share{}, template.Share{}
 	return before == now
 }
@@ -152,12 +153,12 @@ func (v *view) hasShare() bool {
 }
 
 // leave remembers that the object as it is, is what the hub wants by now.
-func (v *view) leave(m made) step {
+func (v *view) leave(m desired.Made) step {
 	now := v.now
 	return step{synced: true, remember: func(r *record) {
 		r.setFault(nil, now)
 		if r.left != nil {
-			r.left = &left{made: m, hash: r.left.hash, kept: r.left.kept}
+			r.left = &left{Made: m, hash: r.left.hash, kept: r.left.kept}
 		}
 	}}
 }
@@ -195,7 +196,8 @@ func (v *view) renewMark(s step) step {
 	origin.On = v.key.Object()
 	marked := func(m map[string]any) map[string]any {
 		meta, _ := m["metadata"].(map[string]any)
-		return template.With(meta, "annotations", with(meta["annotations"], v1alpha1.AnnotationOrigin, origin.String()))
+		annotations, _ := meta["annotations"].(map[string]any)
+		return template.With(meta, "annotations", template.With(annotations, v1alpha1.AnnotationOrigin, origin.String()))
 	}
 	s.body = template.With(s.body, "metadata", marked(s.body))
 	s.wanted = template.With(s.wanted, "metadata", marked(s.wanted))

@@ -13,6 +13,8 @@ import (
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/limits"
+	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/propagate/work"
 )
@@ -102,13 +104,14 @@ func (m *Member) exile(err error, now time.Time) time.Duration {
 	pause := min(firstTruce<<min(m.overrun.tries, 10), longestExile)
 	m.overrun = overrun{err: err, tries: m.overrun.tries + 1, again: now.Add(pause)}
 	for key := range m.records {
-		if Decides(key.GR) {
+		if template.Decides(key.GR) {
 			m.listener.Seen(m.name, key, nil)
 		}
 	}
 	clear(m.records)
 	clear(m.approved)
 	clear(m.incomplete)
+	m.uses = needed.NewThere()
 	m.bytes = 0
 	m.version++
 	return pause
@@ -147,36 +150,13 @@ func (s *session) cutManaged(gr schema.GroupResource) func(*unstructured.Unstruc
 				kept[field] = v
 			}
 		}
+		var names []any
 		if marked {
-			kept["annotations"] = marks(metadata)
+			kept["annotations"] = lineage.Marks(metadata)
 			kept["managedFields"] = mark.Evidence()
+			names = needed.CutDown(gr, obj.Object)
 		}
-		obj.Object = map[string]any{cutObject: true, "apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "metadata": kept}
-	}
-}
-
-// marks are those of an object's annotations that are the hub's.
-func marks(metadata map[string]any) map[string]any {
-	annotations, _ := metadata["annotations"].(map[string]any)
-	kept := map[string]any{}
-	for _, name := range []string{v1alpha1.AnnotationOrigin, v1alpha1.AnnotationAdopted} {
-		if v, has := annotations[name]; has {
-			kept[name] = v
-		}
-	}
-	return kept
-}
-
-// cutAutoscaler leaves of a HorizontalPodAutoscaler what it targets.
-func cutAutoscaler(obj *unstructured.Unstructured) {
-	target, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "scaleTargetRef")
-	ref := map[string]any{}
-	for k, v := range target {
-		ref[k] = v
-	}
-	obj.Object = map[string]any{
-		"apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "spec": map[string]any{"scaleTargetRef": ref},
-		"metadata": map[string]any{"name": obj.GetName(), "namespace": obj.GetNamespace(), "uid": string(obj.GetUID()), "resourceVersion": obj.GetResourceVersion()},
+		obj.Object = map[string]any{cutObject: true, needed.Cut: names, "apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "metadata": kept}
 	}
 }
 

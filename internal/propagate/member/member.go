@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -37,6 +38,7 @@ type Member struct {
 	records     map[template.Key]*record
 	approved    map[template.Key]types.UID // withheld objects that may be deleted
 	incomplete  map[template.Key]struct{}  // of which the member did not keep all
+	uses        needed.There               // of Secrets and ConfigMaps, by what is there
 	bytes       int                        // about what records take
 	overrun     overrun                    // that it was too large
 	version     uint64                     // rises with each change
@@ -45,7 +47,7 @@ type Member struct {
 // New is a member of which nothing is known yet.
 func New(name string, o Options, s Source, l Listener) *Member {
 	m := &Member{options: o, name: name, source: s, listener: l, clock: o.Clock, schemasEvery: lookForSchemas,
-		records: map[template.Key]*record{}, approved: map[template.Key]types.UID{}, incomplete: map[template.Key]struct{}{}}
+		records: map[template.Key]*record{}, approved: map[template.Key]types.UID{}, incomplete: map[template.Key]struct{}{}, uses: needed.NewThere()}
 	if m.clock == nil {
 		m.clock = clock.RealClock{}
 	}
@@ -185,7 +187,7 @@ func (m *Member) Observed(key template.Key) *decide.Observed {
 	}
 	o := rec.observed(m.options.Hub)
 	if rec.left != nil {
-		o.Spec = rec.left.spec(m.name)
+		o.Spec = rec.left.Spec(m.name)
 	}
 	return o
 }
@@ -215,7 +217,7 @@ func (m *Member) Settled(key template.Key, target template.Target) bool {
 	defer m.mu.Unlock()
 	r := m.records[key]
 	return r != nil && r.seen.exists() && !r.seen.deleting && r.fault() == nil && r.withheld() == "" &&
-		r.asLeft() && len(r.left.dropped()) == 0 && r.left.target() == target
+		r.asLeft() && len(r.left.dropped()) == 0 && r.left.Target() == target
 }
 
 // Present are the objects that are in the member, as far as is known.
@@ -297,6 +299,9 @@ func (m *Member) look(v *view) {
 		v.rec = *r
 	}
 	v.leaving, v.stays = m.withdrawing, m.withdrawing && m.staying
+	if v.want != nil && v.want.Unnamed {
+		v.user = m.uses.By(v.key)
+	}
 	uid := v.rec.seen.uid
 	v.approved = uid != "" && m.approved[v.key] == uid
 	if ns := m.records[template.Key{GR: template.Namespaces(), Name: v.key.Namespace}]; ns != nil && v.key.Namespace != "" {
@@ -327,6 +332,11 @@ func (m *Member) update(key template.Key, change func(*record)) {
 	change(r)
 	m.bytes += r.weight()
 	m.version++
+	for _, freed := range m.uses.Note(key, r.seen.use, r.seen.exists()) {
+		if m.session != nil {
+			m.session.queue.Add(freed) // it may go now
+		}
+	}
 	if !r.seen.exists() || withheld && r.withheld() == "" {
 		delete(m.approved, key) // it was for what is not withheld any more
 	}
@@ -340,7 +350,7 @@ func (m *Member) update(key template.Key, change func(*record)) {
 		m.bytes -= r.weight()
 		delete(m.records, key)
 	}
-	if !Decides(key.GR) {
+	if !template.Decides(key.GR) {
 		return
 	}
 	if gone {

@@ -14,6 +14,11 @@ type surrounding struct {
 	deleting bool
 	fault    *decide.Problem // why it is not as the hub wants it
 	wanted   bool            // the hub is to make it; not filled in where it is ours
+
+	// Of an object that has to leave the cluster: of a Namespace what is in it, else what is in its namespace.
+	runs  bool   // workloads of the hub's, which may need it
+	left  int    // objects of the hub's
+	holds string // what else keeps a Namespace from being deleted; empty: nothing
 }
 
 // keptOut is what follows where the hub may not write an object, because of its kind or its namespace, or cannot know yet. It decides for

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -32,10 +33,13 @@ type view struct {
 	hasher  fieldmerge.Hasher
 	// leaving: what the hub put there is to go; stays: without the hub's marks, it is to stay.
 	leaving, stays bool
-	approved       bool // somebody was shown this very object and wants it deleted
-	bounds         Bounds
-	in             surrounding // of an object that is in a namespace
-	namespaceNext  bool        // the member will or may delete the namespace, because the hub has another of that name by now
+	// user is who uses it in the member, in words; unread: not all that may use it is known there.
+	user          string
+	unread        bool
+	approved      bool // somebody was shown this very object and wants it deleted
+	bounds        Bounds
+	in            surrounding // of an object that is in a namespace
+	namespaceNext bool        // the member will or may delete the namespace, because the hub has another of that name by now
 	// scaled says whether the number of replicas is an autoscaler's there; false where known is.
 	scaled, scalersKnown bool
 	schema               *schemaMark
@@ -56,6 +60,7 @@ const (
 	replace
 	remove
 	release
+	lower // a patch that has it run fewer replicas, and leaves all else as it is
 )
 
 func (v verb) writes() bool { return v > get }
@@ -69,7 +74,7 @@ type step struct {
 	// wanted is what the object is to be like after a write, made is out of what; skipped are the fields that are left
 	// as the member has them.
 	wanted  map[string]any
-	made    made
+	made    desired.Made
 	skipped []string
 	// drift are fields that the member had changed, where that is why a patch is written; first: it is the first write since
 	// the hub was started.
@@ -154,7 +159,7 @@ func (o *seen) marked() bool { return o.mark.Raw != "" }
 // placed says whether the member is to have the object. A workload whose share went away keeps the object, with no
 // replicas: scaling deletes nothing.
 func (v *view) placed() bool {
-	if v.want == nil || v.want.Going || v.leaving {
+	if v.want == nil || v.want.Going || v.want.Stays || v.leaving || v.want.Outside != "" {
 		return false
 	}
 	if v.want.Barred && !v.rec.seen.from(v.want.UID) {
@@ -183,15 +188,24 @@ func (v *view) act(placed bool) step {
 	case lineage.Hold:
 		return v.withhold(reason)
 	case lineage.Release:
+		if v.expelled() && v.in.left > 0 {
+			return waits("what is in it to leave")
+		}
 		return v.release()
 	case lineage.Delete:
+		if v.expelled() {
+			return v.expel()
+		}
 		if placed { // a namesake: as in a single cluster, the old object goes and a new one is made
 			return step{verb: remove, uid: v.rec.seen.uid, replaces: true}
 		}
-		if !v.in.deleting {
-			return step{verb: remove, uid: v.rec.seen.uid}
+		if v.in.deleting {
+			return v.fine()
 		}
-		return v.fine()
+		if user := v.needed(); user != "" {
+			return waits(user)
+		}
+		return step{verb: remove, uid: v.rec.seen.uid}
 	case lineage.Ignore:
 	}
 	return step{}
@@ -242,8 +256,8 @@ func (v *view) create() step {
 	if v.want.Division == kinds.Replicas && !v.scalersKnown {
 		return waits("the member's autoscalers")
 	}
-	m := madeOf(v.want)
-	wanted, err := m.object(v.cluster, v.origin(), false)
+	m := desired.Of(v.want)
+	wanted, err := m.Object(v.cluster, v.origin(), false)
 	if err != nil {
 		return step{err: err}
 	}
@@ -296,12 +310,7 @@ func (v *view) skip() (paths []string, known bool) {
 		if !v.scalersKnown {
 			return nil, false
 		}
-		owned := v.scaled
-		if v.want.FollowsMembers {
-			owned = v.ownCount()
-		} else {
-			v.rec.own = nil // if it had followed, it does so no more
-		}
+		owned := v.ownCount() || v.scaled && !v.want.FollowsMembers
 		if owned {
 			return []string{"spec.replicas"}, true
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/propagate/apitest"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rights"
 )
@@ -46,7 +47,7 @@ func viewOf(t *testing.T, gr schema.GroupResource, obj map[string]any) *view {
 // live is what is there, as the watch shows it after a change by somebody.
 func (v *view) changed(t *testing.T, change func(obj map[string]any)) *unstructured.Unstructured {
 	t.Helper()
-	made, err := v.rec.left.object("aws", v.rec.seen.mark.Raw, v.rec.seen.adopted)
+	made, err := v.rec.left.Object("aws", v.rec.seen.mark.Raw, v.rec.seen.adopted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,10 +308,10 @@ func TestWhoHasSetTheReplicas(t *testing.T) {
 			if v.want.Template = &tmpl; c.taken >= 0 {
 				tmpl.Taken = map[string]int32{"aws": c.taken}
 			}
-			v.scaled, v.want.FinalReplicas = c.autoscaled, c.share
+			v.scaled, v.want.FollowsMembers, v.want.FinalReplicas = c.autoscaled, true, c.share
 			v.rec = record{seen: seen{uid: "there", replicas: &c.there}, live: scaledBy(c.manager, int64(c.there))}
 			if c.left >= 0 {
-				v.rec.left = &left{made: made{share: template.Share{Replicas: c.left}}}
+				v.rec.left = &left{Made: desired.Made{Share: template.Share{Replicas: c.left}}}
 			}
 			if got := v.ownCount(); got != c.own || (v.rec.own != nil) != c.own {
 				t.Errorf("%d replicas set by %s are the member's: %v, noted %v", c.there, c.manager, got, v.rec.own)

@@ -25,7 +25,7 @@ func (v *view) overtaken(s step, obj *unstructured.Unstructured) bool {
 		return false
 	}
 	skip := s.skipped
-	if s.made.asIs {
+	if s.made.AsIs {
 		skip = append(slices.Clone(skip), "spec.template")
 	}
 	sent := fieldmerge.Without(s.wanted, fieldmerge.Missing(s.wanted, obj.Object, true))
@@ -43,7 +43,7 @@ func (v *view) overtaken(s step, obj *unstructured.Unstructured) bool {
 // lookAgain has the answer to a patch compared: it is in the member what was written, and something else.
 func (v *view) lookAgain(s step, obj *unstructured.Unstructured) step {
 	now, at := observe(v.hasher, v.key, obj), v.now
-	next := &left{made: s.made}
+	next := &left{Made: s.made}
 	next.hash = ^now.hash // of no object that anybody has seen
 	if len(s.skipped) > 0 {
 		next.kept = &kept{skipped: s.skipped, schema: v.schema}

@@ -13,7 +13,7 @@ import (
 // the total has followed.
 func (v *view) ownCount() bool {
 	n, share := v.rec.seen.replicas, v.want.FinalReplicas
-	if !v.want.Placed || n == nil || *n == share || !v.setThere(*n, share) || !v.accepts(*n) {
+	if !v.want.FollowsMembers || !v.want.Placed || n == nil || *n == share || !v.setThere(*n, share) || !v.accepts(*n) {
 		v.rec.own = nil
 		return false
 	}
@@ -26,7 +26,7 @@ func (v *view) ownCount() bool {
 func (v *view) setThere(n, share int32) bool {
 	left := v.rec.left
 	if v.scaled { // nothing scales from 0, nor what the hub has moved away
-		return n > 0 && share > 0 && (left == nil || n != left.share.Replicas || share < n)
+		return n > 0 && share > 0 && (left == nil || n != left.Share.Replicas || share < n)
 	}
 	if v.rec.own != nil && *v.rec.own == n {
 		return true
@@ -35,7 +35,7 @@ func (v *view) setThere(n, share int32) bool {
 	if live == nil || fieldmerge.ReadOwners(live, v1alpha1.FieldManager).Mine("spec", "replicas") {
 		return false
 	}
-	if left != nil && left.share.Replicas == share {
+	if left != nil && left.Share.Replicas == share {
 		return true // what the hub wants had arrived
 	}
 	taken, known := v.want.Taken[v.cluster]

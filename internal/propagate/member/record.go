@@ -12,6 +12,8 @@ import (
 	"github.com/hanse-dev/hanse/internal/limits"
 	"github.com/hanse-dev/hanse/internal/lineage"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
+	"github.com/hanse-dev/hanse/internal/propagate/needed"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -65,6 +67,7 @@ type seen struct {
 	parallelism, completions *int32 // a Job's
 	size, whole              int32  // about what it takes to remember it, and the object itself
 	deleting, adopted        bool
+	use                      needed.Use // of Secrets and ConfigMaps
 }
 
 func (o *seen) exists() bool { return o.uid != "" }
@@ -88,6 +91,7 @@ func observe(h fieldmerge.Hasher, key template.Key, obj *unstructured.Unstructur
 		deleting: obj.GetDeletionTimestamp() != nil,
 		adopted:  annotations[v1alpha1.AnnotationAdopted] != "",
 		revision: annotations[v1alpha1.AnnotationRevision],
+		use:      needed.Read(key.GR, obj.Object),
 	}
 	if o.deleting {
 		o.finalizers = obj.GetFinalizers()
@@ -99,7 +103,7 @@ func observe(h fieldmerge.Hasher, key template.Key, obj *unstructured.Unstructur
 	}
 	o.replicas = template.NumberIn(obj.Object, "replicas")
 	o.parallelism, o.completions = template.NumberIn(obj.Object, "parallelism"), template.NumberIn(obj.Object, "completions")
-	o.size = int32(len(o.mark.Raw) + len(o.uid) + len(o.revision) + limits.Weight(o.status))
+	o.size = int32(len(o.mark.Raw) + len(o.uid) + len(o.revision) + limits.Weight(o.status) + o.use.Weight())
 	o.whole = o.size + int32(limits.Weight(obj.Object))
 	return o
 }
@@ -107,7 +111,7 @@ func observe(h fieldmerge.Hasher, key template.Key, obj *unstructured.Unstructur
 // left is a state that the hub wanted and the member has: where the content of the object has this hash, it is
 // as made says, whatever the member's admission made of it.
 type left struct {
-	made
+	desired.Made
 	hash uint64
 	kept *kept // nil: the member has all that was wanted
 }
@@ -217,7 +221,7 @@ func (r *record) observed(hub types.UID) *decide.Observed {
 		InSync: r.asLeft() && r.fault() == nil, Dropped: r.left.dropped(),
 	}
 	if r.left != nil {
-		target := r.left.target()
+		target := r.left.Target()
 		o.Left = &target
 	}
 	if t := r.trouble; t != nil {

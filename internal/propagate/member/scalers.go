@@ -17,9 +17,8 @@ type scalers struct {
 	mu       sync.Mutex
 	watching bool
 	known    bool
-	unread   error                                         // why they are not known as they are now
-	targets  map[types.NamespacedName]template.ScaleTarget // by autoscaler
-	scaled   map[template.ScaleTarget]int                  // by how many autoscalers
+	unread   error // why they are not known as they are now
+	targets  template.ScaleTargets
 }
 
 // owns says whether the replicas of an object are an autoscaler's. known is false until the member's autoscalers have been
@@ -27,7 +26,7 @@ type scalers struct {
 func (a *scalers) owns(kind schema.GroupKind, namespace, name string) (owned, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.scaled[template.ScaleTarget{Group: kind.Group, Kind: kind.Kind, Namespace: namespace, Name: name}] > 0, a.known
+	return a.targets.Scaled(template.ScaleTarget{Group: kind.Group, Kind: kind.Kind, Namespace: namespace, Name: name}), a.known
 }
 
 // watch watches the autoscalers, if nobody does yet. It does not block.
@@ -42,7 +41,7 @@ func (a *scalers) watch(s *session) {
 	}
 	a.watching = true
 	go s.follow(ctx, followed{
-		name: "autoscalers", gvr: template.Autoscalers(), cut: cutAutoscaler, into: &scalerSink{s}, absent: lookAgain,
+		name: "autoscalers", gvr: template.Autoscalers(), cut: template.CutAutoscaler, into: &scalerSink{s}, absent: lookAgain,
 		told: func(err error) {
 			if ctx.Err() == nil {
 				a.setUnread(err)
@@ -64,23 +63,6 @@ func (a *scalers) unreadNow() error {
 	return a.unread
 }
 
-// set notes the target of an autoscaler, zero: it is gone; and says which it had. a.mu is held.
-func (a *scalers) set(name types.NamespacedName, target template.ScaleTarget) (before template.ScaleTarget) {
-	if a.targets == nil {
-		a.targets, a.scaled = map[types.NamespacedName]template.ScaleTarget{}, map[template.ScaleTarget]int{}
-	}
-	before = a.targets[name]
-	if a.scaled[before]--; a.scaled[before] <= 0 {
-		delete(a.scaled, before)
-	}
-	delete(a.targets, name)
-	if target != (template.ScaleTarget{}) {
-		a.targets[name] = target
-		a.scaled[target]++
-	}
-	return before
-}
-
 // scalerSink takes in a member's autoscalers.
 type scalerSink struct{ session *session }
 
@@ -88,17 +70,14 @@ func (s *scalerSink) replace(objs []*unstructured.Unstructured, _ uint64) {
 	a := &s.session.scalers
 	a.mu.Lock()
 	a.known = true
-	before := a.targets
-	a.targets, a.scaled = nil, nil
+	concerned := a.targets.All()
+	a.targets = template.ScaleTargets{}
 	for _, obj := range objs {
-		a.set(nameOf(obj), template.TargetOf(obj))
+		a.targets.Set(nameOf(obj), template.TargetOf(obj))
 	}
-	now := a.targets
+	concerned = append(concerned, a.targets.All()...)
 	a.mu.Unlock()
-	for _, t := range before {
-		s.queue(t)
-	}
-	for _, t := range now {
+	for _, t := range concerned {
 		s.queue(t)
 	}
 	for _, gr := range template.Scalable() {
@@ -109,7 +88,7 @@ func (s *scalerSink) replace(objs []*unstructured.Unstructured, _ uint64) {
 func (s *scalerSink) apply(obj *unstructured.Unstructured) {
 	a, target := &s.session.scalers, template.TargetOf(obj)
 	a.mu.Lock()
-	before := a.set(nameOf(obj), target)
+	before := a.targets.Set(nameOf(obj), target)
 	a.mu.Unlock()
 	if before != target {
 		s.queue(before)
@@ -120,7 +99,7 @@ func (s *scalerSink) apply(obj *unstructured.Unstructured) {
 func (s *scalerSink) remove(obj *unstructured.Unstructured) {
 	a := &s.session.scalers
 	a.mu.Lock()
-	before := a.set(nameOf(obj), template.ScaleTarget{})
+	before := a.targets.Set(nameOf(obj), template.ScaleTarget{})
 	a.mu.Unlock()
 	s.queue(before)
 }

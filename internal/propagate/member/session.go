@@ -44,6 +44,22 @@ type session struct {
 	restarts bool  // it was ended so that another begins
 }
 
+// Way is a way to a member that somebody else than its workers may ask it by.
+type Way struct {
+	Client rest.Interface
+	Served discovery.DiscoveryInterface
+}
+
+// Way is one while there is a session, else nil.
+func (m *Member) Way() *Way {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session == nil {
+		return nil
+	}
+	return &Way{Client: m.session.watches, Served: m.session.discovery}
+}
+
 // workersAtOnce is how many requests one member is sent at once. A member that takes its time holds up nobody but itself.
 const workersAtOnce = 32
 
@@ -57,7 +73,7 @@ func newSession(m *Member, cfg *rest.Config, cancel context.CancelFunc) (*sessio
 	}
 	writes, err := objects.NewClient(cfg, client)
 	served, err2 := discovery.NewDiscoveryClientForConfigAndClient(cfg, client)
-	watches, err3 := newRESTClient(cfg, client)
+	watches, err3 := endpoint.NewRESTClient(cfg, client)
 	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-dev/hanse/internal/fieldmerge"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/desired"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
@@ -22,7 +23,7 @@ func TestSettledSaysWhatObservedSays(t *testing.T) {
 		m := New("aws", h.options(), h, h)
 		m.update(key, func(r *record) {
 			r.seen.uid, r.seen.hash = "u", 1
-			r.left = &left{hash: 1, made: made{content: contents[0], share: template.Share{Replicas: 1}}}
+			r.left = &left{hash: 1, Made: desired.Made{Content: contents[0], Share: template.Share{Replicas: 1}}}
 			for range rapid.IntRange(0, 2).Draw(t, "odd") {
 				switch rapid.IntRange(0, 7).Draw(t, "what") {
 				case 0:

@@ -58,8 +58,11 @@ func (s *session) reconcile(ctx context.Context, key template.Key) error {
 		return t.unserved(placed)
 	case !read || placed && key.Namespace != "" && !s.knowsNamespaces():
 		return nil // queued again once it is
-	case placed:
+	case placed, t.expelled() && t.rec.seen.exists():
 		s.watchSoon(key.GR) // what is placed is watched; what it has now was read
+	}
+	if err := t.lookInside(ctx); err != nil {
+		return t.end(t.refused("look into", err))
 	}
 	err := t.do(ctx)
 	if ctx.Err() != nil {
@@ -75,18 +78,22 @@ func (s *session) task(key template.Key, w *decide.Wanted) *task {
 		accepts: func(n int32) bool { return m.source.Accepts(m.name, key, n) },
 	}}
 	m.look(&t.view)
+	if t.expelled() {
+		m.surround(&t.view)
+	}
 	t.bounds = m.source.Bounds(m.name)
 	if key.Namespace != "" && !t.in.ours {
 		ns, _ := m.source.Wanted(m.name, template.Key{GR: template.Namespaces(), Name: key.Namespace})
 		t.in.wanted = ns != nil && ns.Placed && !ns.Going
 	}
+	t.unread = w != nil && w.Unnamed && t.rec.seen.exists() && !m.heardAll()
 	t.namespaceNext = key.Namespace != "" && !t.rec.seen.exists() && s.replacesNamespace(&t.view)
 	t.resource, _ = m.source.Resource(key.GR)
 	t.schema = s.schemas.of(t.resource.GVR.GroupVersion())
 	if m.options.Version != nil {
 		t.version = m.options.Version(m.name)
 	}
-	if scalable(key.GR) {
+	if template.IsScalable(key.GR) {
 		t.scaled, t.scalersKnown = s.scalers.owns(t.resource.GVK.GroupKind(), key.Namespace, key.Name)
 	}
 	return t
@@ -115,6 +122,11 @@ func (t *task) do(ctx context.Context) error {
 	s := next(&t.view)
 	for s.verb != nothing {
 		t.note(s)
+		if s.verb.writes() && s.wanted != nil {
+			if missing := t.lacks(s.wanted); missing != "" {
+				return t.end(waits(missing))
+			}
+		}
 		begun := s.verb.writes() && s.wanted != nil && t.want.StaysPut()
 		if begun && !t.begins() {
 			t.queue.Add(t.key)
@@ -273,7 +285,7 @@ func (t *task) request(ctx context.Context, s step) (obj *unstructured.Unstructu
 	case replace:
 		verb = "update"
 		obj, err = objects.Update(ctx, &unstructured.Unstructured{Object: s.body}, metav1.UpdateOptions{FieldManager: v1alpha1.FieldManager})
-	case patch, release:
+	case patch, release, lower:
 		body, wrong := json.Marshal(s.body)
 		if wrong != nil {
 			return nil, fmt.Errorf("encode the patch of %s: %w", t.key, wrong)
@@ -296,7 +308,7 @@ func (t *task) follows(s step) bool {
 	if t.want == nil || t.rec.left == nil {
 		return t.want == nil || !t.want.OfItself
 	}
-	before, now := t.rec.left.target(), t.want.Target()
+	before, now := t.rec.left.Target(), t.want.Target()
 	before.Shape = now.Shape // which is a policy's
 	return len(s.drift) == 0 && !t.want.OfItself && before != now
 }

@@ -141,7 +141,7 @@ func (s *session) watchSoon(gr schema.GroupResource) {
 	}
 	k.unlisted = len(namespaces)
 	s.mu.Unlock()
-	if scalable(gr) {
+	if template.IsScalable(gr) {
 		s.scalers.watch(s)
 	}
 	for _, ns := range namespaces {

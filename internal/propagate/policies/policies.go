@@ -13,13 +13,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/policy"
+	"github.com/hanse-dev/hanse/internal/propagate/references"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 )
 
 // Policies is the hub's placement policies of both kinds.
 type Policies struct {
 	// None is what holds where none applies.
-	None       *policy.Policy
+	None *policy.Policy
+	// Defaults are the hub's.
+	Defaults   Defaults
 	index      *policy.Index
 	all        map[types.UID]Known
 	namespaces map[string]map[string]string // labels by name; replaced, never changed
@@ -144,17 +147,26 @@ func (p *Policies) For(t *template.Template) *policy.Policy {
 func ObjectOf(t *template.Template, namespaces map[string]map[string]string) *policy.Object {
 	return &policy.Object{
 		Kind: t.GVK.GroupKind(), Namespace: t.Key.Namespace, Name: t.Key.Name,
-		Labels: t.Object.GetLabels(), NamespaceLabels: namespaces[t.Key.Namespace],
+		Labels: t.Object.GetLabels(), NamespaceLabels: namespaces[NamespaceOf(t.Key)],
 	}
 }
 
-// AwaitsNamespace says whether a policy may select a template by the labels of its Namespace, and these are not known: the
-// watches of both run side by side.
+// NamespaceOf is the namespace that an object is in, or that it is; empty: neither.
+func NamespaceOf(key template.Key) string {
+	if key.GR == template.Namespaces() {
+		return key.Name
+	}
+	return key.Namespace
+}
+
+// AwaitsNamespace says whether a policy may select a template by the labels of its Namespace, or these may say how it propagates,
+// and they are not known: the watches of both run side by side.
 func (p *Policies) AwaitsNamespace(t *template.Template) bool {
-	if t.Key.Namespace == "" || !p.index.ByNamespaceLabels() {
+	namespace := NamespaceOf(t.Key)
+	if namespace == "" || !p.index.ByNamespaceLabels() && !references.Named(t.Key.GR) {
 		return false
 	}
-	_, known := p.namespaces[t.Key.Namespace]
+	_, known := p.namespaces[namespace]
 	return !known
 }
 

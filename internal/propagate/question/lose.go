@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-dev/hanse/internal/kinds"
+	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
@@ -195,6 +196,11 @@ func disallowed(f *decide.Supposed, a *decide.Assignment) bool {
 	return left > 0
 }
 
+// left are the clusters that are not lost.
+func left(f *decide.Supposed) []policy.Cluster {
+	return slices.DeleteFunc(slices.Clone(f.PolicyClusters()), func(c policy.Cluster) bool { return f.Lost()[c.Name] })
+}
+
 // whyLost is why replicas would have no place.
 func whyLost(f *decide.Supposed, a *decide.Assignment, d *schedule.Decision, disallowed bool) string {
 	switch {
@@ -206,6 +212,8 @@ func whyLost(f *decide.Supposed, a *decide.Assignment, d *schedule.Decision, dis
 		return a.Policy.String() + " says that it does not fail over"
 	case f.FailoverAfter(a.Policy) <= 0:
 		return "failover is off at this hub"
+	case disallowed && a.Policy.Barring(left(f)) != nil:
+		return a.Policy.Barring(left(f)).String() + " allows none of the clusters that would be left"
 	case disallowed && a.Policy.Name != "":
 		return a.Policy.String() + " allows none of the clusters that would be left"
 	case disallowed:

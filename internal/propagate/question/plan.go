@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-dev/hanse/internal/kinds"
 	"github.com/hanse-dev/hanse/internal/policy"
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/schedule"
 )
@@ -134,7 +135,7 @@ func isNamespace(obj *unstructured.Unstructured) bool {
 
 func isPolicy(obj *unstructured.Unstructured) bool {
 	gvk := obj.GroupVersionKind()
-	return gvk.Group == v1alpha1.GroupVersion().Group && (gvk.Kind == "PlacementPolicy" || gvk.Kind == "ClusterPlacementPolicy")
+	return gvk.Group == v1alpha1.GroupVersion().Group && (gvk.Kind == "PlacementPolicy" || gvk.Kind == "ClusterPlacementPolicy" || gvk.Kind == policy.KindResidency)
 }
 
 // Plan decides about one object. current is how it is divided, nil for an object that is new. stays is why the object would not be
@@ -179,6 +180,9 @@ func (p *Planner) effect(ctx context.Context, obj *unstructured.Unstructured) (s
 	}
 	s := read.Summary()
 	said := []string{fmt.Sprintf("selects %s; divides by strategy %s; clusters: %s", cmp.Or(s.Selects, "everything"), s.Strategy, cmp.Or(s.Clusters, "all"))}
+	if read.IsResidency() {
+		said[0] = fmt.Sprintf("restricts namespaces %s to clusters: %s", s.Selects, s.Clusters)
+	}
 	if problem := read.Problem(p.as.PolicyClusters()); problem != "" {
 		said = append(said, problem)
 	}
@@ -191,7 +195,12 @@ func (p *Planner) effectAtHub(ctx context.Context, read *policy.Policy) ([]strin
 	if !p.as.OfHub() {
 		return nil, nil
 	}
-	selected := p.as.Keys(func(a *decide.Assignment) bool { return p.as.PolicyFor(a.Template).String() == read.String() })
+	selected := p.as.Keys(func(a *decide.Assignment) bool {
+		if read.IsResidency() { // it holds besides whatever applies
+			return read.Selects(policies.ObjectOf(a.Template, p.as.Namespaces()))
+		}
+		return p.as.PolicyFor(a.Template).String() == read.String()
+	})
 	if len(selected) == 0 {
 		return []string{"It would apply to no object that is at the hub now"}, nil
 	}

@@ -57,6 +57,8 @@ type object struct {
 	SameSpec bool `json:"sameSpec,omitempty"`
 	// Revision of its pod template, which does not follow from what is recorded of that; empty in older recordings.
 	Revision string `json:"revision,omitempty"`
+	// Names are the Secrets and ConfigMaps that it names, most of which are in what is not recorded of it.
+	Names []string `json:"names,omitempty"`
 }
 
 // encoder makes JSON of inputs. It knows which specs it has encoded: most of what is written at the hub after an object was made
@@ -109,7 +111,7 @@ func encodeObject(t *template.Template) *object {
 	out := map[string]any{"apiVersion": t.GVK.GroupVersion().String(), "kind": t.GVK.Kind, "metadata": metadata}
 	whole := t.Object.Object
 	switch {
-	case t.Division != kinds.Everywhere, t.Scaler != nil, t.Key.GR == template.Budgets():
+	case t.Division != kinds.Everywhere, t.Scaler != nil, t.Key.GR == template.Budgets(), t.Quota != nil:
 		copyField(out, whole, "spec")
 	case t.Key.GR == template.PriorityClasses():
 		copyField(out, whole, "value")
@@ -118,7 +120,11 @@ func encodeObject(t *template.Template) *object {
 	if t.StaysPut() {
 		copyField(out, whole, "status")
 	}
-	return &object{Object: withoutValues(out), Hash: t.Content.Hash, Revision: t.Content.Revision}
+	recorded := &object{Object: withoutValues(out), Hash: t.Content.Hash, Revision: t.Content.Revision}
+	for _, name := range t.Names {
+		recorded.Names = append(recorded.Names, name.String())
+	}
+	return recorded
 }
 
 // decidingAnnotations are those that Hanse or Federation v1 reads. Others may have anything in them, such as
@@ -179,7 +185,7 @@ func encodeObserved(key template.Key, o *decide.Observed) *observed {
 
 // shown says whether anything is decided by what members show of an object.
 func shown(key template.Key) bool {
-	return kinds.DivisionOf(key.GR, nil) != kinds.Everywhere || key.GR == template.Autoscalers().GroupResource()
+	return kinds.DivisionOf(key.GR, nil) != kinds.Everywhere || key.GR == template.Autoscalers().GroupResource() || key.GR == template.Quotas()
 }
 
 // flat is a spec without its pod template, of which nothing is read.
@@ -400,6 +406,14 @@ func (d *decoder) template(gr schema.GroupResource, o *object) (*template.Templa
 	t, _ := template.Read(gr, obj, func(map[string]any) uint64 { return o.Hash }, d.templates[key])
 	if o.Revision != "" {
 		t.Content.Revision = o.Revision
+	}
+	if len(o.Names) > 0 {
+		t.Names = nil
+		for _, name := range o.Names {
+			if key, ok := template.ParseKey(name); ok {
+				t.Names = append(t.Names, key)
+			}
+		}
 	}
 	d.templates[key] = t
 	return t, nil

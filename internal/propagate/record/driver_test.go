@@ -51,17 +51,17 @@ func newDriver(o decide.Options) *driver {
 	}
 	for _, gvk := range []schema.GroupVersionKind{
 		{Group: "apps", Version: "v1", Kind: "Deployment"}, {Group: "batch", Version: "v1", Kind: "Job"}, {Version: "v1", Kind: "ConfigMap"},
-		{Version: "v1", Kind: "Secret"}, {Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}, {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
+		{Version: "v1", Kind: "Secret"}, {Version: "v1", Kind: "ResourceQuota"}, {Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}, {Group: "autoscaling", Version: "v2", Kind: "HorizontalPodAutoscaler"},
 	} {
 		gr := resourceOf(gvk)
-		d.left = append(d.left, decide.Served{GVR: gr.WithVersion(gvk.Version), GVK: gvk}, decide.Listed{GR: gr})
+		d.left = append(d.left, decide.NamespaceWritten{Name: "shop"}, decide.Served{GVR: gr.WithVersion(gvk.Version), GVK: gvk}, decide.Listed{GR: gr})
 	}
 	return d
 }
 
 func resourceOf(gvk schema.GroupVersionKind) schema.GroupResource {
 	plural := map[string]string{"Deployment": "deployments", "Job": "jobs", "ConfigMap": "configmaps", "Secret": "secrets",
-		"PodDisruptionBudget": "poddisruptionbudgets", "HorizontalPodAutoscaler": "horizontalpodautoscalers"}
+		"PodDisruptionBudget": "poddisruptionbudgets", "HorizontalPodAutoscaler": "horizontalpodautoscalers", "ResourceQuota": "resourcequotas"}
 	return schema.GroupResource{Group: gvk.Group, Resource: plural[gvk.Kind]}
 }
 
@@ -123,9 +123,9 @@ func (d *driver) next(t *rapid.T) decide.Input {
 			return rapid.SampledFrom(answers).Draw(t, "answer")
 		}
 	case 13:
-		return decide.NamespaceWritten{Name: "shop", Labels: map[string]string{"team": fmt.Sprint(n % 2)}}
+		return decide.NamespaceWritten{Name: "shop", Labels: map[string]string{"team": fmt.Sprint(n % 2), "hanse.dev/propagation": []string{"Needed", "None", "nonsense", "Everywhere"}[n%4]}}
 	}
-	kind := rapid.SampledFrom([]string{"Deployment", "Deployment", "Deployment", "Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Secret", "ConfigMap"}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]string{"Deployment", "Deployment", "Deployment", "Job", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Secret", "ConfigMap", "ResourceQuota"}).Draw(t, "kind")
 	return d.written(d.manifest(kind, name, n))
 }
 
@@ -188,6 +188,7 @@ func (d *driver) manifest(kind, name string, n int) *unstructured.Unstructured {
 	if n%3 == 0 {
 		container["resources"] = map[string]any{"requests": map[string]any{"cpu": "1"}}
 	}
+	container["envFrom"] = []any{map[string]any{"secretRef": map[string]any{"name": []string{"web", "db", "none"}[n%3]}}}
 	pods := map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": name}}, "spec": map[string]any{"containers": []any{container}}}
 	switch kind {
 	case "Deployment":
@@ -199,6 +200,8 @@ func (d *driver) manifest(kind, name string, n int) *unstructured.Unstructured {
 	case "HorizontalPodAutoscaler":
 		obj.Object["spec"] = map[string]any{"minReplicas": int64(1), "maxReplicas": int64(n + 2),
 			"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": name}}
+	case "ResourceQuota":
+		obj.Object["spec"] = map[string]any{"hard": map[string]any{"pods": fmt.Sprint(n), "secrets": "3"}}
 	case "Secret", "ConfigMap":
 		obj.Object["data"] = map[string]any{"password": fmt.Sprint("hunter", n)}
 	}
@@ -241,7 +244,9 @@ func (d *driver) policy(name string, n int) decide.Input {
 		{"rollout": map[string]any{"by": "Cluster"}},
 		{"failover": map[string]any{"after": "20s"}, "rebalance": "WhenNeeded"},
 		{"division": map[string]any{"strategy": "nonsense"}},
-	}[n%6]
+		{"propagation": "None"},
+		{"propagation": "Needed", "overrides": []any{map[string]any{"jsonPatch": []any{map[string]any{"op": "replace", "path": "/spec/template/spec/containers/0/envFrom/0/secretRef/name", "value": "db"}}}}},
+	}[n%8]
 	spec["select"] = map[string]any{"names": []any{name}}
 	return decide.PoliciesChanged{Written: []*unstructured.Unstructured{{Object: map[string]any{
 		"apiVersion": "hanse.dev/v1alpha1", "kind": "PlacementPolicy",
@@ -284,7 +289,8 @@ func seenOf(a *decide.Assignment, cluster string, n int) *decide.Observed {
 	replicas := int32(n)
 	left := a.Target(cluster)
 	o := &decide.Observed{UID: "there", Ours: true, Template: a.UID, Revision: a.Content.Revision, Replicas: &replicas, Left: &left, InSync: n > 3,
-		Status: map[string]any{"readyReplicas": int64(n - n%2), "replicas": int64(n), "succeeded": int64(n % 3), "active": int64(1)}, Generation: 1, ObservedGeneration: 1}
+		Status: map[string]any{"readyReplicas": int64(n - n%2), "replicas": int64(n), "succeeded": int64(n % 3), "active": int64(1),
+			"hard": map[string]any{"pods": fmt.Sprint(n / 2)}, "used": map[string]any{"pods": fmt.Sprint(n / 3)}}, Generation: 1, ObservedGeneration: 1}
 	if a.Key.GR == template.Jobs() {
 		o.Replicas, o.Parallelism, o.Completions = nil, &replicas, &replicas
 	}

@@ -49,7 +49,7 @@ func hideItems(list []any, env bool) (out []any, other bool) {
 
 func hideFields(m map[string]any, env bool) (out map[string]any, other bool) {
 	path, _ := m["path"].(string)
-	patches := strings.Contains(path, "/env") // m is an operation of a JSON patch
+	patches := strings.Contains(path+"/", "/env/") // m is an operation of a JSON patch; what envFrom has is names
 	out = m
 	for name, field := range m {
 		within := env || name == "env" || patches && name == "value"

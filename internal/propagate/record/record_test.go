@@ -20,11 +20,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hanse-dev/hanse/internal/propagate/decide"
+	"github.com/hanse-dev/hanse/internal/propagate/policies"
 	"github.com/hanse-dev/hanse/internal/propagate/template"
 	"github.com/hanse-dev/hanse/internal/rollout"
 )
 
-var options = decide.Options{FailoverAfter: 30 * time.Second, Began: epoch.Add(30 * time.Minute), Measures: true}
+var options = decide.Options{FailoverAfter: 30 * time.Second, Began: epoch.Add(30 * time.Minute), Measures: true, Propagation: policies.Defaults{"secrets": "Needed"}}
 
 // outcomes are what was decided last about each object, as the recorder compares it.
 type outcomes map[string]string

@@ -83,7 +83,9 @@ func fillClusters(p *v1alpha1.Placement, a *decide.Assignment, facts *decide.Fac
 		waits = cmp.Or(a.Decision.Reason, waits) // which will not pass by itself
 	}
 	p.Summary.Message = cmp.Or(p.Summary.Message, waits, a.Decision.Reason)
-	if len(p.Clusters) == 0 || a.Decision.Unplaced > 0 {
+	how := facts.Propagation(a)
+	meant := how.Problem == "" && how.How != v1alpha1.PropagateEverywhere // that it is nowhere
+	if len(p.Clusters) == 0 && !meant || a.Decision.Unplaced > 0 {
 		p.Summary.Synced = metav1.ConditionFalse
 	}
 	p.Policy = policyMatch(a, facts)
@@ -146,10 +148,15 @@ func clusterPlacement(a *decide.Assignment, facts *decide.Facts, m Member, o *de
 // policyMatch is the policy that applies, nil if none does.
 func policyMatch(a *decide.Assignment, facts *decide.Facts) *v1alpha1.PolicyMatch {
 	m := facts.Policies.Match(facts.PolicyObject(a.Template))
-	if m.Policy == nil {
+	if m.Policy == nil && len(m.Enforced) == 0 {
 		return nil
 	}
-	out := &v1alpha1.PolicyMatch{Name: m.Policy.String(), Reason: m.Reason}
+	out := &v1alpha1.PolicyMatch{Reason: m.Reason}
+	if m.Policy != nil {
+		out.Name = m.Policy.String()
+	} else {
+		out.Name = facts.Policies.For(facts.PolicyObject(a.Template)).String()
+	}
 	for _, o := range m.Overruled {
 		out.Overruled = append(out.Overruled, o.Reason)
 	}

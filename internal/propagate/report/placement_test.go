@@ -58,6 +58,10 @@ func TestWhatIsNotInSyncSaysWhy(t *testing.T) {
 		}, v1alpha1.StatePending, "to be written"},
 		"being deleted": {func(r *rig, m *testMember, o *decide.Observed) { o.Deleting = true }, v1alpha1.StateDeleting, "being deleted"},
 		"to be deleted": {func(r *rig, m *testMember, o *decide.Observed) { delete(r.a.Shares, "aws") }, v1alpha1.StateDeleting, "to be deleted"},
+		"to be deleted after what names it": {func(r *rig, m *testMember, o *decide.Observed) {
+			delete(r.a.Shares, "aws")
+			o.Waits = "deployments.apps shop/web, which names it, to go"
+		}, v1alpha1.StateDeleting, "to be deleted; waiting for deployments.apps shop/web, which names it, to go"},
 		"refused": {func(r *rig, m *testMember, o *decide.Observed) {
 			o.Fault, o.FaultSince = &decide.Problem{Message: "refused"}, at(7)
 		}, v1alpha1.StateError, "refused"},
@@ -137,6 +141,20 @@ func TestAPlacementSaysWhereAndWhy(t *testing.T) {
 	}
 	if s := Placement(r.a, r.facts, r.all(), "p", at(100)).Summary; s.Synced != "False" {
 		t.Errorf("it is nowhere: %+v", s)
+	}
+}
+
+// TestWhatStaysAtTheHubIsAsItShouldBe, and what nobody needs.
+func TestWhatStaysAtTheHubIsAsItShouldBe(t *testing.T) {
+	for _, how := range []string{"None", "Needed", "Everywhere"} {
+		r, m, _ := one(t)
+		r.a.SetDecision(schedule.Decision{Reason: "somebody says so"})
+		delete(m.objects, r.a.Key)
+		r.facts.Namespaces = map[string]map[string]string{"shop": {"hanse.dev/propagation": how}}
+		p := Placement(r.a, r.facts, r.all(), "p", at(100))
+		if want := how != "Everywhere"; (p.Summary.Synced == "True") != want || len(p.Clusters) > 0 || p.Summary.Message != "somebody says so" {
+			t.Errorf("%s: %+v", how, p.Summary)
+		}
 	}
 }
 

@@ -1,13 +1,11 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"iter"
 	"strings"
 	"time"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -26,12 +24,11 @@ func CountPolicies(facts *decide.Facts, all iter.Seq[*decide.Assignment]) map[*p
 	counts := map[*policy.Policy]PolicyCount{}
 	for a := range all {
 		match := facts.Policies.Match(facts.PolicyObject(a.Template))
-		if match.Policy == nil {
-			continue
+		if match.Policy != nil {
+			c := counts[match.Policy]
+			c.Applies++
+			counts[match.Policy] = c
 		}
-		c := counts[match.Policy]
-		c.Applies++
-		counts[match.Policy] = c
 		for _, e := range match.Enforced {
 			c := counts[e]
 			c.Applies++
@@ -48,9 +45,14 @@ func CountPolicies(facts *decide.Facts, all iter.Seq[*decide.Assignment]) map[*p
 
 // PolicyStatus is the status of a policy, as it should be; nil: it is so already.
 func PolicyStatus(p decide.KnownPolicy, count PolicyCount, clusters []policy.Cluster, now time.Time) (map[string]any, error) {
-	before, _ := p.Object.Object["status"].(map[string]any)
 	status := policyStatus(p, count, clusters, now)
-	wanted, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&status)
+	return patchOf(p, &status)
+}
+
+// patchOf is a status as a merge patch of that of a policy; nil: it is so already.
+func patchOf(p decide.KnownPolicy, status any) (map[string]any, error) {
+	before, _ := p.Object.Object["status"].(map[string]any)
+	wanted, err := runtime.DefaultUnstructuredConverter.ToUnstructured(status)
 	if err != nil {
 		return nil, fmt.Errorf("encode the status of %s %s: %w", p.Object.GetKind(), p.Object.GetName(), err)
 	}
@@ -73,18 +75,20 @@ func policyStatus(p decide.KnownPolicy, count PolicyCount, clusters []policy.Clu
 	}
 	out.ObservedGeneration = p.Object.GetGeneration()
 	out.Objects, out.Overruled = count.Applies, count.Overruled
-	out.InEffect = nil
-	if earlier := p.Earlier(); earlier != nil {
-		if spec, err := json.Marshal(earlier.Object["spec"]); err == nil {
-			out.InEffect = &v1alpha1.PolicyInEffect{Generation: earlier.GetGeneration(), Spec: apiextensionsv1.JSON{Raw: spec}}
-		}
-	}
+	out.InEffect = inEffectOf(p)
+	out.Summary = p.InEffect.Summary()
+	accepted := acceptedOf(p, clusters)
+	accepted.ObservedGeneration, accepted.LastTransitionTime = p.Object.GetGeneration(), metav1.NewTime(now) // if it turns
+	meta.SetStatusCondition(&out.Conditions, accepted)
+	return out
+}
+
+// acceptedOf says whether a policy is in effect as it is written.
+func acceptedOf(p decide.KnownPolicy, clusters []policy.Cluster) metav1.Condition {
 	accepted := metav1.Condition{
-		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPolicyAccepted,
-		ObservedGeneration: p.Object.GetGeneration(), Message: "the policy is in effect", LastTransitionTime: metav1.NewTime(now), // if it turns
+		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPolicyAccepted, Message: "the policy is in effect",
 	}
 	problem := p.Mistake
-	out.Summary = p.InEffect.Summary()
 	switch {
 	case p.InEffect.WhyHeld() != "":
 		problem += "; nothing new of what it selects is placed, and what runs is left alone. Try: correct the policy"
@@ -99,6 +103,5 @@ func policyStatus(p decide.KnownPolicy, count PolicyCount, clusters []policy.Clu
 	if problem != "" {
 		accepted.Status, accepted.Reason, accepted.Message = metav1.ConditionFalse, v1alpha1.ReasonPolicyProblem, problem
 	}
-	meta.SetStatusCondition(&out.Conditions, accepted)
-	return out
+	return accepted
 }

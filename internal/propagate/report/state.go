@@ -95,7 +95,10 @@ func pendingMessage(a *decide.Assignment, m Member, o *decide.Observed) string {
 
 // deletingMessage says what the deletion of an object waits for.
 func deletingMessage(o *decide.Observed) string {
-	if !o.Deleting {
+	switch {
+	case !o.Deleting && o.Waits != "":
+		return "to be deleted; waiting for " + o.Waits
+	case !o.Deleting:
 		return "to be deleted"
 	}
 	var waits []string
@@ -160,6 +163,8 @@ func WithheldMessage(reason lineage.Reason) string {
 		return "this hub put it there, but its database is from an earlier time"
 	case lineage.RestoredInCluster:
 		return "somebody put it back there, from a backup or another cluster"
+	case lineage.MayHoldData:
+		return "a Residency does not let it be there, but with it would go data of volumes, which may be nowhere else"
 	}
 	return string(reason)
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/internal/lineage"
+	"github.com/hanse-dev/hanse/internal/propagate/references"
 )
 
 // Key names an object of a propagated resource, the same at the hub and in every member.
@@ -90,6 +91,15 @@ func KeySet(names []string) map[Key]bool {
 	return out
 }
 
+// NamesOf is the Secrets and ConfigMaps that an object names, each once.
+func NamesOf(gr schema.GroupResource, object map[string]any) []Key {
+	var keys []Key
+	for _, n := range references.Of(gr, object) {
+		keys = append(keys, Key(n))
+	}
+	return keys
+}
+
 // Resources that are more than one of many to propagation.
 
 // Namespaces is the resource of Namespaces.
@@ -124,4 +134,25 @@ func Scalable() []schema.GroupResource {
 		{Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "replicasets"},
 		{Group: "apps", Resource: "statefulsets"}, {Resource: "replicationcontrollers"},
 	}
+}
+
+// Decides says whether what members show of a resource's objects decides something: it is divided, scales what is, bounds it, or
+// rolls out step by step.
+func Decides(gr schema.GroupResource) bool {
+	switch gr {
+	case Jobs(), Autoscalers().GroupResource(), Quotas(), schema.GroupResource{Group: "apps", Resource: "daemonsets"},
+		schema.GroupResource{Group: "batch", Resource: "cronjobs"}, schema.GroupResource{Resource: "pods"}:
+		return true
+	}
+	return IsScalable(gr)
+}
+
+// IsScalable says whether an autoscaler may set the replicas of a resource's objects.
+func IsScalable(gr schema.GroupResource) bool {
+	for _, one := range Scalable() {
+		if one == gr {
+			return true
+		}
+	}
+	return false
 }

@@ -2,10 +2,12 @@ package template
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-dev/hanse/api/v1alpha1"
 	"github.com/hanse-dev/hanse/internal/autoscale"
@@ -90,3 +92,45 @@ func SetBounds(desired map[string]any, s Share) {
 		spec["minReplicas"], spec["maxReplicas"] = int64(s.Least), int64(s.Most)
 	}
 }
+
+// CutAutoscaler leaves of a HorizontalPodAutoscaler what it targets.
+func CutAutoscaler(obj *unstructured.Unstructured) {
+	target, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "scaleTargetRef")
+	ref := map[string]any{}
+	for k, v := range target {
+		ref[k] = v
+	}
+	obj.Object = map[string]any{
+		"apiVersion": obj.Object["apiVersion"], "kind": obj.Object["kind"], "spec": map[string]any{"scaleTargetRef": ref},
+		"metadata": map[string]any{"name": obj.GetName(), "namespace": obj.GetNamespace(), "uid": string(obj.GetUID()), "resourceVersion": obj.GetResourceVersion()},
+	}
+}
+
+// ScaleTargets is what the autoscalers of a cluster scale. The zero ScaleTargets is of none.
+type ScaleTargets struct {
+	targets map[types.NamespacedName]ScaleTarget // by autoscaler
+	scaled  map[ScaleTarget]int                  // by how many autoscalers
+}
+
+// Set notes the target of an autoscaler, zero: it is gone; and says which it had.
+func (s *ScaleTargets) Set(scaler types.NamespacedName, target ScaleTarget) (before ScaleTarget) {
+	if s.targets == nil {
+		s.targets, s.scaled = map[types.NamespacedName]ScaleTarget{}, map[ScaleTarget]int{}
+	}
+	before = s.targets[scaler]
+	if s.scaled[before]--; s.scaled[before] <= 0 {
+		delete(s.scaled, before)
+	}
+	delete(s.targets, scaler)
+	if target != (ScaleTarget{}) {
+		s.targets[scaler] = target
+		s.scaled[target]++
+	}
+	return before
+}
+
+// Scaled says whether some autoscaler has a target.
+func (s *ScaleTargets) Scaled(target ScaleTarget) bool { return s.scaled[target] > 0 }
+
+// All are all targets, in no order.
+func (s *ScaleTargets) All() []ScaleTarget { return slices.Collect(maps.Values(s.targets)) }

@@ -57,6 +57,10 @@ type Template struct {
 	Progress Progress
 	// Scaler is what an autoscaler has besides; nil: it is none.
 	Scaler *Scaler
+	// Quota is what a ResourceQuota has besides; nil: it is none, or not divided.
+	Quota *Quota
+	// Names are the Secrets and ConfigMaps that it names, each once.
+	Names []Key
 	// Going: a Namespace that is being deleted.
 	Going bool
 }
@@ -101,8 +105,9 @@ func Read(gr schema.GroupResource, obj *unstructured.Unstructured, hash func(map
 	}
 	if before != nil && before.Content.Hash == t.Content.Hash {
 		t.Content = before.Content
-		t.Division, t.Total, t.Constraints, t.Demand = before.Division, before.Total, before.Constraints, before.Demand
+		t.Division, t.Total, t.Constraints, t.Demand, t.Names = before.Division, before.Total, before.Constraints, before.Demand, before.Names
 	} else {
+		t.Names = NamesOf(gr, object)
 		t.Division = kinds.DivisionOf(gr, object)
 		t.Total = kinds.Total(t.Division, object)
 		if t.Division != kinds.Everywhere {
@@ -132,6 +137,9 @@ func (t *Template) readAnnotations(before *Template) error {
 		t.Recorded, t.Lapsed = before.Recorded, true
 	}
 	if err := t.readBounds(annotations); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if err := t.readQuota(annotations); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	t.readFollowing(annotations)
@@ -185,7 +193,12 @@ func (t *Template) StaysPut() bool {
 // done.
 func (t *Template) Finished() bool {
 	status, _ := t.Object.Object["status"].(map[string]any)
-	switch t.Key.GR {
+	return HasFinished(t.Key.GR, status)
+}
+
+// HasFinished says whether a status is that of work which is done, or has failed for good.
+func HasFinished(gr schema.GroupResource, status map[string]any) bool {
+	switch gr {
 	case Jobs():
 		return JobEnds(status, "Complete", "Failed")
 	case schema.GroupResource{Resource: "pods"}:
@@ -251,7 +264,7 @@ func SameInput(a, b *Template) bool {
 	return SameAsked(a, b) && a.Mistake == b.Mistake && a.Lapsed == b.Lapsed && a.Finished() == b.Finished() &&
 		maps.Equal(a.Recorded, b.Recorded) && (a.Recorded == nil) == (b.Recorded == nil) && maps.Equal(a.Taken, b.Taken) &&
 		a.Progress.Kept == b.Progress.Kept && a.Progress.Hold == b.Progress.Hold &&
-		sameScaler(a.Scaler, b.Scaler)
+		sameScaler(a.Scaler, b.Scaler) && sameQuota(a.Quota, b.Quota)
 }
 
 // SameAsked says whether nothing is different in b that somebody asks for: all that decides but what the hub itself records.
@@ -267,7 +280,7 @@ func sameSteering(a, b *Template) bool {
 	}
 	x, y := a.Object.GetAnnotations(), b.Object.GetAnnotations()
 	for _, name := range []string{
-		v1alpha1.AnnotationPreferences, v1alpha1.AnnotationConflict, schedule.AnnotationClusterSelector,
+		v1alpha1.AnnotationPreferences, v1alpha1.AnnotationConflict, v1alpha1.AnnotationQuota, schedule.AnnotationClusterSelector,
 		FederationPreferences(a.Key.GR), rollout.ChangeCause,
 	} {
 		was, had := x[name]
