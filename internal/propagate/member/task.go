@@ -123,7 +123,11 @@ func (t *task) do(ctx context.Context) error {
 	for s.verb != nothing {
 		t.note(s)
 		if s.verb.writes() && s.wanted != nil {
-			if missing := t.lacks(s.wanted); missing != "" {
+			switch missing := t.lacks(s.wanted); {
+			case missing == "":
+			case t.queue.NumRequeues(t.key) == 0:
+				return waiting{missing} // it is on its way, most likely: nobody has to hear of that
+			default:
 				return t.end(waits(missing))
 			}
 		}
