@@ -25,6 +25,7 @@ type Cluster struct {
 	Joined  time.Time
 	Ready   bool
 	Since   time.Time      // of Ready
+	Leaving bool           // its Cluster is being deleted: what it has of the hub's is taken out
 	Facts   policy.Cluster // what policies select it by
 	Version string         // of Kubernetes
 	// What its spec says of what may run there.
@@ -53,7 +54,7 @@ func Read(c *v1alpha1.Cluster) *Cluster {
 		out.Since = ready.LastTransitionTime.Time
 	}
 	if c.DeletionTimestamp != nil {
-		out.Ready = false
+		out.Ready, out.Leaving = false, true
 	}
 	return out
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // begun says whether the work of a may have begun somewhere, so that it stays as it was divided: some member has it, or it is
-// not known of one whether it does. Nothing is made anywhere before the division is recorded.
+// not known of one whether it does. Nothing is made anywhere before the division is recorded. From one that leaves it may have
+// been taken away, half done.
 func (w *World) begun(a *Assignment) bool {
 	if !a.StaysPut() || a.Recorded == nil {
 		return false
@@ -22,7 +23,7 @@ func (w *World) begun(a *Assignment) bool {
 	}
 	o := w.stored(a.Key)
 	for name := range a.Recorded {
-		if w.members[name] == nil || w.mayHave(o, a, name) {
+		if c := w.clusters[name]; w.members[name] == nil || c != nil && c.Leaving || w.mayHave(o, a, name) {
 			return true
 		}
 	}

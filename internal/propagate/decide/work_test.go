@@ -3,6 +3,7 @@ package decide
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -49,6 +50,27 @@ func TestAJobThatRunsStaysWhateverRulesSay(t *testing.T) {
 				t.Errorf("%s became %s, %s at once; %s", before, now, w.numbers("parallelism"), w.get("web").Decision)
 			}
 		})
+	}
+}
+
+// TestWorkOfAClusterThatLeavesIsNotDoneAgain: it has been taken out of there already, half done as it may have been, and the
+// Cluster is still to be seen.
+func TestWorkOfAClusterThatLeavesIsNotDoneAgain(t *testing.T) {
+	r := newRig(template.Jobs())
+	job := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "batch/v1", "kind": "Job",
+		"metadata": map[string]any{"name": "once", "namespace": "shop", "uid": "uid-once", "resourceVersion": "7", "creationTimestamp": at(10).Format(time.RFC3339),
+			"annotations": map[string]any{"hanse.dev/division": `{"aws":1}`}},
+		"spec": map[string]any{"parallelism": int64(1), "completions": int64(9)}}}
+	leaves := ready("aws", 0)
+	leaves.Ready, leaves.Leaving = false, true
+	r.clusters(leaves, ready("azure", 0))
+	r.engage("aws")
+	r.engage("azure")
+	r.write(template.Jobs(), job.DeepCopy())
+	_ = unstructured.SetNestedField(job.Object, int64(5), "spec", "parallelism")
+	job.SetResourceVersion("8")
+	if a := r.write(template.Jobs(), job); !a.Decision.Kept || a.Shares["azure"].Replicas > 0 {
+		t.Errorf("it is divided again as %s", a.Decision)
 	}
 }
 
