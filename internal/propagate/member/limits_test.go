@@ -128,7 +128,8 @@ func TestLargeObjectsAreNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
 			member := engageLarge(t, m, DefaultLimits())
-			waitFor(t, "all to be withheld", func() bool { return withheldIn(member) == objects })
+			// The race detector takes 15 s to read so much.
+			waitLonger(t, 3*patience, "all to be withheld", func() bool { return withheldIn(member) == objects }, func() string { return "" })
 			if after := heap(); after > before+10<<20 {
 				t.Errorf("the heap went from %d to %d MiB", before>>20, after>>20)
 			}
