@@ -189,7 +189,7 @@ func breaches() []breach {
 			// The definitions' own rules refuse what admission does not look at.
 			file: "internal/app/kinds.go",
 			old:  "		if err := yaml.Unmarshal(data, &kind.Object); err != nil {\n",
-			new: `		err := yaml.Unmarshal(data, &kind.Object)
+			new: `		err = yaml.Unmarshal(data, &kind.Object)
 		var open func(any)
 		open = func(v any) {
 			switch v := v.(type) {
