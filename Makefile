@@ -33,7 +33,7 @@ demo: build ## a hub and three local clusters with an application on them, until
 	$(BIN) demo
 
 .PHONY: test
-test: lint unit end-to-end breach ## everything: lint, unit tests, and the built binary against real clusters
+test: lint unit end-to-end ## everything: lint, unit tests, and the built binary against real clusters
 
 .PHONY: unit
 unit: go ## tests that start no API server, with the race detector where there is a C compiler
