@@ -119,7 +119,7 @@ func TestWhatAMemberSaysOfItselfLetsItIntoNoResidency(t *testing.T) {
 	}
 }
 
-// TestAResidencyThatCannotBeReadHolds what it may select: nothing is placed anew, nothing moves.
+// TestAResidencyThatCannotBeReadHolds what it may select: nothing new is placed, nothing moves.
 func TestAResidencyThatCannotBeReadHolds(t *testing.T) {
 	broken := func(selects map[string]any) *unstructured.Unstructured {
 		selects["clusters"] = map[string]any{"fields": "eu"}
